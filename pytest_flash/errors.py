@@ -1,0 +1,150 @@
+"""Every error that pytest-flash raises, in one tree.
+
+    FlashError
+    ├── ConfigurationError          a resource or an argument of @remote is wrong
+    ├── SettingsError               an option, variable or configuration key is wrong
+    │   ├── MissingKeyError         live was asked for and there is no API key
+    │   ├── NoTargetError           nothing says where remote functions should run
+    │   └── LiveRefusedError        a request to the cloud was refused under pytest
+    ├── AppError                    the FastAPI app cannot be used
+    │   ├── AppNotFoundError
+    │   ├── AmbiguousAppError
+    │   └── AppImportError
+    ├── ServerError                 the app did not start serving
+    ├── EmulatorError               the embedded Runpod did not start, or stopped
+    ├── RunpodError                 a request to Runpod's API failed
+    │   ├── RunpodConnectionError   no answer arrived
+    │   └── RunpodApiError          an answer that refuses the request
+    │       ├── AuthenticationError     401
+    │       └── NotFoundError           404
+    ├── ProvisioningError           an endpoint could not be created or updated
+    └── RemoteError                 a call of a remote function did not return
+        ├── JobFailedError          the function raised, or its worker died
+        ├── JobTimedOutError
+        └── JobCancelledError
+
+A message says what happened, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class FlashError(Exception):
+    """Base of every error that pytest-flash raises on purpose."""
+
+
+class ConfigurationError(FlashError):
+    """A resource or an argument of ``@remote`` has a value that cannot work."""
+
+
+class SettingsError(FlashError):
+    """An option, environment variable or configuration key cannot be used."""
+
+
+class MissingKeyError(SettingsError):
+    """Runpod was chosen as the target and no API key was found."""
+
+
+class NoTargetError(SettingsError):
+    """A remote function was called and nothing says where it should run."""
+
+
+class LiveRefusedError(SettingsError):
+    """A call would have reached Runpod's cloud from a test run that was not granted it."""
+
+
+class AppError(FlashError):
+    """The FastAPI app cannot be used."""
+
+
+class AppNotFoundError(AppError):
+    """No file, module or attribute holds a FastAPI app."""
+
+
+class AmbiguousAppError(AppError):
+    """Several FastAPI apps were found and none was chosen."""
+
+
+class AppImportError(AppError):
+    """The app's module raised while it was imported."""
+
+
+class ServerError(FlashError):
+    """The app was found but did not start serving."""
+
+
+class EmulatorError(FlashError):
+    """The embedded Runpod did not start, or stopped while it was needed."""
+
+
+class RunpodError(FlashError):
+    """A request to Runpod's API failed."""
+
+
+class RunpodConnectionError(RunpodError):
+    """No complete answer arrived: refused, reset or timed out."""
+
+
+class RunpodApiError(RunpodError):
+    """Runpod answered and refused the request.
+
+    ``title`` and ``detail`` come from the ``application/problem+json`` body where there is one.
+    """
+
+    def __init__(self, status: int, title: str, detail: str, method: str, path: str) -> None:
+        super().__init__(f"{method} {path}: {status} {title}: {detail}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.method = method
+        self.path = path
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.status, self.title, self.detail, self.method, self.path)
+
+
+class AuthenticationError(RunpodApiError):
+    """401: the API key is missing, malformed, expired or unknown."""
+
+
+class NotFoundError(RunpodApiError):
+    """404: the endpoint, job or volume does not exist, or this key cannot see it."""
+
+
+class ProvisioningError(FlashError):
+    """An endpoint could not be created or updated."""
+
+
+class RemoteError(FlashError):
+    """A call of a remote function did not return.
+
+    ``job_id``, ``endpoint_id`` and ``worker_id`` are None until they are known;
+    ``stdout`` is what the function printed before it failed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job_id: str | None = None,
+        endpoint_id: str | None = None,
+        worker_id: str | None = None,
+        stdout: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.endpoint_id = endpoint_id
+        self.worker_id = worker_id
+        self.stdout = stdout
+
+
+class JobFailedError(RemoteError):
+    """The job ended FAILED: the function raised, or its worker died."""
+
+
+class JobTimedOutError(RemoteError):
+    """The job ended TIMED_OUT: it ran, or waited, for longer than its endpoint allows."""
+
+
+class JobCancelledError(RemoteError):
+    """The job ended CANCELLED by someone else."""
