@@ -11,6 +11,7 @@
     │   ├── AmbiguousAppError
     │   └── AppImportError
     ├── ServerError                 the app did not start serving
+    │   └── PortTakenError
     ├── EmulatorError               the embedded Runpod did not start, or stopped
     ├── RunpodError                 a request to Runpod's API failed
     │   ├── RunpodConnectionError   no answer arrived
@@ -71,6 +72,10 @@ class AppImportError(AppError):
 
 class ServerError(FlashError):
     """The app was found but did not start serving."""
+
+
+class PortTakenError(ServerError):
+    """Another process listens on the port."""
 
 
 class EmulatorError(FlashError):

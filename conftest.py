@@ -1,0 +1,12 @@
+"""Options of this repository's own test run."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--soak`` runs the tests with large counts in full."""
+    parser.addoption("--soak", action="store_true", help="run large counts in full (slow)")

@@ -1,0 +1,7 @@
+"""``python -m flash_cli``: the same as ``flash``."""
+
+from __future__ import annotations
+
+from .main import main
+
+main()

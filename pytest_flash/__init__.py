@@ -1,0 +1,55 @@
+"""What an app imports: the ``@remote`` decorator and the resources it takes.
+
+Names are loaded when they are first used, so ``import pytest_flash`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .functions.decorator import RemoteFunction, remote
+    from .resources import (
+        CpuInstanceType,
+        CpuLiveServerless,
+        CudaVersion,
+        DataCenter,
+        GpuGroup,
+        GpuType,
+        LiveServerless,
+        NetworkVolume,
+        PodTemplate,
+        ServerlessScalerType,
+    )
+
+__all__ = [
+    "CpuInstanceType",
+    "CpuLiveServerless",
+    "CudaVersion",
+    "DataCenter",
+    "GpuGroup",
+    "GpuType",
+    "LiveServerless",
+    "NetworkVolume",
+    "PodTemplate",
+    "RemoteFunction",
+    "ServerlessScalerType",
+    "remote",
+]
+
+_DECORATOR = ("RemoteFunction", "remote")
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = "functions.decorator" if name in _DECORATOR else "resources"
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

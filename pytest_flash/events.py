@@ -1,0 +1,100 @@
+"""What the core reports while it works. The command line and the plugin decide how to show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TargetChosen:
+    """Where remote functions will run, why, and how to choose otherwise."""
+
+    kind: str
+    url: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class EndpointReady:
+    """An endpoint exists. ``action`` is created, reused, updated or recreated."""
+
+    name: str
+    endpoint_id: str
+    action: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EndpointRemoved:
+    """An endpoint was deleted."""
+
+    name: str
+    endpoint_id: str
+
+
+@dataclass(frozen=True)
+class RemoteFunctionFound:
+    """A function that the app will call remotely."""
+
+    name: str
+    location: str
+    endpoint: str
+    hardware: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The app answers at ``url``. ``generation`` counts the times its code was loaded."""
+
+    url: str
+    app: str
+    generation: int
+    functions: tuple[RemoteFunctionFound, ...]
+
+
+@dataclass(frozen=True)
+class AppBroken:
+    """The app's code could not be loaded; ``text`` says where and why."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Reloading:
+    """Files changed, and the app is loaded again."""
+
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServerEnded:
+    """The process that served the app ended by itself, with this exit code."""
+
+    code: int
+
+
+@dataclass(frozen=True)
+class PortTaken:
+    """The default port was busy, and another one is used."""
+
+    wanted: int
+    used: int
+
+
+Event = (
+    TargetChosen
+    | EndpointReady
+    | EndpointRemoved
+    | Serving
+    | AppBroken
+    | Reloading
+    | ServerEnded
+    | PortTaken
+)
+EventSink = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An EventSink for callers that show nothing."""

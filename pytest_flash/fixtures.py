@@ -1,0 +1,174 @@
+"""The fixtures of the pytest plugin. Whatever is heavy is imported when a test asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .errors import ProvisioningError
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    import httpx
+    from fastapi import FastAPI
+
+    from .project import Project
+    from .runner.locate import AppLocation
+    from .runner.serve import ThreadServer
+    from .runpod import Endpoint
+    from .session import Session
+    from .settings import Environment
+    from .target import Target
+
+_START_TIMEOUT = 60.0
+
+
+@pytest.fixture(scope="session")
+def flash_session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """Where remote functions run: the embedded Runpod, or Runpod with ``--flash-live``.
+
+    Calls of remote functions go there for as long as the fixture lasts. Endpoints that were
+    created on Runpod are deleted at the end.
+    """
+    from .functions.registry import registry
+    from .project import find_project
+    from .provisioner.provisioner import Owner
+    from .session import Session
+    from .settings import read_environment
+
+    location = _location(request.config)
+    folder = location.folder if location else request.config.rootpath
+    environment = read_environment(folder)
+    project = find_project(folder)
+    with contextlib.ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in environment.missing().items():
+            patch.setenv(name, value)
+        target = _target(request.config, environment, project, stack)
+        session = Session(target, owner=Owner(project.name), environment=environment)
+        stack.callback(session.close)
+        stack.callback(_remove_created, session)
+        stack.enter_context(registry.bound(session.calls))
+        yield session
+
+
+@pytest.fixture(scope="session")
+def flash_app(
+    request: pytest.FixtureRequest,
+    flash_session: Session,  # noqa: ARG001 - first, so that the app sees its .env
+) -> FastAPI:
+    """The app under test. Override it to make the app in another way.
+
+    By default it is found as ``flash run`` finds it: ``--flash-app``, ini ``flash_app``, else
+    ``main.py``, ``app.py`` or ``server.py`` in pytest's rootdir.
+    """
+    from .runner.load import load
+    from .runner.locate import locate
+
+    location = _location(request.config) or locate(None, request.config.rootpath)
+    app: FastAPI = load(location).app
+    return app
+
+
+@pytest.fixture(scope="session")
+def flash_endpoints(
+    request: pytest.FixtureRequest,
+    flash_app: FastAPI,  # noqa: ARG001 - first, so that its functions are registered
+    flash_session: Session,
+) -> Mapping[str, Endpoint]:
+    """The endpoints of the app's resources by resource name, provisioned."""
+    from .functions.registry import registry
+    from .provisioner.discover import discover
+
+    tests = {item.path for item in request.session.items}
+    uses = discover(registry.functions(), exclude=tests)
+    return flash_session.provisioner.ensure_all(use.resource for use in uses)
+
+
+@pytest.fixture(scope="session")
+def flash_server(
+    flash_app: FastAPI,
+    flash_endpoints: Mapping[str, Endpoint],  # noqa: ARG001 - first, so that no call waits
+) -> Iterator[ThreadServer]:
+    """The app, served on a free port of 127.0.0.1: ``url``, ``port``, ``app``."""
+    from .runner.serve import ThreadServer
+
+    server = ThreadServer(flash_app)
+    server.start(_START_TIMEOUT)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def flash_client(
+    flash_server: ThreadServer, flash_endpoints: Mapping[str, Endpoint]
+) -> Iterator[httpx.Client]:
+    """An HTTP client of the app."""
+    import httpx
+
+    timeout = _client_timeout(flash_endpoints)
+    with httpx.Client(base_url=flash_server.url, timeout=timeout, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def flash_async_client(
+    flash_server: ThreadServer, flash_endpoints: Mapping[str, Endpoint]
+) -> httpx.AsyncClient:
+    """An asynchronous HTTP client of the app, for any event loop.
+
+    It keeps no connection, so there is nothing to close in the loop that used it.
+    """
+    import httpx
+
+    return httpx.AsyncClient(
+        base_url=flash_server.url,
+        timeout=_client_timeout(flash_endpoints),
+        limits=httpx.Limits(max_keepalive_connections=0),
+        trust_env=False,
+    )
+
+
+def _location(config: pytest.Config) -> AppLocation | None:
+    """Where the named app is: the option seen from the current folder, the ini from its own."""
+    from .runner.locate import FILE_NAMES, locate
+
+    option, ini = config.getoption("flash_app"), config.getini("flash_app")
+    if option:
+        return locate(option, config.invocation_params.dir)
+    if ini or any((config.rootpath / name).is_file() for name in FILE_NAMES):
+        return locate(ini or None, config.rootpath)
+    return None
+
+
+def _target(
+    config: pytest.Config, environment: Environment, project: Project, stack: ExitStack
+) -> Target:
+    from .emulator.client import EmulatorProcess
+    from .target import embedded, open_live
+
+    if config.getoption("flash_live"):
+        return open_live(environment, reason="--flash-live", granted=True)
+    emulator = EmulatorProcess.start(project.root)
+    stack.callback(emulator.stop)
+    return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
+
+
+def _remove_created(session: Session) -> None:
+    """Leave nothing on Runpod; what stays is named, since it costs money."""
+    if not session.target.is_live:
+        return  # The emulator takes its endpoints with it.
+    left = session.provisioner.remove_created()
+    if left:
+        lines = "\n".join(f"  {endpoint.name} ({endpoint.id}): {error}" for endpoint, error in left)
+        raise ProvisioningError(f"these endpoints could not be deleted on Runpod:\n{lines}")
+
+
+def _client_timeout(endpoints: Mapping[str, Endpoint]) -> float:
+    """Seconds: the longest time that a function may run, and the time to start a worker."""
+    longest = max((endpoint.timeout for endpoint in endpoints.values()), default=0)
+    return longest / 1000 + _START_TIMEOUT

@@ -1,0 +1,156 @@
+"""One call of a remote function, from its arguments to its result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+
+from ..errors import NotFoundError, RemoteError, RunpodApiError, RunpodConnectionError, RunpodError
+from ..resources import ServerlessResource
+from ..runpod import Endpoint, JobState, JobStatus, QueueClient
+from . import protocol
+from .failures import failure
+from .registry import FunctionSpec
+from .source import ship
+
+# runsync names the job only with its answer, so a lost connection costs at most this long.
+_WAIT = 10.0
+_POLL_FIRST, _POLL_LAST = 0.05, 0.5
+# How long status polls may fail in a row before the caller is told.
+_OUTAGE = 120.0
+# Runpod docs, send-requests: the payload limit of runsync.
+_PAYLOAD_LIMIT = 20 * 1024 * 1024
+
+
+class RemoteCalls:
+    """Calls remote functions through a queue client.
+
+    ``endpoint_for`` gives the endpoint of a resource, creating it when needed; the second
+    argument is an endpoint that turned out not to exist any more.
+    """
+
+    def __init__(
+        self,
+        queue: QueueClient,
+        endpoint_for: Callable[[ServerlessResource, Endpoint | None], Awaitable[Endpoint]],
+    ) -> None:
+        self._queue = queue
+        self._endpoint_for = endpoint_for
+        self._prefixes: dict[FunctionSpec, str] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def call(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Run ``spec`` on its endpoint and return its result.
+
+        Raises RemoteError (and the built-in type that the function raised), RunpodError when
+        Runpod cannot be reached or refuses, ProvisioningError when there is no endpoint.
+        """
+        body = protocol.request_body(self._prefix(spec), args, kwargs)
+        if len(body) > _PAYLOAD_LIMIT:
+            raise RemoteError(
+                f"{spec.name} ({spec.location}): the arguments are {len(body) / 2**20:.1f} MiB as "
+                "sent and Runpod takes 20 MiB; pass a URL or a path on a network volume instead"
+            )
+        endpoint, job = await self._submit(spec, body)
+        job = await self._finish(spec, endpoint, job)
+        return self._result(spec, endpoint, job)
+
+    def _prefix(self, spec: FunctionSpec) -> str:
+        prefix = self._prefixes.get(spec)
+        if prefix is None:
+            prefix = self._prefixes[spec] = protocol.request_prefix(spec, ship(spec))
+        return prefix
+
+    async def _submit(self, spec: FunctionSpec, body: bytes) -> tuple[Endpoint, JobStatus]:
+        endpoint = await self._endpoint_for(spec.resource, None)
+        try:
+            return endpoint, await self._runsync(endpoint, body)
+        except NotFoundError:
+            # The endpoint was deleted behind our back, so the job was never taken.
+            endpoint = await self._endpoint_for(spec.resource, endpoint)
+            return endpoint, await self._runsync(endpoint, body)
+
+    async def _runsync(self, endpoint: Endpoint, body: bytes) -> JobStatus:
+        """Submit, and cancel the job once its name is known if the caller is cancelled."""
+        request = asyncio.ensure_future(self._queue.runsync(endpoint.id, body, wait=_WAIT))
+        try:
+            return await asyncio.shield(request)
+        except asyncio.CancelledError:
+            self._keep(asyncio.ensure_future(self._abandon(endpoint, request)))
+            raise
+
+    async def _abandon(self, endpoint: Endpoint, request: asyncio.Future[JobStatus]) -> None:
+        try:
+            job = await request
+        except RunpodError:
+            return  # The job was not taken, or is unknown: nobody is left to tell.
+        if not job.state.is_terminal:
+            await self._cancel(endpoint, job)
+
+    async def _cancel(self, endpoint: Endpoint, job: JobStatus) -> None:
+        # Nobody waits for this job any more: where it cannot be cancelled, its time limit ends it.
+        with contextlib.suppress(RunpodError):
+            await self._queue.cancel(endpoint.id, job.id)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _finish(self, spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> JobStatus:
+        """Poll until ``job`` is terminal; the server ends it at its own time limits."""
+        interval, answered = _POLL_FIRST, time.monotonic()
+        try:
+            while not job.state.is_terminal:
+                await anyio.sleep(interval)
+                interval = min(interval * 1.5, _POLL_LAST)
+                try:
+                    job = await self._queue.status(endpoint.id, job.id)
+                    answered = time.monotonic()
+                except NotFoundError as error:
+                    raise RemoteError(
+                        f"{spec.name} ({spec.location}): job {job.id} is unknown to endpoint "
+                        f"{endpoint.name}: it expired, or the endpoint was deleted",
+                        job_id=job.id,
+                        endpoint_id=endpoint.id,
+                    ) from error
+                except (RunpodApiError, RunpodConnectionError) as error:
+                    if not _passes(error) or time.monotonic() - answered > _OUTAGE:
+                        raise
+        except asyncio.CancelledError:
+            self._keep(asyncio.ensure_future(self._cancel(endpoint, job)))
+            raise
+        return job
+
+    def _result(self, spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Any:
+        if job.state is not JobState.COMPLETED:
+            response = protocol.response_of_failure(job.output)
+            raise failure(spec, endpoint, job, response)
+        response = protocol.read_response(job.output)
+        if not response.success:
+            raise failure(spec, endpoint, job, response)
+        try:
+            return protocol.decode(response.result)
+        except Exception as error:  # Unpickling runs code of any class: it may raise anything.
+            raise RemoteError(
+                f"{spec.name} ({spec.location}) returned a value that cannot be read here: "
+                f"{type(error).__name__}: {error}. Return plain data, or types of packages that "
+                "are installed here too",
+                job_id=job.id,
+                endpoint_id=endpoint.id,
+                worker_id=job.worker_id,
+                stdout=response.stdout,
+            ) from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a poll that failed so may succeed later: outages, 429 and 5xx."""
+    if isinstance(error, RunpodApiError):
+        return error.status == 429 or error.status >= 500
+    return True

@@ -1,0 +1,177 @@
+"""``@remote``: marks a function as one that runs on a Runpod endpoint."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from ..errors import ConfigurationError
+from ..resources import ServerlessResource
+from .registry import FunctionSpec, registry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ARGUMENTS = (
+    "resource_config",
+    "dependencies",
+    "system_dependencies",
+    "accelerate_downloads",
+    "local",
+)
+
+
+class RemoteFunction(Generic[P, R]):
+    """An awaitable stand-in for a function that runs elsewhere.
+
+    ``await fn(...)`` takes the function's own arguments and gives its result, or raises a
+    RemoteError. Inside a Runpod worker (``RUNPOD_ENDPOINT_ID`` is set) and with ``local=True``
+    the function runs in this process, still awaited.
+    """
+
+    __name__: str
+
+    def __init__(self, spec: FunctionSpec, *, local: bool) -> None:
+        self.spec = spec
+        self.runs_here = local
+        functools.update_wrapper(self, spec.function)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function and return its result."""
+        # Keeps this frame out of what pytest prints for an error that came back.
+        __tracebackhide__ = True
+        if self.runs_here or "RUNPOD_ENDPOINT_ID" in os.environ:
+            return await self._run_here(*args, **kwargs)
+        return cast(R, await registry.caller().call(self.spec, args, kwargs))
+
+    async def _run_here(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if inspect.iscoroutinefunction(self.spec.function):
+            return cast(R, await self.spec.function(*args, **kwargs))
+        from anyio import to_thread
+
+        # A thread, since the function may block for as long as it likes.
+        call = functools.partial(self.spec.function, *args, **kwargs)
+        return cast(R, await to_thread.run_sync(call))
+
+    def __reduce__(self) -> str:
+        return self.spec.function.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<remote {self.spec.name} on {self.spec.resource.name!r} ({self.spec.location})>"
+
+
+class RemoteDecorator(Protocol):
+    """What ``remote(...)`` returns: takes a sync or async function."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> RemoteFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> RemoteFunction[P, R]: ...
+
+
+def _remote(
+    resource_config: ServerlessResource,
+    dependencies: Sequence[str] | None = None,
+    system_dependencies: Sequence[str] | None = None,
+    accelerate_downloads: bool = True,
+    local: bool = False,
+    **unknown: Any,
+) -> RemoteDecorator:
+    """Run the decorated function on the endpoint that ``resource_config`` describes.
+
+    ``dependencies`` are pip requirements and ``system_dependencies`` Debian packages that the
+    worker installs before it runs the function; ``accelerate_downloads`` is passed on to it.
+    With ``local=True`` the function runs in this process instead.
+
+    Raises ConfigurationError for unknown keywords and values that cannot work.
+    """
+    _refuse_unknown(unknown)
+    if not isinstance(resource_config, ServerlessResource):
+        raise ConfigurationError(
+            f"@remote needs a resource, such as @remote(LiveServerless(name='gpu')); "
+            f"got {resource_config!r}"
+        )
+    packages = _requirements("dependencies", dependencies)
+    system_packages = _requirements("system_dependencies", system_dependencies)
+    for name, value in (("accelerate_downloads", accelerate_downloads), ("local", local)):
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"@remote: {name} must be True or False, not {value!r}")
+
+    def decorate(function: Callable[..., Any], /) -> RemoteFunction[..., Any]:
+        _refuse_what_cannot_run(function)
+        code = inspect.unwrap(function).__code__
+        spec = FunctionSpec(
+            function=function,
+            resource=resource_config,
+            dependencies=packages,
+            system_dependencies=system_packages,
+            accelerate_downloads=accelerate_downloads,
+            file=code.co_filename,
+            line=code.co_firstlineno,
+        )
+        if not local:
+            registry.add(spec)
+        return RemoteFunction(spec, local=local)
+
+    return cast(RemoteDecorator, decorate)
+
+
+if TYPE_CHECKING:
+    # Type checkers refuse unknown keywords by themselves.
+    def remote(
+        resource_config: ServerlessResource,
+        dependencies: Sequence[str] | None = None,
+        system_dependencies: Sequence[str] | None = None,
+        accelerate_downloads: bool = True,
+        local: bool = False,
+    ) -> RemoteDecorator:
+        """As ``_remote``."""
+        ...
+else:
+    remote = _remote
+    remote.__name__ = remote.__qualname__ = "remote"
+
+
+def _refuse_unknown(unknown: dict[str, Any]) -> None:
+    for name in unknown:
+        near = difflib.get_close_matches(name, _ARGUMENTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(_ARGUMENTS)}"
+        raise ConfigurationError(f"@remote has no argument {name!r}; {hint}")
+
+
+def _requirements(name: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        raise ConfigurationError(f"@remote: {name} must be a list: {name}=[{value!r}]")
+    items = tuple(value) if isinstance(value, Sequence) else (None,)
+    for item in items:
+        if not isinstance(item, str) or not item.strip():
+            raise ConfigurationError(
+                f"@remote: {name} must be a list of non-empty strings, not {value!r}"
+            )
+    return items
+
+
+def _refuse_what_cannot_run(function: Any) -> None:
+    if inspect.isclass(function):
+        raise ConfigurationError(
+            f"@remote on class {function.__name__}: only functions can be remote; decorate a "
+            "function that uses the class"
+        )
+    if isinstance(function, RemoteFunction):
+        raise ConfigurationError(f"{function!r} is decorated with @remote twice")
+    if not inspect.isfunction(inspect.unwrap(function)):
+        raise ConfigurationError(f"@remote takes a function defined with def, not {function!r}")
+    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(
+            f"{where}: {function.__name__} is a generator, whose values cannot be sent back one "
+            "by one; return a list"
+        )

@@ -1,0 +1,86 @@
+"""The Flash function protocol: a call as a queue job's input, and its output as a result.
+
+The models are those of the official SDK (``FunctionRequest``, ``FunctionResponse``, versions 1.1
+to 1.21), so that the official worker images run our functions as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from ..errors import RemoteError
+from .registry import FunctionSpec
+from .source import ShippedSource
+
+
+def request_prefix(spec: FunctionSpec, source: ShippedSource) -> str:
+    """The part of a request body that is the same for every call, up to the arguments."""
+    request: dict[str, Any] = {
+        "function_name": source.name,
+        "function_code": source.code,
+        "execution_type": "function",
+        "accelerate_downloads": spec.accelerate_downloads,
+    }
+    if spec.dependencies:
+        request["dependencies"] = list(spec.dependencies)
+    if spec.system_dependencies:
+        request["system_dependencies"] = list(spec.system_dependencies)
+    return f'{{"input": {json.dumps(request)[:-1]}'
+
+
+def request_body(prefix: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+    """The whole request body: ``prefix`` with each argument as base64 of its cloudpickle."""
+    positional = json.dumps([_encode(value) for value in args])
+    named = json.dumps({name: _encode(value) for name, value in kwargs.items()})
+    return f'{prefix}, "args": {positional}, "kwargs": {named}}}}}'.encode()
+
+
+@dataclass(frozen=True)
+class FunctionResponse:
+    """What the worker says of one call. ``error`` is None for a success."""
+
+    success: bool
+    result: str | None = None
+    error: str | None = None
+    stdout: str = ""
+
+
+def read_response(output: Any) -> FunctionResponse:
+    """Read a job's ``output``.
+
+    The queue takes ``error`` out of a failed response, so it may be absent here; a function that
+    the worker does not find arrives as ``success`` false with the message in ``result``. Raises
+    RemoteError for anything that is no response, which is what an image that is not a Flash
+    worker gives.
+    """
+    if not isinstance(output, dict) or not isinstance(output.get("success"), bool):
+        raise RemoteError(
+            f"the worker's answer is no FunctionResponse: {str(output)[:200]!r}. The endpoint's "
+            "image must be a Flash worker image"
+        )
+    return FunctionResponse(
+        success=output["success"],
+        result=output.get("result"),
+        error=output.get("error"),
+        stdout=output.get("stdout") or "",
+    )
+
+
+def response_of_failure(output: Any) -> FunctionResponse | None:
+    """As ``read_response``, where a job failed and the worker may have said nothing."""
+    return read_response(output) if isinstance(output, dict) and "success" in output else None
+
+
+def decode(text: str | None) -> Any:
+    """The value behind base64 of a cloudpickle; None (an old worker's None) is None."""
+    return None if text is None else cloudpickle.loads(base64.b64decode(text))
+
+
+def _encode(value: Any) -> str:
+    return base64.b64encode(cloudpickle.dumps(value)).decode("ascii")

@@ -1,0 +1,91 @@
+"""The functions that ``@remote`` has seen in this process, and who calls them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..resources import ServerlessResource
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionSpec:
+    """One decorated function: where it is defined, where it runs, what it needs there."""
+
+    function: Callable[..., Any]
+    resource: ServerlessResource
+    dependencies: tuple[str, ...]
+    system_dependencies: tuple[str, ...]
+    accelerate_downloads: bool
+    file: str
+    line: int
+
+    @property
+    def name(self) -> str:
+        """The function's name as its module spells it."""
+        return self.function.__name__
+
+    @property
+    def location(self) -> str:
+        """``file:line`` of the definition."""
+        return f"{self.file}:{self.line}"
+
+
+class Caller(Protocol):
+    """Runs remote functions somewhere."""
+
+    async def call(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Run ``spec`` with these arguments and return its result, or raise RemoteError."""
+
+
+class Registry:
+    """What ``@remote`` fills while modules are imported. Safe to use from any thread."""
+
+    def __init__(self, connect: Callable[[], Caller]) -> None:
+        self._functions: list[FunctionSpec] = []
+        self._connect = connect
+        self._connected: Caller | None = None
+        self._bound: list[Caller] = []
+        self._lock = threading.Lock()
+
+    def add(self, spec: FunctionSpec) -> None:
+        """Remember a decorated function."""
+        self._functions.append(spec)
+
+    def functions(self) -> tuple[FunctionSpec, ...]:
+        """Every function decorated so far, in order of definition."""
+        return tuple(self._functions)
+
+    @contextmanager
+    def bound(self, caller: Caller) -> Iterator[None]:
+        """Send every call to ``caller`` while the context lasts; the innermost one wins."""
+        self._bound.append(caller)
+        try:
+            yield
+        finally:
+            self._bound.remove(caller)
+
+    def caller(self) -> Caller:
+        """Whoever is bound, else a connection made from the environment, once."""
+        if self._bound:
+            return self._bound[-1]
+        with self._lock:
+            if self._connected is None:
+                self._connected = self._connect()
+            return self._connected
+
+
+def _connect_from_environment() -> Caller:
+    # Looked up at the call: a module above this one, needed only by plain scripts and servers.
+    from ..session import connect_from_environment
+
+    return connect_from_environment()
+
+
+registry = Registry(_connect_from_environment)
+"""The one global: decorators run at import time, when there is nobody to pass anything in."""

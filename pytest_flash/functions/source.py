@@ -1,0 +1,160 @@
+"""What travels with a remote function: the part of its file that it needs.
+
+A masked copy of the file is shipped: the function, and the top-level statements it refers to
+directly or through others, on their own lines; every other line is blank. The worker compiles it
+under the file's own name, so that a remote traceback reads like a local one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ConfigurationError
+from . import names, prelude
+from .registry import FunctionSpec
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class ShippedSource:
+    """Source text that defines ``name`` when a worker executes it."""
+
+    name: str
+    code: str
+
+
+def ship(spec: FunctionSpec) -> ShippedSource:
+    """The source to send for ``spec``.
+
+    Raises ConfigurationError when the source cannot be read, has changed since it was imported,
+    or the function closes over local variables of another one.
+    """
+    function = inspect.unwrap(spec.function)
+    if function.__closure__:
+        free = ", ".join(function.__code__.co_freevars)
+        raise ConfigurationError(
+            f"{spec.location}: {spec.name} uses local variables of the function around it "
+            f"({free}), which cannot travel; pass them as arguments"
+        )
+    lines = _read(spec, function)
+    tree = _parse(lines, spec)
+    node = _find(tree, function, spec)
+    remote_lines = frozenset(_remote_lines(tree, function.__globals__))
+    kept = _needed(tree, node, remote_lines)
+    masked = _mask(lines, kept)
+    if node not in tree.body:
+        _dedent(masked, node)
+    source = "".join(masked).rstrip() + "\n"
+    arguments = (source, spec.file, function.__module__, remote_lines)
+    call = f"load({', '.join(map(repr, arguments))})"
+    return ShippedSource(node.name, f"{_prelude()}\n{node.name} = {call}[{node.name!r}]\n")
+
+
+@functools.cache
+def _prelude() -> str:
+    return inspect.getsource(prelude)
+
+
+def _read(spec: FunctionSpec, function: Any) -> list[str]:
+    linecache.checkcache(spec.file)
+    lines = linecache.getlines(spec.file, function.__globals__)
+    if not lines:
+        raise ConfigurationError(
+            f"{spec.location}: the source of {spec.name} cannot be read; define remote functions "
+            "in a file"
+        )
+    return lines
+
+
+def _parse(lines: list[str], spec: FunctionSpec) -> ast.Module:
+    try:
+        return ast.parse("".join(lines), spec.file)
+    except SyntaxError as error:
+        raise _changed(spec) from error
+
+
+def _find(tree: ast.Module, function: Any, spec: FunctionSpec) -> FunctionNode:
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, FunctionNode)
+            and node.name == function.__name__
+            and _span(node)[0] == function.__code__.co_firstlineno
+        ):
+            return node
+    raise _changed(spec)
+
+
+def _changed(spec: FunctionSpec) -> ConfigurationError:
+    return ConfigurationError(
+        f"{spec.location}: the file no longer holds {spec.name} as it was imported; restart to "
+        "run the new code"
+    )
+
+
+def _needed(tree: ast.Module, node: FunctionNode, remote_lines: frozenset[int]) -> list[ast.stmt]:
+    """``node`` and the top-level statements it depends on, in file order."""
+    statements = tree.body if node in tree.body else [*tree.body, node]
+    binds = {id(each): names.bound(each) for each in tree.body}
+    wanted = set(names.used(node, remote_lines))
+    kept = {id(node)}
+    grown = True
+    while grown:
+        grown = False
+        for each in tree.body:
+            if id(each) in kept:
+                continue
+            if names.is_future(each) or wanted & binds[id(each)] or names.changes(each, wanted):
+                kept.add(id(each))
+                wanted |= names.used(each, remote_lines)
+                grown = True
+    return [each for each in statements if id(each) in kept]
+
+
+def _mask(lines: list[str], kept: list[ast.stmt]) -> list[str]:
+    visible = {
+        number
+        for statement in kept
+        for number in range(_span(statement)[0], _span(statement)[1] + 1)
+    }
+    return [line if number in visible else "\n" for number, line in enumerate(lines, start=1)]
+
+
+def _dedent(masked: list[str], node: FunctionNode) -> None:
+    first, last = _span(node)
+    for index in range(first - 1, last):
+        line = masked[index]
+        if not line[: node.col_offset].strip():
+            masked[index] = line[node.col_offset :] or "\n"
+
+
+def _span(node: ast.stmt) -> tuple[int, int]:
+    """First and last line, decorators included."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(each.lineno for each in decorators)])
+    return first, node.end_lineno or node.lineno
+
+
+def _remote_lines(tree: ast.Module, module_globals: dict[str, Any]) -> Iterator[int]:
+    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it."""
+    from .decorator import remote
+
+    for node in ast.walk(tree):
+        if not isinstance(node, FunctionNode):
+            continue
+        for index, decorator in enumerate(node.decorator_list):
+            if isinstance(decorator, ast.Call) and _value(decorator.func, module_globals) is remote:
+                # What stands above wraps the stand-in, which stays at the caller.
+                yield from (each.lineno for each in node.decorator_list[: index + 1])
+
+
+def _value(node: ast.expr, namespace: dict[str, Any]) -> Any:
+    if isinstance(node, ast.Attribute):
+        return getattr(_value(node.value, namespace), node.attr, None)
+    return namespace.get(node.id) if isinstance(node, ast.Name) else None

@@ -1,0 +1,1 @@
+"""From resources to endpoints: discover, plan, apply."""

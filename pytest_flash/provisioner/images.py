@@ -1,0 +1,41 @@
+"""Which worker image an endpoint runs."""
+
+from __future__ import annotations
+
+import sys
+
+from ..errors import SettingsError
+from ..resources import ServerlessResource
+from ..settings import Environment
+
+# Official SDK 1.19: repositories, override variables, tag form and supported Pythons.
+_REPOSITORIES = {"GPU": "runpod/flash", "CPU": "runpod/flash-cpu"}
+_OVERRIDES = {"GPU": "FLASH_GPU_IMAGE", "CPU": "FLASH_CPU_IMAGE"}
+_TAG = "FLASH_IMAGE_TAG"
+_OLDEST, _NEWEST = (3, 10), (3, 13)
+
+
+def image_for(
+    resource: ServerlessResource,
+    environment: Environment,
+    *,
+    live: bool,
+    python: tuple[int, int] = sys.version_info[:2],
+) -> str:
+    """The image of ``resource``: ``runpod/flash:py3.11-latest`` and the like.
+
+    ``FLASH_GPU_IMAGE`` and ``FLASH_CPU_IMAGE`` replace it whole. Function calls travel pickled,
+    so the worker's Python is this one, ``python``; live raises SettingsError where no official
+    image has it.
+    """
+    override = environment.value(_OVERRIDES[resource.compute])
+    if override:
+        return override
+    if live and not _OLDEST <= python <= _NEWEST:
+        raise SettingsError(
+            f"there is no Flash worker image for Python {python[0]}.{python[1]} (only "
+            f"{_OLDEST[0]}.{_OLDEST[1]} to {_NEWEST[0]}.{_NEWEST[1]}); run the app with one of "
+            f"those, or name an image of your own in {_OVERRIDES[resource.compute]}"
+        )
+    tag = environment.value(_TAG) or "latest"
+    return f"{_REPOSITORIES[resource.compute]}:py{python[0]}.{python[1]}-{tag}"

@@ -1,0 +1,28 @@
+"""The configuration objects of user code: pure data, checked when it is made."""
+
+from __future__ import annotations
+
+from .cpu import CpuInstanceType
+from .datacenter import DataCenter
+from .gpu import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
+from .live import CpuLiveServerless, LiveServerless
+from .serverless import ServerlessResource, ServerlessScalerType
+from .template import KeyValuePair, PodTemplate
+from .volume import NetworkVolume
+
+__all__ = [
+    "POOL_TYPES",
+    "CpuInstanceType",
+    "CpuLiveServerless",
+    "CudaVersion",
+    "DataCenter",
+    "GpuGroup",
+    "GpuType",
+    "KeyValuePair",
+    "LiveServerless",
+    "NetworkVolume",
+    "PodTemplate",
+    "ServerlessResource",
+    "ServerlessScalerType",
+    "pool_of",
+]

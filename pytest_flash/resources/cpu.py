@@ -1,0 +1,71 @@
+"""CPU instances of Runpod Serverless."""
+
+from __future__ import annotations
+
+from .choice import Choice, some_of
+
+# Official SDK 1.19: GB of container disk for each vCPU.
+_DISK_PER_VCPU = {"cpu3g": 10, "cpu3c": 10, "cpu5c": 15}
+
+
+class CpuInstanceType(Choice):
+    """A CPU instance, named ``<flavor>-<vCPUs>-<GB of memory>``.
+
+    Those with one vCPU are here because the official SDK has them; a resource refuses them.
+    """
+
+    CPU3G_1_4 = "cpu3g-1-4"
+    CPU3G_2_8 = "cpu3g-2-8"
+    CPU3G_4_16 = "cpu3g-4-16"
+    CPU3G_8_32 = "cpu3g-8-32"
+    CPU3C_1_2 = "cpu3c-1-2"
+    CPU3C_2_4 = "cpu3c-2-4"
+    CPU3C_4_8 = "cpu3c-4-8"
+    CPU3C_8_16 = "cpu3c-8-16"
+    CPU5C_1_2 = "cpu5c-1-2"
+    CPU5C_2_4 = "cpu5c-2-4"
+    CPU5C_4_8 = "cpu5c-4-8"
+    CPU5C_8_16 = "cpu5c-8-16"
+
+    @property
+    def flavor(self) -> str:
+        """The flavor id of REST v2, such as ``cpu3c``."""
+        return self.value.split("-")[0]
+
+    @property
+    def vcpus(self) -> int:
+        """Number of vCPUs."""
+        return int(self.value.split("-")[1])
+
+    @property
+    def disk_cap(self) -> int:
+        """The largest container disk, in GB."""
+        return self.vcpus * _DISK_PER_VCPU[self.flavor]
+
+
+_choose = some_of("a CPU instance", CpuInstanceType)
+
+
+def usable_instances(value: object) -> tuple[CpuInstanceType, ...]:
+    """The instances that ``value`` names, one or several.
+
+    Raises ValueError for unknown ones, for none at all, and for those with one vCPU, which
+    REST v2 cannot order (schema ``BaseCpuConfig``: a power of two, at least 2).
+    """
+    instances = tuple(CpuInstanceType(instance) for instance in _choose(value))
+    if not instances:
+        raise ValueError("names no CPU instance; leave it out for cpu3g-2-8")
+    too_small = [instance for instance in instances if instance.vcpus < 2]
+    if too_small:
+        raise ValueError("; ".join(map(_too_small, too_small)))
+    return instances
+
+
+def _too_small(instance: CpuInstanceType) -> str:
+    larger = next(
+        each for each in CpuInstanceType if each.flavor == instance.flavor and each.vcpus == 2
+    )
+    return (
+        f"{str(instance)!r} has 1 vCPU and Runpod's REST API orders 2 or more; "
+        f"the nearest is {str(larger)!r}"
+    )

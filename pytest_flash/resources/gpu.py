@@ -1,0 +1,125 @@
+"""GPU pools, GPU types and CUDA versions of Runpod Serverless."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .choice import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class GpuGroup(Choice):
+    """A serverless GPU pool: workers run on whichever of its GPUs has capacity.
+
+    The names are the pool ids of Runpod's REST v2; the number is the GPU's memory in GB.
+    """
+
+    ANY = "any"
+    AMPERE_16 = "AMPERE_16"
+    AMPERE_24 = "AMPERE_24"
+    ADA_24 = "ADA_24"
+    ADA_32_PRO = "ADA_32_PRO"
+    AMPERE_48 = "AMPERE_48"
+    ADA_48_PRO = "ADA_48_PRO"
+    AMPERE_80 = "AMPERE_80"
+    ADA_80_PRO = "ADA_80_PRO"
+    BLACKWELL_96 = "BLACKWELL_96"
+    HOPPER_141 = "HOPPER_141"
+    BLACKWELL_180 = "BLACKWELL_180"
+
+
+class GpuType(Choice):
+    """One GPU model, by Runpod's GPU type id."""
+
+    ANY = "any"
+    NVIDIA_RTX_A4000 = "NVIDIA RTX A4000"
+    NVIDIA_RTX_A4500 = "NVIDIA RTX A4500"
+    NVIDIA_RTX_4000_ADA_GENERATION = "NVIDIA RTX 4000 Ada Generation"
+    NVIDIA_RTX_2000_ADA_GENERATION = "NVIDIA RTX 2000 Ada Generation"
+    NVIDIA_RTX_A5000 = "NVIDIA RTX A5000"
+    NVIDIA_L4 = "NVIDIA L4"
+    NVIDIA_GEFORCE_RTX_3090 = "NVIDIA GeForce RTX 3090"
+    NVIDIA_GEFORCE_RTX_4090 = "NVIDIA GeForce RTX 4090"
+    NVIDIA_GEFORCE_RTX_5090 = "NVIDIA GeForce RTX 5090"
+    NVIDIA_A40 = "NVIDIA A40"
+    NVIDIA_RTX_A6000 = "NVIDIA RTX A6000"
+    NVIDIA_RTX_6000_ADA_GENERATION = "NVIDIA RTX 6000 Ada Generation"
+    NVIDIA_L40 = "NVIDIA L40"
+    NVIDIA_L40S = "NVIDIA L40S"
+    NVIDIA_A100_80GB_PCIe = "NVIDIA A100 80GB PCIe"
+    NVIDIA_A100_SXM4_80GB = "NVIDIA A100-SXM4-80GB"
+    NVIDIA_H100_80GB_HBM3 = "NVIDIA H100 80GB HBM3"
+    NVIDIA_RTX_PRO_6000_BLACKWELL_SERVER_EDITION = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
+    NVIDIA_RTX_PRO_6000_BLACKWELL_WORKSTATION_EDITION = (
+        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition"
+    )
+    NVIDIA_RTX_PRO_6000_BLACKWELL_MAX_Q_WORKSTATION_EDITION = (
+        "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition"
+    )
+    NVIDIA_H200 = "NVIDIA H200"
+    NVIDIA_B200 = "NVIDIA B200"
+
+
+class CudaVersion(Choice):
+    """A CUDA version that a worker's machine offers."""
+
+    V11_8 = "11.8"
+    V12_0 = "12.0"
+    V12_1 = "12.1"
+    V12_2 = "12.2"
+    V12_3 = "12.3"
+    V12_4 = "12.4"
+    V12_5 = "12.5"
+    V12_6 = "12.6"
+    V12_7 = "12.7"
+    V12_8 = "12.8"
+    V12_9 = "12.9"
+    V13_0 = "13.0"
+
+
+# The official SDK's map (1.19), and Runpod docs, gpu-types, for L40 and L40S in ADA_48_PRO,
+# which that map leaves out: not to exclude them would give an L40 to who asked for an RTX 6000.
+POOL_TYPES: Mapping[GpuGroup, tuple[GpuType, ...]] = MappingProxyType(
+    {
+        GpuGroup.AMPERE_16: (
+            GpuType.NVIDIA_RTX_A4000,
+            GpuType.NVIDIA_RTX_A4500,
+            GpuType.NVIDIA_RTX_4000_ADA_GENERATION,
+            GpuType.NVIDIA_RTX_2000_ADA_GENERATION,
+        ),
+        GpuGroup.AMPERE_24: (
+            GpuType.NVIDIA_RTX_A5000,
+            GpuType.NVIDIA_L4,
+            GpuType.NVIDIA_GEFORCE_RTX_3090,
+        ),
+        GpuGroup.ADA_24: (GpuType.NVIDIA_GEFORCE_RTX_4090,),
+        GpuGroup.ADA_32_PRO: (GpuType.NVIDIA_GEFORCE_RTX_5090,),
+        GpuGroup.AMPERE_48: (GpuType.NVIDIA_A40, GpuType.NVIDIA_RTX_A6000),
+        GpuGroup.ADA_48_PRO: (
+            GpuType.NVIDIA_RTX_6000_ADA_GENERATION,
+            GpuType.NVIDIA_L40,
+            GpuType.NVIDIA_L40S,
+        ),
+        GpuGroup.AMPERE_80: (GpuType.NVIDIA_A100_80GB_PCIe, GpuType.NVIDIA_A100_SXM4_80GB),
+        GpuGroup.ADA_80_PRO: (GpuType.NVIDIA_H100_80GB_HBM3,),
+        GpuGroup.BLACKWELL_96: (
+            GpuType.NVIDIA_RTX_PRO_6000_BLACKWELL_SERVER_EDITION,
+            GpuType.NVIDIA_RTX_PRO_6000_BLACKWELL_WORKSTATION_EDITION,
+            GpuType.NVIDIA_RTX_PRO_6000_BLACKWELL_MAX_Q_WORKSTATION_EDITION,
+        ),
+        GpuGroup.HOPPER_141: (GpuType.NVIDIA_H200,),
+        GpuGroup.BLACKWELL_180: (GpuType.NVIDIA_B200,),
+    }
+)
+"""Which GPU types each pool holds."""
+
+
+def pool_of(gpu: GpuType) -> GpuGroup:
+    """The pool that holds ``gpu``; ``GpuType.ANY`` is in ``GpuGroup.ANY``."""
+    for pool, types in POOL_TYPES.items():
+        if gpu in types:
+            return pool
+    return GpuGroup.ANY

@@ -1,0 +1,65 @@
+"""Container settings of an endpoint's workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from .environment import secret
+from .fields import Ports, TemplateEnvironment, whole
+from .model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class KeyValuePair(Model):
+    """One environment variable of a template, as the official SDK spells it."""
+
+    key: str
+    value: Annotated[str, BeforeValidator(secret)]
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """The key; the value may be a secret."""
+        yield "key", self.key
+
+
+class PodTemplate(Model):
+    """Container settings: image, disk, arguments, ports, environment, registry credential.
+
+    ``containerDiskInGb`` None means 64 GB for GPU workers and the most that CPU instances allow.
+    ``env`` is a dict, or a list of key and value pairs; a resource's own ``env`` is laid over it.
+    ``name`` is taken for compatibility: endpoints of REST v2 carry settings, not templates.
+    """
+
+    name: str = ""
+    imageName: str = ""
+    containerDiskInGb: Annotated[int, whole(1)] | None = None
+    dockerArgs: str = ""
+    ports: Ports = ()
+    env: TemplateEnvironment = Field(default_factory=dict)
+    containerRegistryAuthId: str = ""
+
+    @classmethod
+    def _refused(cls) -> dict[str, str]:
+        return {
+            "id": "is given by Runpod; for an existing template use templateId of the resource",
+            "startScript": "cannot be expressed in Runpod's REST API; use dockerArgs",
+            "advancedStart": "cannot be expressed in Runpod's REST API; use dockerArgs",
+            "config": "cannot be expressed in Runpod's REST API",
+        }
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str = "",
+            imageName: str = "",
+            containerDiskInGb: int | None = None,
+            dockerArgs: str = "",
+            ports: str | Sequence[str] = (),
+            env: Mapping[str, str] | Sequence[KeyValuePair | Mapping[str, str]] = ...,
+            containerRegistryAuthId: str = "",
+        ) -> None: ...

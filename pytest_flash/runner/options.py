@@ -1,0 +1,58 @@
+"""What ``flash run`` was asked to do, with defaults and variables resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SettingsError
+from ..settings import Environment, Sourced
+from ..target import TargetKind
+
+DEFAULT_HOST = "localhost"
+DEFAULT_PORT = 8888
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of ``flash run`` as given; None where one was left out."""
+
+    app: str | None = None
+    folder: Path = Path()
+    host: str | None = None
+    port: int | None = None
+    reload: bool = True
+    auto_provision: bool = False
+    target: TargetKind | None = None
+    env_file: Path | None = None
+    yes: bool = False
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to serve. ``fixed`` says that this port and no other was asked for."""
+
+    host: str
+    port: int
+    fixed: bool
+
+
+def address(options: RunOptions, environment: Environment) -> Address:
+    """Host and port: option, then ``FLASH_HOST`` and ``FLASH_PORT``, then localhost:8888.
+
+    Raises SettingsError for a port that is no number from 0 to 65535.
+    """
+    host = options.host or environment.value("FLASH_HOST") or DEFAULT_HOST
+    if options.port is not None:
+        return Address(host, _port(Sourced(str(options.port), "--port")), fixed=True)
+    variable = environment.get("FLASH_PORT")
+    if variable is not None:
+        named = Sourced(variable.value, f"FLASH_PORT, {variable.source}")
+        return Address(host, _port(named), fixed=True)
+    return Address(host, DEFAULT_PORT, fixed=False)
+
+
+def _port(text: Sourced[str]) -> int:
+    if not text.value.isascii() or not text.value.isdigit() or int(text.value) > 65535:
+        raise SettingsError(f"port {text.value!r} ({text.source}) is not a number from 0 to 65535")
+    return int(text.value)

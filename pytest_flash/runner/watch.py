@@ -1,0 +1,27 @@
+"""Which file changes bring up new code."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from watchfiles import PythonFilter, awatch
+
+
+class _ProjectFilter(PythonFilter):
+    """Python files and ``.env``, outside virtual environments, caches and ``.runpod``."""
+
+    ignore_dirs = (*PythonFilter.ignore_dirs, ".runpod", "venv", ".ruff_cache", "__pypackages__")
+
+    def __init__(self) -> None:
+        super().__init__(extra_extensions=(".env",))
+
+
+async def changes(root: Path) -> AsyncIterator[tuple[str, ...]]:
+    """The files below ``root`` that changed, a batch at a time, relative where possible."""
+    async for batch in awatch(root, watch_filter=_ProjectFilter()):
+        yield tuple(sorted({_shown(Path(path), root) for _, path in batch}))
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,49 @@
+"""One HTTP client for each event loop, closed when its loop ends."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Callable
+
+import httpx
+
+
+class PerLoop:
+    """Hands out the client of the running event loop; opens it on first use.
+
+    A client cannot be closed from outside its loop, and nobody tells us when a loop ends. An
+    asynchronous generator that is left suspended is closed by ``loop.shutdown_asyncgens``, which
+    ``asyncio.run`` and every runner call last; it holds the client.
+    """
+
+    def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
+        self._open = open_client
+        self._clients: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
+        ] = weakref.WeakKeyDictionary()
+
+    async def get(self) -> httpx.AsyncClient:
+        """The client of the running loop."""
+        loop = asyncio.get_running_loop()
+        held = self._clients.get(loop)
+        if held is not None:
+            return held[0]
+        client = self._open()
+        keeper = _keep(client)
+        self._clients[loop] = (client, keeper)
+        await keeper.__anext__()
+        return client
+
+    async def aclose(self) -> None:
+        """Close the client of the running loop, if there is one."""
+        held = self._clients.pop(asyncio.get_running_loop(), None)
+        if held is not None:
+            await held[1].aclose()
+
+
+async def _keep(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await client.aclose()

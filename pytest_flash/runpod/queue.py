@@ -1,0 +1,135 @@
+"""The queue plane: submitting jobs to an endpoint and reading what became of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import httpx
+
+from ..errors import RunpodConnectionError
+from ..target import Target
+from . import http
+from .loops import PerLoop
+
+# Above the longest `wait` that a runsync request of ours asks for.
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+
+
+class JobState(str, Enum):
+    """The states of a job; the last four are terminal (Runpod docs, job-states)."""
+
+    IN_QUEUE = "IN_QUEUE"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a job stays in this state for ever."""
+        return self not in (JobState.IN_QUEUE, JobState.IN_PROGRESS)
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job as the queue plane reports it; the times are milliseconds, None until known."""
+
+    id: str
+    state: JobState
+    output: Any = None
+    error: str | None = None
+    delay_time: int | None = None
+    execution_time: int | None = None
+    worker_id: str | None = None
+
+
+class QueueClient:
+    """Submits and follows jobs, from any event loop; one pool of connections for each loop.
+
+    Every method raises RunpodApiError for a refusal and RunpodConnectionError when no usable
+    answer arrived. Nothing is retried here: only the caller knows what may be sent twice.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._clients = PerLoop(self._open)
+
+    async def runsync(self, endpoint_id: str, payload: bytes, *, wait: float) -> JobStatus:
+        """Submit a job and wait up to ``wait`` seconds (1 to 300) for its end.
+
+        ``payload`` is the JSON text of the request body (``{"input": …}``). The job is not
+        terminal in the answer when it needed longer. ``POST /{endpoint_id}/runsync?wait=ms``.
+        """
+        path = f"/{endpoint_id}/runsync?wait={int(wait * 1000)}"
+        return await self._job("POST", path, payload)
+
+    async def run(self, endpoint_id: str, payload: bytes) -> JobStatus:
+        """Submit a job and return at once. ``POST /{endpoint_id}/run``."""
+        return await self._job("POST", f"/{endpoint_id}/run", payload)
+
+    async def status(self, endpoint_id: str, job_id: str) -> JobStatus:
+        """What became of a job. ``GET /{endpoint_id}/status/{job_id}``."""
+        return await self._job("GET", f"/{endpoint_id}/status/{job_id}")
+
+    async def cancel(self, endpoint_id: str, job_id: str) -> JobStatus:
+        """Cancel a job, queued or running. ``POST /{endpoint_id}/cancel/{job_id}``."""
+        return await self._job("POST", f"/{endpoint_id}/cancel/{job_id}")
+
+    async def health(self, endpoint_id: str) -> Mapping[str, Any]:
+        """Counters of jobs and workers. ``GET /{endpoint_id}/health``."""
+        return http.body(await self._send("GET", f"/{endpoint_id}/health", None))
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self._clients.aclose()
+
+    def _open(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._target.queue_url,
+            headers=http.headers(self._target),
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            verify=http.verifies(self._target.queue_url),
+            trust_env=http.uses_proxies(self._target.queue_url),
+        )
+
+    async def _job(self, method: str, path: str, payload: bytes | None = None) -> JobStatus:
+        return job_status(http.body(await self._send(method, path, payload)))
+
+    async def _send(self, method: str, path: str, payload: bytes | None) -> httpx.Response:
+        client = await self._clients.get()
+        kind = {"Content-Type": "application/json"} if payload is not None else None
+        try:
+            response = await client.request(method, path, content=payload, headers=kind)
+        except httpx.TransportError as error:
+            raise http.transport_error(error) from error
+        http.check(response)
+        return response
+
+
+def job_status(document: Mapping[str, Any]) -> JobStatus:
+    """Read a job's status body (Runpod docs, operation-reference).
+
+    Raises RunpodConnectionError for a body that is no job. ``error`` is a string on the wire;
+    anything else is shown as JSON.
+    """
+    try:
+        job_id, state = str(document["id"]), JobState(document["status"])
+    except (KeyError, ValueError) as error:
+        raise RunpodConnectionError(f"the answer is not a job: {str(document)[:200]}") from error
+    fault = document.get("error")
+    return JobStatus(
+        id=job_id,
+        state=state,
+        output=document.get("output"),
+        error=fault if fault is None or isinstance(fault, str) else json.dumps(fault),
+        delay_time=document.get("delayTime"),
+        execution_time=document.get("executionTime"),
+        worker_id=document.get("workerId"),
+    )

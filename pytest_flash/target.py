@@ -1,0 +1,179 @@
+"""Where remote functions run in this process: the embedded Runpod, or Runpod's cloud.
+
+This module is the one place that decides whether a request may reach the cloud.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import Enum
+from urllib.parse import urlsplit
+
+from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
+from .settings import API_KEY, MANAGEMENT_URL, QUEUE_URL, Environment, Sourced
+
+# Runpod docs, api-reference-v2/overview (management) and serverless/endpoints (queue).
+RUNPOD_MANAGEMENT_URL = "https://api.runpod.io"
+RUNPOD_QUEUE_URL = "https://api.runpod.ai/v2"
+
+_UNDER_PYTEST = "PYTEST_VERSION"
+
+
+class TargetKind(str, Enum):
+    """Where remote functions run."""
+
+    EMULATOR = "emulator"
+    LIVE = "live"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Base URLs and key of one Runpod, embedded or live.
+
+    ``management_url`` is the base before ``/v2/serverless``; ``queue_url`` the base before
+    ``/{endpoint_id}/run``. Neither ends with a slash. ``reason`` says in words why this target
+    was chosen.
+    """
+
+    kind: TargetKind
+    management_url: str
+    queue_url: str
+    api_key: str = field(repr=False)
+    reason: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether calls cost money."""
+        return self.kind is TargetKind.LIVE
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kind of target, why, and how to choose the other."""
+
+    kind: TargetKind
+    reason: str
+    remedy: str
+
+
+def choose(option: TargetKind | None, environment: Environment) -> Choice:
+    """The kind of target for ``flash run``: what was asked for, else live if there is a key."""
+    if option is not None:
+        other = TargetKind.EMULATOR if option is TargetKind.LIVE else TargetKind.LIVE
+        return Choice(option, f"--{option.value}", f"--{other.value} for the other")
+    key = environment.get(API_KEY)
+    if key is None:
+        return Choice(
+            TargetKind.EMULATOR, f"no {API_KEY}", f"set {API_KEY} or pass --live to use Runpod"
+        )
+    return Choice(
+        TargetKind.LIVE,
+        f"{API_KEY} from {key.source}",
+        "pass --emulator to run without Runpod and at no cost",
+    )
+
+
+def embedded(management_url: str, queue_url: str, api_key: str, reason: str) -> Target:
+    """The embedded Runpod that this process, or the one above it, has started."""
+    return Target(TargetKind.EMULATOR, management_url, queue_url, api_key, reason)
+
+
+def open_live(environment: Environment, *, reason: str, granted: bool) -> Target:
+    """The live target. Every path to the cloud passes through here.
+
+    ``granted`` says that a person asked for the cloud on a command line (``--flash-live``,
+    ``--live``). Without it the cloud is refused under pytest, in this process and in those it
+    started, unless the base URLs lead to loopback.
+
+    Raises MissingKeyError, SettingsError (bad base URLs) or LiveRefusedError.
+    """
+    key = environment.get(API_KEY)
+    if key is None:
+        looked = "the environment" + (
+            f" and {environment.dotenv_path}" if environment.dotenv_path else ""
+        )
+        raise MissingKeyError(
+            f"no {API_KEY} in {looked}; create a key in the Runpod console under Settings > "
+            "API Keys and export it, or leave live mode to use the embedded Runpod"
+        )
+    management, queue = _base_urls(environment, key)
+    target = Target(TargetKind.LIVE, management, queue, key.value, reason)
+    if not granted and _UNDER_PYTEST in environment.process and not _all_loopback(target):
+        raise LiveRefusedError(
+            "this call would reach Runpod's cloud from a test run, and nothing granted that. "
+            "Use the pytest-flash fixtures (embedded Runpod, no cost), pass --flash-live on "
+            "pytest's command line, or --live or --emulator to flash run"
+        )
+    return target
+
+
+def open_plain(environment: Environment) -> Target:
+    """The target of a plain script or server, outside ``flash run`` and the plugin: live.
+
+    Raises NoTargetError without a key: production never runs on an emulator by accident.
+    """
+    if environment.get(API_KEY) is not None:
+        return open_live(environment, reason=f"{API_KEY} in the environment", granted=False)
+    remedy = (
+        "Ask for flash_client, flash_server or flash_endpoints in the test"
+        if _UNDER_PYTEST in environment.process
+        else f"Set {API_KEY} to use Runpod, serve the app with 'flash run', or start "
+        "'flash emulator' and export the variables it prints"
+    )
+    raise NoTargetError(
+        f"a remote function was called and nothing says where it should run. {remedy}"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` (a name or an address, without brackets) is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_urls(environment: Environment, key: Sourced[str]) -> tuple[str, str]:
+    management, queue = environment.get(MANAGEMENT_URL), environment.get(QUEUE_URL)
+    if management is None and queue is None:
+        return RUNPOD_MANAGEMENT_URL, RUNPOD_QUEUE_URL
+    if management is None or queue is None:
+        missing = MANAGEMENT_URL if management is None else QUEUE_URL
+        raise SettingsError(
+            f"{MANAGEMENT_URL} and {QUEUE_URL} go together, and {missing} is not set; "
+            "set both or neither"
+        )
+    for name, url in ((MANAGEMENT_URL, management), (QUEUE_URL, queue)):
+        _check_url(name, url, key)
+    return management.value.rstrip("/"), queue.value.rstrip("/")
+
+
+def _check_url(name: str, url: Sourced[str], key: Sourced[str]) -> None:
+    if url.source != key.source and url.source != "environment":
+        raise SettingsError(
+            f"{name} comes from {url.source} but {API_KEY} from {key.source}: a .env file may "
+            "redirect only a key of its own. Export the URL too, or move the key into that file"
+        )
+    try:
+        parts = urlsplit(url.value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise SettingsError(f"{name}={url.value!r} ({url.source}) is not a URL: {error}") from error
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    if not host or not secure or parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError(
+            f"{name}={_shown(url.value)!r} ({url.source}) must be a plain https:// URL; http:// "
+            "is accepted for loopback only"
+        )
+
+
+def _shown(url: str) -> str:
+    return url.rpartition("@")[2]
+
+
+def _all_loopback(target: Target) -> bool:
+    urls = (target.management_url, target.queue_url)
+    return all(is_loopback(urlsplit(url).hostname or "") for url in urls)

@@ -1,0 +1,120 @@
+"""Jobs that failed, as exceptions."""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+
+import pytest
+
+from pytest_flash import LiveServerless, remote
+from pytest_flash.errors import (
+    JobCancelledError,
+    JobFailedError,
+    JobTimedOutError,
+    RemoteError,
+)
+from pytest_flash.functions.failures import failure
+from pytest_flash.functions.protocol import FunctionResponse
+from pytest_flash.runpod import Endpoint, JobState, JobStatus
+
+
+@remote(LiveServerless(name="failures"))
+def work() -> None: ...
+
+
+ENDPOINT = Endpoint(id="ep1", name="live-failures", timeout=60_000)
+
+
+def failed(text: str | None, state: JobState = JobState.FAILED) -> RemoteError:
+    job = JobStatus(id="job1", state=state, error=text, worker_id="w1")
+    return failure(work.spec, ENDPOINT, job, FunctionResponse(False, stdout="said"))
+
+
+def raised(error: BaseException) -> RemoteError:
+    """What arrives when a function raises ``error``: message, line end, traceback."""
+    try:
+        raise error
+    except BaseException:  # noqa: BLE001 - SystemExit is one of the cases
+        return failed(f"{error}\n{traceback.format_exc()}")
+
+
+BUILT_IN = [
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Exception)
+    and not issubclass(kind, Warning | UnicodeError | StopIteration | StopAsyncIteration)
+    and kind.__name__ not in ("ExceptionGroup", "BaseExceptionGroup")
+]
+
+
+@pytest.mark.parametrize("kind", BUILT_IN)
+def test_a_built_in_exception_arrives_as_its_type(kind: type[Exception]) -> None:
+    error = raised(kind("the message"))
+
+    assert isinstance(error, kind)
+    assert isinstance(error, JobFailedError)
+    assert "the message" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "base"),
+    [
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), ValueError),
+        (StopIteration("x"), JobFailedError),
+        (SystemExit(2), JobFailedError),
+        (type("Custom", (Exception,), {})("x"), JobFailedError),
+    ],
+)
+def test_what_cannot_be_rebuilt_arrives_as_its_nearest_base(
+    error: BaseException, base: type[Exception]
+) -> None:
+    assert isinstance(raised(error), base)
+
+
+def test_everything_known_is_carried() -> None:
+    error = raised(ValueError("no"))
+
+    assert (error.job_id, error.endpoint_id, error.worker_id) == ("job1", "ep1", "w1")
+    assert error.stdout == "said"
+    text = str(error)
+    assert text.startswith(f"work ({__file__}:")
+    assert "on endpoint live-failures failed: ValueError: no" in text
+    assert "Remote traceback" in text
+    assert "raise error" in text
+
+
+def test_a_message_over_several_lines_keeps_its_type() -> None:
+    error = raised(KeyError("first\nsecond"))
+    assert isinstance(error, KeyError)
+    assert isinstance(raised(ValueError("first\nOSError: second")), ValueError)
+
+
+def test_a_missing_package_names_the_requirement() -> None:
+    error = raised(ModuleNotFoundError("No module named 'yaml.nodes'", name="yaml.nodes"))
+    assert isinstance(error, ModuleNotFoundError)
+    assert "dependencies=['" in str(error)
+    assert "yaml" in str(error).lower()
+
+
+def test_a_missing_package_is_named_by_its_distribution() -> None:
+    error = raised(ModuleNotFoundError("No module named 'dotenv'", name="dotenv"))
+    assert "dependencies=['python-dotenv']" in str(error)
+
+
+def test_a_worker_that_died_has_no_traceback() -> None:
+    error = failed("worker w1 was killed by SIGKILL")
+    assert type(error) is JobFailedError
+    assert "worker w1 was killed by SIGKILL" in str(error)
+
+
+def test_timed_out_names_the_limit_and_the_way_out() -> None:
+    error = failed(None, JobState.TIMED_OUT)
+    assert isinstance(error, JobTimedOutError)
+    assert "60 s" in str(error)
+    assert "executionTimeoutMs" in str(error)
+
+
+def test_cancelled() -> None:
+    assert isinstance(failed(None, JobState.CANCELLED), JobCancelledError)

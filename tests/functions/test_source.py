@@ -1,0 +1,229 @@
+"""What travels with a function, seen from a worker that has the standard library alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_flash.errors import ConfigurationError
+from pytest_flash.functions.source import ship
+
+Module = Callable[[str], ModuleType]
+OnWorker = Callable[..., list[dict[str, Any]]]
+
+HEAD = """\
+from pytest_flash import LiveServerless, remote
+import fastapi
+
+gpu = LiveServerless(name="gpu")
+app = fastapi.FastAPI()
+"""
+
+TRAVELS = {
+    "plain": ("@remote(gpu)\ndef f(x):\n    return x + 1\n", [1], 2),
+    "async": ("@remote(gpu)\nasync def f(x):\n    return x + 1\n", [1], 2),
+    "import": ("import math\n@remote(gpu)\ndef f(x):\n    return math.floor(x)\n", [1.5], 1),
+    "import as": (
+        "import os.path as p\n@remote(gpu)\ndef f(x):\n    return p.basename(x)\n",
+        ["/a/b"],
+        "b",
+    ),
+    "from import": (
+        "from math import floor as down\n@remote(gpu)\ndef f(x):\n    return down(x)\n",
+        [1.5],
+        1,
+    ),
+    "constant": ("SCALE = 3\n@remote(gpu)\ndef f(x):\n    return x * SCALE\n", [2], 6),
+    "constant of constants": (
+        "A = 2\nB = A + 1\n@remote(gpu)\ndef f(x):\n    return x * B\n",
+        [2],
+        6,
+    ),
+    "helper": (
+        "def h(x):\n    return k(x) * 2\ndef k(x):\n    return x + 1\n"
+        "@remote(gpu)\ndef f(x):\n    return h(x)\n",
+        [2],
+        6,
+    ),
+    "helper below": (
+        "@remote(gpu)\ndef f(x):\n    return h(x)\ndef h(x):\n    return -x\n",
+        [2],
+        -2,
+    ),
+    "class": (
+        "class C:\n    def __init__(self, x):\n        self.x = x\n"
+        "@remote(gpu)\ndef f(x):\n    return C(x).x\n",
+        [2],
+        2,
+    ),
+    "dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass D:\n    x: int\n"
+        "@remote(gpu)\ndef f(x):\n    return D(x).x\n",
+        [2],
+        2,
+    ),
+    "enum": (
+        "import enum\nclass E(enum.Enum):\n    A = 1\n"
+        "@remote(gpu)\ndef f(x):\n    return E(x).name\n",
+        [1],
+        "A",
+    ),
+    "default argument": (
+        "LIMIT = 5\n@remote(gpu)\ndef f(x, limit=LIMIT):\n    return min(x, limit)\n",
+        [9],
+        5,
+    ),
+    "annotations of the web half": (
+        "@remote(gpu)\ndef f(x: fastapi.Request, *a: fastapi.Request) -> fastapi.Response:\n"
+        "    return x\n",
+        [1],
+        1,
+    ),
+    "annotated helper": (
+        "def h(x: fastapi.Request, **k: 'Nope') -> fastapi.Request:\n    return x\n"
+        "@remote(gpu)\ndef f(x):\n    return h(x)\n",
+        [1],
+        1,
+    ),
+    "local that shadows the web half": (
+        "@remote(gpu)\ndef f(x):\n    app = x\n    return app\n",
+        [1],
+        1,
+    ),
+    "own decorator below": (
+        "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def g(*a):\n"
+        "        return f(*a) * 2\n    return g\n@remote(gpu)\n@twice\ndef f(x):\n    return x\n",
+        [2],
+        4,
+    ),
+    "decorator above": (
+        "def keep(f):\n    return f\n@keep\n@remote(gpu)\ndef f(x):\n    return x\n",
+        [1],
+        1,
+    ),
+    "decorator over lines": (
+        "@remote(\n    gpu,\n    dependencies=None,\n)\ndef f(x):\n    return x\n",
+        [1],
+        1,
+    ),
+    "remote by another name": (
+        "import pytest_flash as pf\n@pf.remote(gpu)\ndef f(x):\n    return x\n",
+        [1],
+        1,
+    ),
+    "try import": (
+        "try:\n    import no_such_module as m\nexcept ImportError:\n    m = None\n"
+        "@remote(gpu)\ndef f(x):\n    return m is None\n",
+        [1],
+        True,
+    ),
+    "registry filled elsewhere": (
+        "TABLE = {}\nTABLE['a'] = 1\nTABLE.update(b=2)\n"
+        "@remote(gpu)\ndef f(x):\n    return TABLE\n",
+        [1],
+        {"a": 1, "b": 2},
+    ),
+    "recursion": (
+        "@remote(gpu)\ndef f(x):\n    return x and x + h(x - 1)\ndef h(x):\n    return x\n",
+        [3],
+        5,
+    ),
+    "global state": (
+        "N = 0\n@remote(gpu)\ndef f(x):\n    global N\n    N += x\n    return N\n",
+        [3],
+        3,
+    ),
+    "nested function and lambda": (
+        "K = 2\n@remote(gpu)\ndef f(x):\n    def g(y):\n        return y * K\n"
+        "    return (lambda z: g(z))(x)\n",
+        [3],
+        6,
+    ),
+    "defined in an if": ("if True:\n    @remote(gpu)\n    def f(x):\n        return x\n", [1], 1),
+    "a name of the prelude": (
+        "def load(x):\n    return x\n@remote(gpu)\ndef f(x):\n    return load(x)\n",
+        [1],
+        1,
+    ),
+    "unicode": (
+        "GRÜSSE = 'ä€😀'\n@remote(gpu)\ndef f(x):\n    return GRÜSSE + x\n",
+        ["ß"],
+        "ä€😀ß",
+    ),
+    "windows line ends": ("K = 2\r\n@remote(gpu)\r\ndef f(x):\r\n    return x * K\r\n", [2], 4),
+    "future annotations": (
+        "import decimal\n@remote(gpu)\ndef f(x: Later) -> Later:\n    return x\n",
+        [1],
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TRAVELS)
+def test_what_a_function_needs_travels(module: Module, on_worker: OnWorker, case: str) -> None:
+    source, args, expected = TRAVELS[case]
+    future = "from __future__ import annotations\n" if "future" in case else ""
+    made = module(future + HEAD + source)
+
+    assert on_worker(made.f.spec, args) == [{"value": expected}]
+
+
+def test_the_web_half_stays_at_home(module: Module) -> None:
+    made = module(HEAD + "SECRET = 'hush'\n@remote(gpu)\ndef f():\n    return 1\n")
+    code = ship(made.f.spec).code
+    assert "hush" not in code
+    assert "FastAPI" not in code
+
+
+def test_module_state_lasts_as_long_as_the_worker(module: Module, on_worker: OnWorker) -> None:
+    made = module(HEAD + "N = 0\n@remote(gpu)\ndef f(x):\n    global N\n    N += x\n    return N\n")
+    assert on_worker(made.f.spec, [1], [2], [3]) == [{"value": 1}, {"value": 3}, {"value": 6}]
+
+
+def test_a_remote_traceback_names_file_line_and_source(module: Module, on_worker: OnWorker) -> None:
+    made = module(
+        HEAD + "\n\n@remote(gpu)\ndef f(x):\n    return h(x)\n\ndef h(x):\n    return 1 / x\n"
+    )
+
+    trace = on_worker(made.f.spec, [0])[0]["traceback"]
+
+    assert f'File "{made.__file__}", line 10, in f\n    return h(x)' in trace
+    assert f'File "{made.__file__}", line 13, in h\n    return 1 / x' in trace
+    assert trace.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_function_in_a_function_travels_when_it_closes_over_nothing(
+    module: Module, on_worker: OnWorker
+) -> None:
+    made = module(
+        HEAD + "K = 2\ndef make():\n    @remote(gpu)\n    def f(x):\n        return x * K\n"
+        "    return f\n"
+    )
+    assert on_worker(made.make().spec, [4]) == [{"value": 8}]
+
+
+def test_a_closure_is_refused_with_its_names(module: Module) -> None:
+    made = module(
+        HEAD + "def make(k):\n    @remote(gpu)\n    def f(x):\n        return x * k\n    return f\n"
+    )
+    with pytest.raises(ConfigurationError, match=r":7: f uses local variables .* \(k\)"):
+        ship(made.make(2).spec)
+
+
+def test_source_that_changed_since_the_import_is_refused(module: Module) -> None:
+    made = module(HEAD + "@remote(gpu)\ndef f(x):\n    return 1\n")
+    assert made.__file__ is not None
+    Path(made.__file__).write_text("# all new\n" * 20)
+    with pytest.raises(ConfigurationError, match="restart to run the new code"):
+        ship(made.f.spec)
+
+
+def test_a_function_without_a_file_is_refused() -> None:
+    namespace: dict[str, Any] = {}
+    exec(HEAD + "@remote(gpu)\ndef f():\n    pass\n", namespace)
+    with pytest.raises(ConfigurationError, match="define remote functions in a file"):
+        ship(namespace["f"].spec)

@@ -1,0 +1,81 @@
+"""From what a user names to a module to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_flash.errors import AppNotFoundError
+from pytest_flash.runner.locate import locate
+
+
+def write(root: Path, *files: str) -> None:
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ("present", "found"),
+    [
+        (("server.py", "app.py", "main.py"), "main"),
+        (("server.py", "app.py"), "app"),
+        (("server.py",), "server"),
+    ],
+)
+def test_the_usual_names_in_order(tmp_path: Path, present: tuple[str, ...], found: str) -> None:
+    write(tmp_path, *present)
+    location = locate(None, tmp_path)
+    assert (location.root, location.module) == (tmp_path, found)
+
+
+def test_the_first_folder_without_init_heads_the_path(tmp_path: Path) -> None:
+    write(tmp_path, "src/shop/__init__.py", "src/shop/web/__init__.py", "src/shop/web/main.py")
+    location = locate("src/shop/web", tmp_path)
+    assert (location.root, location.module) == (tmp_path / "src", "shop.web.main")
+
+
+def test_a_file_may_carry_an_attribute(tmp_path: Path) -> None:
+    write(tmp_path, "web/api.py")
+    location = locate("web/api.py:application", tmp_path)
+    assert (location.module, location.attribute) == ("api", "application")
+
+
+@pytest.mark.parametrize("name", ["shop.main:app", "shop.main"])
+def test_a_module_is_seen_from_the_current_folder(tmp_path: Path, name: str) -> None:
+    write(tmp_path, "shop/main.py")
+    location = locate(name, tmp_path)
+    assert (location.root, location.module) == (tmp_path, "shop.main")
+    assert location.file == tmp_path / "shop" / "main.py"
+    assert location.folder == tmp_path / "shop"
+
+
+def test_a_package_file_stands_for_the_package(tmp_path: Path) -> None:
+    write(tmp_path, "shop/__init__.py")
+    location = locate("shop/__init__.py", tmp_path)
+    assert (location.root, location.module) == (tmp_path, "shop")
+
+
+def test_an_absolute_path_works_from_anywhere(tmp_path: Path) -> None:
+    write(tmp_path, "a/main.py")
+    assert locate(str(tmp_path / "a"), Path("/")).module == "main"
+
+
+def test_an_empty_folder_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(AppNotFoundError, match=r"main.py, app.py, server.py"):
+        locate(None, tmp_path)
+
+
+def test_a_misspelt_path_gets_a_suggestion(tmp_path: Path) -> None:
+    write(tmp_path, "quickstart/main.py")
+    with pytest.raises(AppNotFoundError, match="did you mean 'quickstart'"):
+        locate("./quikstart", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "my-app.py"])
+def test_a_file_that_cannot_be_imported_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+    with pytest.raises(AppNotFoundError, match=name.partition(".")[0]):
+        locate(name, tmp_path)

@@ -1,0 +1,170 @@
+"""Who may reach the cloud, and with which URLs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_flash.errors import (
+    LiveRefusedError,
+    MissingKeyError,
+    NoTargetError,
+    SettingsError,
+)
+from pytest_flash.settings import Environment
+from pytest_flash.target import (
+    RUNPOD_MANAGEMENT_URL,
+    RUNPOD_QUEUE_URL,
+    TargetKind,
+    choose,
+    open_live,
+    open_plain,
+)
+
+KEY = {"RUNPOD_API_KEY": "secret-key"}
+LOOPBACK = {
+    "RUNPOD_API_BASE_URL": "http://127.0.0.1:4000/api",
+    "RUNPOD_ENDPOINT_BASE_URL": "http://127.0.0.1:4000/queue/v2/",
+}
+CLOUD = {
+    "RUNPOD_API_BASE_URL": "https://api.example.com",
+    "RUNPOD_ENDPOINT_BASE_URL": "https://queue.example.com/v2",
+}
+UNDER_PYTEST = {"PYTEST_VERSION": "9.0"}
+
+
+def environment(process: dict[str, str], dotenv: dict[str, str] | None = None) -> Environment:
+    return Environment(process, dotenv or {}, Path("/app/.env"))
+
+
+def test_without_a_key_the_emulator_is_chosen() -> None:
+    choice = choose(None, environment({}))
+
+    assert choice.kind is TargetKind.EMULATOR
+    assert "RUNPOD_API_KEY" in choice.reason
+    assert "--live" in choice.remedy
+
+
+@pytest.mark.parametrize(
+    ("found", "source"),
+    [(environment(KEY), "environment"), (environment({}, KEY), "/app/.env")],
+)
+def test_a_key_chooses_live_and_says_where_it_came_from(found: Environment, source: str) -> None:
+    choice = choose(None, found)
+
+    assert choice.kind is TargetKind.LIVE
+    assert source in choice.reason
+    assert "--emulator" in choice.remedy
+
+
+@pytest.mark.parametrize("kind", list(TargetKind))
+@pytest.mark.parametrize("process", [{}, KEY])
+def test_an_option_decides_outright(kind: TargetKind, process: dict[str, str]) -> None:
+    assert choose(kind, environment(process)).kind is kind
+
+
+def test_an_empty_key_is_no_key() -> None:
+    assert choose(None, environment({"RUNPOD_API_KEY": ""})).kind is TargetKind.EMULATOR
+
+
+def test_live_goes_to_runpod_by_default() -> None:
+    target = open_live(environment(KEY), reason="asked", granted=True)
+
+    assert target.is_live
+    assert (target.management_url, target.queue_url) == (RUNPOD_MANAGEMENT_URL, RUNPOD_QUEUE_URL)
+
+
+def test_the_key_stays_out_of_reprs() -> None:
+    found = environment(KEY, {"OTHER": "hidden"})
+    target = open_live(found, reason="asked", granted=True)
+
+    assert "secret-key" not in repr(target) + repr(found)
+    assert "hidden" not in repr(found)
+
+
+def test_live_without_a_key_says_where_it_looked() -> None:
+    with pytest.raises(MissingKeyError, match=r"environment and /app/\.env"):
+        open_live(environment({}), reason="asked", granted=True)
+
+
+def test_base_urls_redirect_both_planes() -> None:
+    target = open_live(environment(KEY | LOOPBACK), reason="asked", granted=False)
+
+    assert target.management_url == "http://127.0.0.1:4000/api"
+    assert target.queue_url == "http://127.0.0.1:4000/queue/v2"
+
+
+@pytest.mark.parametrize("name", list(LOOPBACK))
+def test_one_base_url_without_the_other_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="go together"):
+        open_live(environment(KEY | {name: LOOPBACK[name]}), reason="asked", granted=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com",
+        "http://127.0.0.1.example.com",
+        "ftp://127.0.0.1",
+        "https://user:pw@api.example.com",
+        "https://",
+        "api.example.com",
+        "http://127.0.0.1:port",
+        "https://api.example.com?x=1",
+    ],
+)
+def test_a_base_url_must_be_plain_and_https_unless_loopback(url: str) -> None:
+    process = KEY | LOOPBACK | {"RUNPOD_API_BASE_URL": url}
+    with pytest.raises(SettingsError, match="RUNPOD_API_BASE_URL") as caught:
+        open_live(environment(process), reason="asked", granted=True)
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.1.2.3"])
+def test_http_is_fine_for_loopback(host: str) -> None:
+    urls = dict.fromkeys(LOOPBACK, f"http://{host}:4000/v2")
+    target = open_live(environment(KEY | urls), reason="asked", granted=False)
+    assert target.queue_url == f"http://{host}:4000/v2"
+
+
+def test_a_dotenv_file_cannot_redirect_an_exported_key() -> None:
+    with pytest.raises(SettingsError, match="redirect"):
+        open_live(environment(KEY, CLOUD), reason="asked", granted=True)
+
+
+def test_a_dotenv_file_can_redirect_its_own_key() -> None:
+    target = open_live(environment({}, KEY | CLOUD), reason="asked", granted=True)
+    assert target.queue_url == CLOUD["RUNPOD_ENDPOINT_BASE_URL"]
+
+
+@pytest.mark.parametrize("process", [KEY, KEY | CLOUD])
+def test_under_pytest_the_cloud_is_refused_unless_granted(process: dict[str, str]) -> None:
+    found = environment(process | UNDER_PYTEST)
+
+    with pytest.raises(LiveRefusedError, match="--flash-live"):
+        open_live(found, reason="asked", granted=False)
+    assert open_live(found, reason="asked", granted=True).is_live
+
+
+def test_under_pytest_loopback_needs_no_grant() -> None:
+    target = open_live(environment(KEY | LOOPBACK | UNDER_PYTEST), reason="asked", granted=False)
+    assert target.management_url == LOOPBACK["RUNPOD_API_BASE_URL"]
+
+
+def test_one_foreign_url_beside_a_loopback_one_is_the_cloud() -> None:
+    mixed = LOOPBACK | {"RUNPOD_ENDPOINT_BASE_URL": CLOUD["RUNPOD_ENDPOINT_BASE_URL"]}
+    with pytest.raises(LiveRefusedError):
+        open_live(environment(KEY | mixed | UNDER_PYTEST), reason="asked", granted=False)
+
+
+def test_a_plain_process_uses_runpod_when_there_is_a_key() -> None:
+    assert open_plain(environment(KEY)).is_live
+
+
+@pytest.mark.parametrize(
+    ("process", "way"), [({}, "flash emulator"), ({}, "flash run"), (UNDER_PYTEST, "flash_client")]
+)
+def test_a_plain_process_without_a_key_names_the_ways(process: dict[str, str], way: str) -> None:
+    with pytest.raises(NoTargetError, match=way):
+        open_plain(environment(process))
