@@ -5,7 +5,7 @@ Names are loaded when they are first used, so ``import pytest_flash`` costs next
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # As type checkers see it; importing typing would cost as much as Python.
 
 if TYPE_CHECKING:
     from .functions.decorator import RemoteFunction, remote

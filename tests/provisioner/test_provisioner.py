@@ -47,7 +47,8 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def provisioner(client: ManagementClient, events: list[Event]) -> Callable[..., Provisioner]:
-    def make(owner: Owner = Owner("shop")) -> Provisioner:
+    def make(project: str = "shop", namespace: str = "default") -> Provisioner:
+        owner = Owner(project, namespace)
         return Provisioner(
             client, owner=owner, environment=Environment({}), live=False, on_event=events.append
         )
@@ -74,7 +75,7 @@ def test_an_endpoint_is_created_with_name_image_and_owner(
 
 
 def test_a_namespace_is_part_of_name_and_owner(provisioner: Make) -> None:
-    made = provisioner(Owner("shop", "ci1")).ensure(LiveServerless(name="gpu"))
+    made = provisioner("shop", "ci1").ensure(LiveServerless(name="gpu"))
     assert made.name == "live-ci1-gpu"
     assert made.env["PYTEST_FLASH_OWNER"] == "shop/ci1"
 
@@ -121,7 +122,7 @@ def test_what_belongs_to_another_is_refused_and_left_alone(
     with pytest.raises(ProvisioningError, match="live-gpu") as caught:
         provisioner().ensure(LiveServerless(name="gpu", workersMax=1))
 
-    assert repr(owner) in str(caught.value) if owner else "not created by pytest-flash"
+    assert (repr(owner) if owner else "not created by pytest-flash") in str(caught.value)
     assert client.endpoints() == [before]
 
 
@@ -138,7 +139,7 @@ def test_a_hundred_first_calls_at_once_create_one_endpoint(
 def test_one_failure_leaves_the_others_and_names_itself(
     provisioner: Make, client: ManagementClient
 ) -> None:
-    provisioner(Owner("other")).ensure(LiveServerless(name="b"))
+    provisioner("other").ensure(LiveServerless(name="b"))
     resources = [LiveServerless(name=name) for name in "abc"]
 
     with pytest.raises(ProvisioningError, match=r"1 of 3 endpoints .*\n  b: .*other/default"):
@@ -183,9 +184,9 @@ def test_an_endpoint_that_is_gone_is_made_again(
 
 def test_a_wrong_key_is_an_error_without_the_key(target: Target) -> None:
     wrong = embedded(target.management_url, target.queue_url, "not-the-key", "a test asked")
-    with ManagementClient(wrong) as client:
-        with pytest.raises(AuthenticationError, match="GET .*/v2/serverless: 401") as caught:
-            client.endpoints()
+    refusal = pytest.raises(AuthenticationError, match=r"GET .*/v2/serverless: 401")
+    with ManagementClient(wrong) as client, refusal as caught:
+        client.endpoints()
     assert "not-the-key" not in str(caught.value)
 
 

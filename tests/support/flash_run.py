@@ -37,7 +37,7 @@ class FlashRun:
     def url(self) -> str:
         """Where the app answers, once the command said so."""
         self.wait_for(" at http://")
-        return self.output.partition(" at ")[2].split()[0]
+        return "http://" + self.output.partition(" at http://")[2].split()[0]
 
     def wait_for(self, text: str, timeout: float = 30) -> None:
         """Return once ``text`` was printed."""

@@ -1,0 +1,200 @@
+"""The clients against servers that answer badly, and from many event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_flash.errors import (
+    AuthenticationError,
+    NotFoundError,
+    RunpodApiError,
+    RunpodConnectionError,
+    RunpodError,
+)
+from pytest_flash.runpod import JobState, ManagementClient, QueueClient
+from pytest_flash.runpod.queue import job_status
+from pytest_flash.target import Target, embedded
+
+KEY = "the-secret-key"
+
+
+class Server:
+    """Answers every request as it is told, and remembers the headers."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.kind = 200, b"{}", "application/json"
+        self.length: int | None = None
+        self.headers: list[dict[str, str]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                outer.headers.append({key.lower(): value for key, value in self.headers.items()})
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(outer.status)
+                self.send_header("Content-Type", outer.kind)
+                self.send_header("Content-Length", str(outer.length or len(outer.body)))
+                self.end_headers()
+                self.wfile.write(outer.body)
+                self.close_connection = outer.length is not None
+
+            do_GET = do_POST = do_PATCH = do_DELETE = answer
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        url = f"http://127.0.0.1:{self._server.server_port}"
+        self.target = embedded(url, url, KEY, "a test asked")
+
+    def answers(self, body: Any, status: int = 200, kind: str = "application/json") -> None:
+        self.status, self.kind = status, kind
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+def management(target: Target) -> Any:
+    with ManagementClient(target) as client:
+        return client.endpoints()
+
+
+def queue(target: Target) -> Any:
+    return asyncio.run(QueueClient(target).status("ep", "job"))
+
+
+BOTH = pytest.mark.parametrize("request_something", [management, queue])
+Request = Callable[[Target], Any]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, AuthenticationError), (404, NotFoundError), (500, RunpodApiError)]
+)
+def test_a_refusal_carries_what_the_server_said(
+    server: Server, request_something: Request, status: int, kind: type[RunpodApiError]
+) -> None:
+    problem = {"title": "No", "status": status, "detail": "because", "errors": ["$: x", "$: y"]}
+    server.answers(problem, status, "application/problem+json")
+    with pytest.raises(kind) as caught:
+        request_something(server.target)
+    error = caught.value
+    assert (error.status, error.title, error.method) == (status, "No", "GET")
+    assert error.detail == "because ($: x; $: y)"
+    assert error.path in str(error)
+    assert KEY not in str(error)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "body", [b"<html>502 Bad Gateway</html>", b"", b'{"endpoints": [', b"\xff\xfe", b"[]", b"3"]
+)
+@pytest.mark.parametrize("status", [200, 502])
+def test_an_answer_that_is_no_json_object_is_an_error(
+    server: Server, request_something: Request, body: bytes, status: int
+) -> None:
+    server.answers(body, status, "text/html")
+    with pytest.raises(RunpodError):
+        request_something(server.target)
+
+
+@BOTH
+def test_half_a_body_is_a_connection_error(server: Server, request_something: Request) -> None:
+    server.answers({"endpoints": []})
+    server.length = 1000
+    with pytest.raises(RunpodConnectionError, match="no answer"):
+        request_something(server.target)
+
+
+@BOTH
+def test_nobody_there_is_a_connection_error(request_something: Request) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(RunpodConnectionError, match=f"GET {url}"):
+        request_something(embedded(url, url, KEY, "a test asked"))
+
+
+@BOTH
+def test_proxies_of_the_environment_do_not_apply_to_loopback(
+    server: Server, request_something: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    server.answers({"endpoints": [], "id": "x", "status": "IN_QUEUE"})
+    request_something(server.target)
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert server.headers[0]["user-agent"].startswith("pytest-flash/")
+
+
+@pytest.mark.parametrize(
+    "endpoint", [None, 3, {}, {"id": "x"}, {"id": 1, "name": "x", "timeout": 1}]
+)
+def test_a_malformed_endpoint_is_an_error(server: Server, endpoint: Any) -> None:
+    server.answers({"endpoints": [endpoint]})
+    with pytest.raises(RunpodConnectionError, match="malformed"):
+        management(server.target)
+
+
+def test_one_queue_client_serves_many_loops_and_leaves_nothing_open(server: Server) -> None:
+    server.answers({"id": "x", "status": "COMPLETED", "output": 1})
+    client = QueueClient(server.target)
+
+    async def several() -> None:
+        await asyncio.gather(*(client.status("ep", "job") for _ in range(5)))
+
+    for _ in range(3):
+        asyncio.run(several())
+    threads = [threading.Thread(target=asyncio.run, args=(several(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    gc.collect()  # An unclosed connection would warn here, and warnings are errors.
+    assert len(server.headers) == 30
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["id", "status", "output", "error", "delayTime", "workerId"]),
+        st.one_of(
+            st.none(),
+            st.text(),
+            st.integers(),
+            st.lists(st.integers()),
+            st.sampled_from([state.value for state in JobState]),
+        ),
+    )
+)
+def test_any_body_is_a_job_or_a_connection_error(document: dict[str, Any]) -> None:
+    try:
+        job = job_status(document)
+    except RunpodConnectionError:
+        assert "id" not in document or document.get("status") not in list(JobState)
+    else:
+        assert job.state.value == document["status"]
+        assert job.error is None or isinstance(job.error, str)

@@ -1,0 +1,189 @@
+"""The live path, redirected to a stand-alone emulator by the documented variables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pytest_flash.runpod import Endpoint, ManagementClient
+from pytest_flash.settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+from pytest_flash.target import embedded
+from tests.support.environment import QUICKSTART, ROOT, clean_environment
+from tests.support.flash_run import FlashRun
+
+Start = Callable[..., FlashRun]
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What a stand-alone ``flash emulator --json`` prints."""
+    emulator = subprocess.Popen(
+        [sys.executable, "-m", "flash_cli", "emulator", "--json"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with emulator:
+        assert emulator.stdout is not None
+        yield json.loads(emulator.stdout.readline())
+        emulator.terminate()
+        assert emulator.wait(10) == 0
+
+
+@pytest.fixture
+def endpoints(variables: dict[str, str]) -> Iterator[Callable[[], list[Endpoint]]]:
+    """What exists on the emulator's account."""
+    target = embedded(
+        variables[MANAGEMENT_URL], variables[QUEUE_URL], variables[API_KEY], "a test asked"
+    )
+    with ManagementClient(target) as client:
+        yield client.endpoints
+
+
+def names(endpoints: Callable[[], list[Endpoint]]) -> list[str]:
+    return sorted(endpoint.name for endpoint in endpoints())
+
+
+def test_flash_run_creates_live_endpoints_and_leaves_them(
+    flash_run: Start, http: httpx.Client, variables: dict[str, str], endpoints: Any
+) -> None:
+    run = flash_run("docs/quickstart", **variables)
+    body = http.post(f"{run.url}/process", json={"data": "x"}).json()
+    assert body["gpu"]["letters"] == 1
+    assert "Runpod, which costs money (RUNPOD_API_KEY from environment)" in run.output
+    run.process.terminate()
+    assert run.wait() == 0
+
+    assert names(endpoints) == ["live-quickstart-cpu", "live-quickstart-gpu"]
+    assert {each.env["PYTEST_FLASH_OWNER"] for each in endpoints()} == {"pytest-flash/default"}
+    before = {each.id for each in endpoints()}
+
+    again = flash_run("docs/quickstart", "--live", "--auto-provision", **variables)
+    again.wait_for("live-quickstart-gpu reused")
+    assert {each.id for each in endpoints()} == before
+
+
+def test_the_emulator_option_leaves_the_account_alone(
+    flash_run: Start, http: httpx.Client, variables: dict[str, str], endpoints: Any
+) -> None:
+    run = flash_run("docs/quickstart", "--emulator", **variables)
+    assert http.post(f"{run.url}/process", json={"data": "x"}).status_code == 200
+    assert names(endpoints) == []
+
+
+def test_more_than_five_creations_need_a_yes(
+    flash_run: Start, variables: dict[str, str], endpoints: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        "from fastapi import FastAPI\nfrom pytest_flash import LiveServerless, remote\n"
+        "app = FastAPI()\n"
+        + "".join(
+            f"@remote(LiveServerless(name='many-{number}'))\ndef f{number}(): pass\n"
+            for number in range(6)
+        )
+    )
+    refused = flash_run("--auto-provision", cwd=tmp_path, **variables)
+    assert refused.wait() == 1
+    assert "--yes" in refused.output
+    assert names(endpoints) == []
+
+    agreed = flash_run("--auto-provision", "--yes", cwd=tmp_path, **variables)
+    agreed.wait_for(" at http://")
+    assert len(endpoints()) == 6
+
+
+@pytest.mark.parametrize("program", ["script", "uvicorn"])
+def test_a_plain_process_with_a_key_is_live(
+    variables: dict[str, str], endpoints: Any, program: str
+) -> None:
+    call = "asyncio.run(main.process(main.Job(data='x')))"
+    if program == "uvicorn":
+        call = (
+            "\nfrom starlette.testclient import TestClient\n"
+            "TestClient(main.app).post('/process', json={'data': 'x'}).json()"
+        )
+    code = f"import asyncio, main{call if call.startswith(chr(10)) else '; ' + call}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=QUICKSTART,
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert names(endpoints) == ["live-quickstart-cpu", "live-quickstart-gpu"]
+
+
+def test_a_plain_process_without_a_key_names_the_ways() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import asyncio, main; asyncio.run(main.clean('x'))"],
+        cwd=QUICKSTART,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    for way in ("RUNPOD_API_KEY", "flash run", "flash emulator"):
+        assert way in done.stderr
+
+
+def test_pytest_live_deletes_what_it_created(variables: dict[str, str], endpoints: Any) -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--flash-live"]
+    done = subprocess.run(
+        command,
+        cwd=QUICKSTART,
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "flash: Runpod (live)" in done.stdout
+    assert names(endpoints) == []
+
+
+def test_the_exports_can_be_sourced_by_a_shell(tmp_path: Path) -> None:
+    emulator = subprocess.Popen(
+        [sys.executable, "-m", "flash_cli", "emulator", "--api-key", "it's a key"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with emulator:
+        assert emulator.stdout is not None
+        assert emulator.stdin is not None
+        emulator.stdin.close()  # The end of standard input is no reason to stop.
+        lines = "".join(emulator.stdout.readline() for _ in range(3))
+        done = subprocess.run(
+            ["sh", "-c", f'{lines}\nprintf "%s %s" "$RUNPOD_API_KEY" "$RUNPOD_API_BASE_URL"'],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        key, _, url = done.stdout.rpartition(" ")
+        assert key == "it's a key"
+        answer = httpx.get(f"{url}/v2/serverless", headers={"Authorization": f"Bearer {key}"})
+        assert answer.json() == {"endpoints": []}
+        emulator.terminate()
+        assert emulator.wait(10) == 0
+
+
+def test_the_command_is_installed_beside_python() -> None:
+    command = Path(sys.executable).parent / "flash"
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.startswith("flash, version ")
