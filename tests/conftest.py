@@ -14,11 +14,13 @@ from tests.support.flash_run import FlashRun
 
 @pytest.fixture
 def flash_run(tmp_path: Path) -> Iterator[Callable[..., FlashRun]]:
-    """Start ``flash run`` with arguments; on a free port unless one is given."""
+    """Start ``flash run``; on a free port unless one is given, or ``any_port`` is false."""
     running: list[FlashRun] = []
 
-    def start(*arguments: str, cwd: Path = ROOT, **variables: str) -> FlashRun:
-        if not any(each.startswith(("-p", "--port")) for each in arguments):
+    def start(
+        *arguments: str, cwd: Path = ROOT, any_port: bool = True, **variables: str
+    ) -> FlashRun:
+        if any_port and not any(each.startswith(("-p", "--port")) for each in arguments):
             arguments = (*arguments, "--port", "0")
         started = FlashRun(
             *arguments,
@@ -36,6 +38,10 @@ def flash_run(tmp_path: Path) -> Iterator[Callable[..., FlashRun]]:
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    """A client that waits long enough for a cold worker."""
-    with httpx.Client(timeout=60, trust_env=False) as client:
+    """A client that waits for a cold worker, with a connection for each request.
+
+    A kept connection may close just as a request goes out on it, when the app is loaded anew.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(timeout=60, trust_env=False, limits=limits) as client:
         yield client

@@ -24,12 +24,13 @@ def image_for(
 ) -> str:
     """The image of ``resource``: ``runpod/flash:py3.11-latest`` and the like.
 
-    ``FLASH_GPU_IMAGE`` and ``FLASH_CPU_IMAGE`` replace it whole. Function calls travel pickled,
+    Live, ``FLASH_GPU_IMAGE`` and ``FLASH_CPU_IMAGE`` replace it whole; the embedded Runpod runs its
+    own worker in place of either. Function calls travel pickled,
     so the worker's Python is this one, ``python``; live raises SettingsError where no official
     image has it.
     """
     override = environment.value(_OVERRIDES[resource.compute])
-    if override:
+    if live and override:
         return override
     if live and not _OLDEST <= python <= _NEWEST:
         raise SettingsError(

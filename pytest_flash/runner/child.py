@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging.config
 import os
 import socket
@@ -46,7 +47,7 @@ def main(descriptor: int) -> None:
             environment=environment,
             on_event=link.report,
         )
-        with registry.bound(session.calls):
+        with contextlib.closing(session), registry.bound(session.calls):
             loaded = load(assignment.location)
             uses = discover(registry.functions())
             if assignment.auto_provision:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, awatch
 
+from ..errors import ServerError
+
 
 class _ProjectFilter(PythonFilter):
     """Python files and ``.env``, outside virtual environments, caches and ``.runpod``."""
@@ -18,9 +20,17 @@ class _ProjectFilter(PythonFilter):
 
 
 async def changes(root: Path) -> AsyncIterator[tuple[str, ...]]:
-    """The files below ``root`` that changed, a batch at a time, relative where possible."""
-    async for batch in awatch(root, watch_filter=_ProjectFilter()):
-        yield tuple(sorted({_shown(Path(path), root) for _, path in batch}))
+    """The files below ``root`` that changed, a batch at a time, relative where possible.
+
+    Raises ServerError when the system cannot watch that folder.
+    """
+    try:
+        async for batch in awatch(root, watch_filter=_ProjectFilter()):
+            yield tuple(sorted({_shown(Path(path), root) for _, path in batch}))
+    except OSError as error:
+        raise ServerError(
+            f"{root} cannot be watched for changes: {error}; serve with --no-reload"
+        ) from error
 
 
 def _shown(path: Path, root: Path) -> str:

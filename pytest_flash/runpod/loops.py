@@ -30,20 +30,23 @@ class PerLoop:
         if held is not None:
             return held[0]
         client = self._open()
-        keeper = _keep(client)
+        keeper = self._keep(loop, client)
         self._clients[loop] = (client, keeper)
         await keeper.__anext__()
         return client
 
     async def aclose(self) -> None:
         """Close the client of the running loop, if there is one."""
-        held = self._clients.pop(asyncio.get_running_loop(), None)
+        held = self._clients.get(asyncio.get_running_loop())
         if held is not None:
             await held[1].aclose()
 
-
-async def _keep(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        await client.aclose()
+    async def _keep(
+        self, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient
+    ) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            # The generator refers to its loop, so the weak key alone would never let go.
+            del self._clients[loop]
+            await client.aclose()

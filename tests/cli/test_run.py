@@ -158,9 +158,26 @@ def test_a_port_that_was_asked_for_and_is_busy_is_refused(flash_run: Start) -> N
 def test_host_and_port_variables_are_honoured(flash_run: Start, http: httpx.Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    run = flash_run("docs/quickstart", "--host", "127.0.0.1", "-p", str(port))
+    variables = {"FLASH_HOST": "127.0.0.1", "FLASH_PORT": str(port)}
+    run = flash_run("docs/quickstart", any_port=False, **variables)
     assert run.url == f"http://127.0.0.1:{port}"
     assert http.get(run.url).status_code == 200
+
+
+@pytest.mark.parametrize("port", ["many", "-1", "65536", "80 80"])
+def test_a_port_variable_that_is_no_port_is_named(flash_run: Start, port: str) -> None:
+    run = flash_run("docs/quickstart", any_port=False, FLASH_PORT=port)
+    assert run.wait() == 1
+    assert f"port {port!r} (FLASH_PORT, environment)" in run.output
+
+
+@pytest.mark.parametrize("app", ["docs/quickstart/main.py", "docs/quickstart/main.py:app"])
+def test_the_app_can_be_a_file(flash_run: Start, http: httpx.Client, app: str) -> None:
+    assert http.get(flash_run(app).url).status_code == 200
+
+
+def test_the_app_can_be_a_module(flash_run: Start, http: httpx.Client, project: Path) -> None:
+    assert http.get(flash_run("main:app", cwd=project).url).status_code == 200
 
 
 def test_dotenv_reaches_the_app_and_gives_way_to_the_environment(
@@ -190,6 +207,18 @@ def test_every_end_leaves_no_process(
 
     assert run.wait(3) == code
     wait_gone(tree, 3)
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_whole_group(flash_run: Start, http: httpx.Client) -> None:
+    run = flash_run("docs/quickstart")
+    assert http.post(f"{run.url}/process", json={"data": "x"}).status_code == 200
+    tree = run.tree()
+
+    os.killpg(run.process.pid, signal.SIGINT)
+
+    assert run.wait(3) == 130
+    wait_gone(tree, 3)
+    assert "Traceback" not in run.output
 
 
 def test_ctrl_c_does_not_wait_for_a_hung_request(

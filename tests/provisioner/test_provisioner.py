@@ -219,6 +219,11 @@ def test_the_image_follows_kind_python_and_overrides(
     assert image == expected.format(python="3.12")
 
 
+def test_the_embedded_runpod_takes_the_official_image_whatever_replaces_it() -> None:
+    image = image_for(GPU, Environment({"FLASH_GPU_IMAGE": "mine:1"}), live=False, python=(3, 12))
+    assert image == "runpod/flash:py3.12-latest"
+
+
 @pytest.mark.parametrize("python", [(3, 9), (3, 14)])
 def test_live_needs_a_python_that_has_an_image(python: tuple[int, int]) -> None:
     with pytest.raises(SettingsError, match="FLASH_GPU_IMAGE"):

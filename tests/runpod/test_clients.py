@@ -7,6 +7,7 @@ import gc
 import json
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -198,3 +199,17 @@ def test_any_body_is_a_job_or_a_connection_error(document: dict[str, Any]) -> No
     else:
         assert job.state.value == document["status"]
         assert job.error is None or isinstance(job.error, str)
+
+
+def test_a_client_lets_go_of_loops_that_ended(server: Server) -> None:
+    server.answers({"id": "x", "status": "COMPLETED"})
+    client = QueueClient(server.target)
+    loops: list[weakref.ref[Any]] = []
+
+    async def once() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await client.status("ep", "job")
+
+    asyncio.run(once())
+    gc.collect()
+    assert loops[0]() is None
