@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from ..errors import PortTakenError, ServerError
 
 _POLL = 0.02
+_ARRIVAL = 0.25
 _STOP_DEADLINE = 10.0
 
 
@@ -89,6 +91,18 @@ class AppServer(uvicorn.Server):
         if self.started:
             self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let requests arrive on connections that were just made, then stop."""
+        for server in self.servers:
+            server.close()
+        # uvicorn would close such a connection at once, and its client would see a reset.
+        deadline = time.monotonic() + _ARRIVAL
+        while any(map(_awaits_request, self.server_state.connections)):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_POLL)
+        await super().shutdown(sockets)
+
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until stopped.
 
@@ -109,6 +123,11 @@ class AppServer(uvicorn.Server):
         if grace is not None:
             self.config.timeout_graceful_shutdown = max(1, int(grace))
         self.should_exit = True
+
+
+def _awaits_request(connection: Any) -> bool:
+    """Whether no request has come over an HTTP connection yet; other protocols have no cycle."""
+    return getattr(connection, "cycle", connection) is None
 
 
 class ThreadServer:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,3 +247,21 @@ def test_with_a_key_a_test_run_cannot_reach_the_cloud_through_flash_run(
     run = flash_run("docs/quickstart", RUNPOD_API_KEY="k", PYTEST_VERSION="9.0")
     assert run.wait() == 1
     assert "--emulator" in run.output
+
+
+def test_no_request_is_lost_while_reloading(flash_run: Start, project: Path) -> None:
+    main = project / "main.py"
+    main.write_text(
+        "from fastapi import FastAPI\napp = FastAPI()\nVALUE = 0\n"
+        "@app.get('/')\ndef index(): return VALUE\n"
+    )
+    run = flash_run(cwd=project)
+    url = run.url
+    seen: list[int] = []
+    for value in range(1, 4):
+        main.write_text(main.read_text().replace(f"VALUE = {value - 1}", f"VALUE = {value}"))
+        deadline = time.monotonic() + 20
+        while not seen or seen[-1] != value:
+            seen.append(httpx.get(url, timeout=20, trust_env=False).raise_for_status().json())
+            assert time.monotonic() < deadline
+    assert seen == sorted(seen)
