@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
-from .registry import FunctionSpec, registry
+from .registry import REMOTE_MARK, FunctionSpec, registry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,6 +136,7 @@ if TYPE_CHECKING:
 else:
     remote = _remote
     remote.__name__ = remote.__qualname__ = "remote"
+    setattr(remote, REMOTE_MARK, True)
 
 
 def _refuse_unknown(unknown: dict[str, Any]) -> None:

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from ..resources import ServerlessResource
 
+REMOTE_MARK = "__flash_remote__"
+"""An attribute of the decorator, by which it is known under any name a module gives it."""
+
 
 @dataclass(frozen=True, eq=False)
 class FunctionSpec:

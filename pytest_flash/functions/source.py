@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from . import names, prelude
-from .registry import FunctionSpec
+from .registry import REMOTE_MARK, FunctionSpec
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -143,15 +143,17 @@ def _span(node: ast.stmt) -> tuple[int, int]:
 
 def _remote_lines(tree: ast.Module, module_globals: dict[str, Any]) -> Iterator[int]:
     """The lines of every ``@remote(...)`` decorator, whatever name the module gave it."""
-    from .decorator import remote
-
     for node in ast.walk(tree):
         if not isinstance(node, FunctionNode):
             continue
         for index, decorator in enumerate(node.decorator_list):
-            if isinstance(decorator, ast.Call) and _value(decorator.func, module_globals) is remote:
+            if isinstance(decorator, ast.Call) and _is_remote(decorator.func, module_globals):
                 # What stands above wraps the stand-in, which stays at the caller.
                 yield from (each.lineno for each in node.decorator_list[: index + 1])
+
+
+def _is_remote(node: ast.expr, namespace: dict[str, Any]) -> bool:
+    return getattr(_value(node, namespace), REMOTE_MARK, False) is True
 
 
 def _value(node: ast.expr, namespace: dict[str, Any]) -> Any:

@@ -1,0 +1,1 @@
+"""The embedded Runpod: a process of its own, reached only over HTTP."""

@@ -1,0 +1,55 @@
+"""``python -m pytest_flash.emulator``: what ``flash emulator`` does, for programs.
+
+Options: ``--host``, ``--port``, ``--api-key``, ``--project``, ``--json``, ``--quiet`` and
+``--lifeline-fd N`` (end when descriptor N reaches its end). A key in FLASH_EMULATOR_KEY is used
+where ``--api-key`` is not given: an argument can be read by every user of the machine.
+"""
+
+from __future__ import annotations
+
+import getopt
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import FlashError
+from .client import KEY_VARIABLE
+from .config import load_config
+from .console import serve
+
+_OPTIONS = ["host=", "port=", "api-key=", "project=", "json", "quiet", "lifeline-fd="]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve as ``arguments`` say; the exit code is 2 for bad ones and 1 for other errors."""
+    try:
+        pairs, rest = getopt.getopt(list(arguments), "", _OPTIONS)
+        options = dict(pairs)
+        port = int(options.get("--port", "0"))
+        lifeline = int(options["--lifeline-fd"]) if "--lifeline-fd" in options else None
+    except (getopt.GetoptError, ValueError) as error:
+        return _fail(str(error), 2)
+    if rest:
+        return _fail(f"unexpected argument {rest[0]!r}", 2)
+    key = os.environ.pop(KEY_VARIABLE, None)
+    try:
+        config = load_config(
+            Path(options.get("--project", ".")),
+            host=options.get("--host", "127.0.0.1"),
+            port=port,
+            api_key=options.get("--api-key", key),
+        )
+        serve(config, as_json="--json" in options, quiet="--quiet" in options, lifeline=lifeline)
+    except FlashError as error:
+        return _fail(str(error), 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

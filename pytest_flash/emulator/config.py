@@ -1,0 +1,123 @@
+"""What one emulator is told at its start, and the ``[tool.flash.emulator]`` table."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingsError
+from ..project import find_project, refuse_unknown_keys
+from .loopback import is_loopback
+
+_KEYS = ("preinstalled", "flash_images")
+_KINDS = ("gpu", "cpu")
+
+
+@dataclass(frozen=True)
+class Timings:
+    """How long the emulator waits for what; all in seconds."""
+
+    take_hold: float = 30.0
+    """A job-take or job-stop without news is answered after this; the SDK gives up at 90."""
+    worker_start: float = 60.0
+    """From a worker's start to its first job-take."""
+    stop_grace: float = 2.0
+    """From SIGTERM to SIGKILL, for a worker that is stopped while it is idle."""
+    cancel_grace: float = 1.0
+    """For a worker to let go of a cancelled job, before the worker is replaced."""
+    retry_delay: float = 0.1
+    """Before the second start of a worker after one that failed; doubles each time."""
+    retry_delay_max: float = 10.0
+    run_retention: float = 30 * 60.0
+    """How long the result of a `run` job can be read (Runpod docs, send-requests)."""
+    runsync_retention: float = 60.0
+    """How long the result of a `runsync` job can be read (Runpod docs, send-requests)."""
+
+
+@dataclass(frozen=True)
+class Preinstalled:
+    """The packages that the real Flash images bring, as requirements."""
+
+    gpu: tuple[str, ...] = ("torch", "torchvision", "torchaudio")
+    cpu: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EmulatorConfig:
+    """Everything that one emulator is told. Port 0 means any free port."""
+
+    project: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    api_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    preinstalled: Preinstalled = Preinstalled()
+    flash_images: tuple[str, ...] = ()
+    timings: Timings = Timings()
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host):
+            raise SettingsError(
+                f"the emulator serves loopback addresses only, not {self.host!r}: whoever reaches "
+                "it runs code as you. Use --host 127.0.0.1 and forward the port if you need to"
+            )
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"--port {self.port} is no port; give 0 (any free one) to 65535")
+        if not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key.strip()):
+            raise SettingsError("--api-key must be printable ASCII and not empty")
+
+
+def load_config(
+    project: Path, *, host: str = "127.0.0.1", port: int = 0, api_key: str | None = None
+) -> EmulatorConfig:
+    """The configuration of an emulator for ``project``, with its ``[tool.flash.emulator]``.
+
+    Without ``api_key`` the emulator gets a random one. Raises SettingsError for a host that is
+    not loopback and for anything wrong in ``pyproject.toml``.
+    """
+    found = find_project(project)
+    where = f"{found.root / 'pyproject.toml'}: [tool.flash.emulator]"
+    table = found.config.get("emulator", {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} must be a table")
+    refuse_unknown_keys(table, _KEYS, where)
+    config = EmulatorConfig(
+        project=found.root,
+        host="127.0.0.1" if host == "localhost" else host,
+        port=port,
+        preinstalled=_preinstalled(table, where),
+        flash_images=_strings(table.get("flash_images", ()), f"{where} flash_images"),
+    )
+    return config if api_key is None else replace(config, api_key=api_key)
+
+
+def _preinstalled(table: Mapping[str, Any], where: str) -> Preinstalled:
+    if "preinstalled" not in table:
+        return Preinstalled()
+    value, where = table["preinstalled"], f"{where} preinstalled"
+    if not isinstance(value, dict):
+        every = _requirements(value, where)
+        return Preinstalled(gpu=every, cpu=every)
+    refuse_unknown_keys(value, _KINDS, where)
+    kinds = {kind: _requirements(names, f"{where}.{kind}") for kind, names in value.items()}
+    return Preinstalled(**kinds)
+
+
+def _requirements(value: Sequence[Any], where: str) -> tuple[str, ...]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    texts = _strings(value, where)
+    for text in texts:
+        try:
+            Requirement(text)
+        except InvalidRequirement as error:
+            raise SettingsError(f"{where}: {text!r} is no requirement: {error}") from error
+    return texts
+
+
+def _strings(value: Sequence[Any], where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f'{where} must be a list of strings, such as ["numpy"]')
+    return tuple(value)

@@ -1,0 +1,254 @@
+"""One endpoint at work: its jobs, its workers, and who waits for either."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .jobs import Job, JobQueue, Policy
+from .pool import WorkerPool
+from .threads import in_thread
+
+if TYPE_CHECKING:
+    from .config import Timings
+    from .documents import WorkerView
+    from .jobs import JobCounts
+    from .launcher import Launcher
+    from .member import Worker
+    from .programs import ProgramSource, Supply
+    from .records import EndpointRecord
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every endpoint of an emulator shares."""
+
+    programs: ProgramSource
+    launcher: Launcher
+    timings: Timings
+
+
+@dataclass(frozen=True, eq=False)
+class Taker:
+    """A worker that waits for up to ``limit`` jobs. The future gets them, or nothing."""
+
+    worker: Worker
+    limit: int
+    jobs: asyncio.Future[list[Job]]
+
+
+class Endpoint:
+    """One endpoint at work. Lives on one event loop; nothing here blocks it."""
+
+    def __init__(self, record: EndpointRecord, surroundings: Surroundings) -> None:
+        self._record = record
+        self._surroundings = surroundings
+        self._loop = asyncio.get_running_loop()
+        self._queue = JobQueue(self._loop.time, self._job_ended)
+        self._pool = WorkerPool(
+            record, self._queue, surroundings.launcher, surroundings.timings, self._settle
+        )
+        self._takers: deque[Taker] = deque()
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._settle()
+
+    @property
+    def record(self) -> EndpointRecord:
+        """Its configuration."""
+        return self._record
+
+    def update(self, record: EndpointRecord) -> None:
+        """Follow a changed configuration; a new version replaces idle workers at once."""
+        self._record = record
+        self._pool.update(record)
+        self._settle()
+
+    def workers(self) -> list[WorkerView]:
+        """Its active workers."""
+        return self._pool.views()
+
+    def counts(self) -> JobCounts:
+        """Its counters of jobs."""
+        return self._queue.counts()
+
+    def close(self) -> None:
+        """Cancel every job, kill every worker, answer everyone who waits."""
+        self._closed = True
+        self._pool.close()
+        self._queue.close()
+        for taker in self._takers:
+            _settle_future(taker.jobs, [])
+        self._takers.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    async def gone(self) -> None:
+        """Wait until no worker process is left, after ``close``."""
+        await self._pool.gone()
+
+    # What clients do
+
+    def submit(self, content: Any, policy: Policy, extra: dict[str, Any], *, sync: bool) -> Job:
+        """Queue a job whose ``input`` is ``content``."""
+        timings = self._surroundings.timings
+        job = Job(
+            id=f"{'sync-' if sync else ''}{uuid.uuid4()}-e1",
+            input=content,
+            policy=policy,
+            retention=timings.runsync_retention if sync else timings.run_retention,
+            extra=extra,
+        )
+        self._queue.submit(job)
+        self._pool.demand()
+        self._settle()
+        return job
+
+    def job(self, job_id: str) -> Job | None:
+        """The job, or None when there is none or it has expired."""
+        return self._queue.get(job_id)
+
+    async def wait(self, job: Job, seconds: float) -> None:
+        """Wait until ``job`` is terminal, but no longer than ``seconds``."""
+        if job.state.is_terminal:
+            return
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        waiters = self._waiters.setdefault(job.id, [])
+        waiters.append(waiter)
+        limit = self._loop.call_later(seconds, _settle_future, waiter, None)
+        try:
+            await waiter
+        finally:
+            limit.cancel()
+            waiters.remove(waiter)
+            if not waiters:
+                self._waiters.pop(job.id, None)
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a job; its worker is told, and replaced if it does not listen."""
+        self._queue.cancel(job)
+        self._settle()
+
+    def purge(self) -> int:
+        """Cancel every queued job; returns how many."""
+        removed = self._queue.purge()
+        self._settle()
+        return removed
+
+    def retry(self, job: Job) -> bool:
+        """Queue a failed or timed-out job again; False for any other."""
+        retried = self._queue.retry(job)
+        if retried:
+            self._pool.demand()
+            self._settle()
+        return retried
+
+    def extend(self, job: Job, ttl: float) -> None:
+        """Let a job live for ``ttl`` seconds from now."""
+        self._queue.extend(job, ttl)
+        self._settle()
+
+    def drain_partials(self, job: Job) -> list[Any]:
+        """What a job has streamed since the last call."""
+        return self._queue.drain_partials(job)
+
+    # What workers do
+
+    def worker(self, worker_id: str) -> Worker | None:
+        """The worker of this id that has not been told to end."""
+        return self._pool.worker(worker_id)
+
+    def line_up(self, worker: Worker, *, limit: int, busy: bool) -> Taker:
+        """A worker asks for up to ``limit`` jobs. ``leave`` must follow."""
+        self._pool.polled(worker, busy=busy)
+        taker = Taker(worker, limit, self._loop.create_future())
+        self._takers.append(taker)
+        self._settle()
+        return taker
+
+    def leave(self, taker: Taker, *, received: bool) -> None:
+        """A worker waits no longer. Jobs that it was given but never received are queued again."""
+        if not taker.jobs.done():
+            self._takers.remove(taker)
+            taker.jobs.cancel()
+        elif not received and taker.jobs.result():
+            for job in reversed(taker.jobs.result()):
+                self._queue.put_back(job)
+                self._pool.release(taker.worker, job.id)
+            self._settle()
+
+    def result(
+        self, worker: Worker, job_id: str, output: Any, error: str | None, *, last: bool
+    ) -> None:
+        """A worker's result; ``last`` when it asks to be replaced after this job."""
+        worker.retiring = worker.retiring or last
+        self._queue.finish(job_id, worker.id, output, error)
+        self._pool.release(worker, job_id)
+        self._settle()
+
+    def unhealthy(self, worker: Worker, problem: str) -> None:
+        """A worker said that it is of no use; ``problem`` completes "the worker …"."""
+        self._pool.unhealthy(worker, problem)
+        self._settle()
+
+    def progress(self, worker: Worker, job_id: str, output: Any) -> None:
+        """A worker's progress update."""
+        self._queue.progress(job_id, worker.id, output)
+
+    def partial(self, worker: Worker, job_id: str, output: Any) -> None:
+        """One item of a worker's stream."""
+        self._queue.add_partial(job_id, worker.id, output)
+
+    async def supply(self, dependencies: Sequence[str]) -> Supply:
+        """Make ``dependencies`` importable for a worker. Raises SupplyError."""
+        source = self._surroundings.programs
+        return await in_thread(partial(source.supply, self._record, dependencies))
+
+    # What holds it together
+
+    def _settle(self) -> None:
+        """Bring jobs and workers together, and workers and load; after every change."""
+        if self._closed:
+            return
+        self._dispatch()
+        self._pool.reconcile()
+        self._set_alarm()
+
+    def _dispatch(self) -> None:
+        while self._takers and self._queue.has_waiting:
+            taker = self._takers.popleft()
+            jobs: list[Job] = []
+            if self._pool.can_take(taker.worker):
+                while len(jobs) < taker.limit and (job := self._queue.take(taker.worker.id)):
+                    self._pool.assign(taker.worker, job)
+                    jobs.append(job)
+            _settle_future(taker.jobs, jobs)
+
+    def _job_ended(self, job: Job) -> None:
+        for waiter in self._waiters.get(job.id, ()):
+            _settle_future(waiter, None)
+        self._pool.job_ended(job)
+
+    def _set_alarm(self) -> None:
+        due = self._queue.next_due()
+        if due is None or (self._alarm is not None and self._alarm.when() <= due):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._queue.expire()
+        self._settle()
+
+
+def _settle_future(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)

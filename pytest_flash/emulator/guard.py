@@ -1,0 +1,99 @@
+"""Who may ask what: checked before a request reaches any handler."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import HttpError
+from .http import error_response
+from .loopback import names_loopback
+
+_BEARER = b"bearer "
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The user's key, and the one that only workers have."""
+
+    api_key: str = field(repr=False)
+    worker: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Everything below one path: who is let in, what serves it, how a refusal looks.
+
+    ``admits`` gets the value of the ``Authorization`` header, or nothing.
+    """
+
+    prefix: str
+    admits: Callable[[bytes], bool]
+    app: ASGIApp
+    refusal: Callable[[HttpError], Response]
+
+
+class Guard:
+    """Refuses requests without their plane's credential, and those meant for another host."""
+
+    def __init__(self, planes: Sequence[Plane]) -> None:
+        self._planes = tuple(planes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            return  # nothing here speaks anything else; uvicorn refuses the connection
+        app = self._app(scope)
+        await app(scope, receive, send)
+
+    def _app(self, scope: Scope) -> ASGIApp:
+        host = authorization = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"host":
+                host = value
+        path: str = scope["path"]
+        plane = next((each for each in self._planes if path.startswith(each.prefix)), None)
+        refusal = error_response if plane is None else plane.refusal
+        if not _is_ours(host):
+            return refusal(HttpError(403, "the emulator answers to loopback names only (Host)"))
+        if plane is None:
+            return refusal(HttpError(404, f"nothing is served at {path}"))
+        if not plane.admits(authorization):
+            given = "invalid token" if authorization else "missing bearer token"
+            return refusal(HttpError(401, given))
+        return plane.app
+
+
+def bearer(key: str) -> Callable[[bytes], bool]:
+    """Admits ``Bearer <key>``."""
+    expected = key.encode()
+
+    def admits(value: bytes) -> bool:
+        token = value[len(_BEARER) :].strip()
+        return value[: len(_BEARER)].lower() == _BEARER and hmac.compare_digest(token, expected)
+
+    return admits
+
+
+def bare(key: str) -> Callable[[bytes], bool]:
+    """Admits ``<key>``."""
+    expected = key.encode()
+    return lambda value: hmac.compare_digest(value, expected)
+
+
+def either(key: str) -> Callable[[bytes], bool]:
+    """Admits both forms."""
+    with_scheme, without = bearer(key), bare(key)
+    return lambda value: with_scheme(value) or without(value)
+
+
+@lru_cache(maxsize=64)
+def _is_ours(host: bytes) -> bool:
+    return names_loopback(host.decode("latin-1"))

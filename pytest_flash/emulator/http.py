@@ -1,0 +1,95 @@
+"""Requests read and answers written, alike on every plane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive
+
+from .errors import HttpError
+
+
+def json_response(
+    content: Any, status: int = 200, media_type: str = "application/json"
+) -> Response:
+    """``content`` as compact JSON."""
+    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Response(body.encode(), status, media_type=media_type)
+
+
+def error_response(error: HttpError) -> Response:
+    """A refusal on a plane of whose error bodies only the key ``error`` is documented."""
+    return json_response({"error": error.detail}, error.status)
+
+
+def problem_response(error: HttpError) -> Response:
+    """A refusal as ``application/problem+json`` (REST v2 schema ``ErrorResponse``)."""
+    problem: dict[str, Any] = {
+        "title": _title(error.status),
+        "status": error.status,
+        "detail": error.detail,
+    }
+    if error.errors:
+        problem["errors"] = list(error.errors)
+    return json_response(problem, error.status, "application/problem+json")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises HttpError 400 when it is longer than ``limit`` bytes."""
+    with contextlib.suppress(ValueError):
+        if int(request.headers.get("content-length", "0")) > limit:
+            _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            _too_large(limit)
+    return bytes(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``. Raises HttpError 400 for anything else."""
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise HttpError(400, f"the request body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise HttpError(400, "the request body must be a JSON object")
+    return value
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has gone. For use after the body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def first_of(awaited: asyncio.Future[Any], request: Request, seconds: float) -> bool:
+    """Wait for ``awaited``, for up to ``seconds``; False when the client went away meanwhile."""
+    if awaited.done():
+        return True
+    gone = asyncio.ensure_future(disconnected(request.receive))
+    try:
+        await asyncio.wait((awaited, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return not gone.done()
+    finally:
+        gone.cancel()
+
+
+def _too_large(limit: int) -> NoReturn:
+    raise HttpError(400, f"the payload is larger than {limit // 1_000_000} MB")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _title(status: int) -> str:
+    # Its name in RFC 9110, and in Python from 3.13 on, is another than in Runpod's schema.
+    return "Unprocessable Entity" if status == 422 else HTTPStatus(status).phrase

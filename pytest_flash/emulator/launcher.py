@@ -1,0 +1,70 @@
+"""Starting a worker: its folder, its environment, its program."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .process import WorkerProcess, spawn
+
+if TYPE_CHECKING:
+    from .programs import Program, ProgramSource
+    from .records import EndpointRecord
+
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_PING_INTERVAL_MS = "10000"
+
+
+@dataclass(frozen=True)
+class WorkerAddress:
+    """Where workers reach the emulator, and the credential that lets them in."""
+
+    origin: str
+    credential: str
+
+
+class Launcher:
+    """Starts the workers of every endpoint. Its methods block, and are called in threads."""
+
+    def __init__(self, programs: ProgramSource, address: WorkerAddress, folder: Path) -> None:
+        self._programs = programs
+        self._address = address
+        self._folder = folder
+
+    def launch(self, record: EndpointRecord, worker_id: str) -> WorkerProcess:
+        """Start one worker. Raises NoProgramError, OSError, or what the program source raises."""
+        program = self._programs.program(record)
+        home = self._home(worker_id)
+        home.mkdir(mode=0o700, parents=True)
+        return spawn(program.argv, self._environment(record, worker_id, program), home)
+
+    def clean(self, worker_id: str) -> None:
+        """Remove what a worker left in its folder."""
+        shutil.rmtree(self._home(worker_id), ignore_errors=True)
+
+    def _home(self, worker_id: str) -> Path:
+        return self._folder / worker_id
+
+    def _environment(
+        self, record: EndpointRecord, worker_id: str, program: Program
+    ) -> dict[str, str]:
+        """A worker's whole environment: nothing of the user's own (runpod worker SDK 1.12.0)."""
+        base = f"{self._address.origin}/worker/v2/{record.id}"
+        platform = {
+            "RUNPOD_WEBHOOK_GET_JOB": f"{base}/job-take/$ID?gpu=emulated",
+            "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=emulated",
+            "RUNPOD_WEBHOOK_POST_STREAM": f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=emulated",
+            "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID",
+            "RUNPOD_PING_INTERVAL": _PING_INTERVAL_MS,
+            "RUNPOD_AI_API_KEY": self._address.credential,
+            "RUNPOD_POD_ID": worker_id,
+            "RUNPOD_POD_HOSTNAME": worker_id,
+            "RUNPOD_ENDPOINT_ID": record.id,
+        }
+        if program.asks_for_dependencies:
+            platform["FLASH_DEPENDENCIES_URL"] = f"{base}/dependencies/{worker_id}"
+        home = str(self._home(worker_id))
+        system = {"PATH": _PATH, "HOME": home, "LANG": "C.UTF-8"}
+        return {**system, **record.container.env, **platform}

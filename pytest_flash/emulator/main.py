@@ -1,0 +1,201 @@
+"""One emulator's life: bind, announce, serve, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import EmulatorError
+from .announcement import Announcement
+from .loopback import in_url
+from .scratch import scratch_folder
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+    from .config import EmulatorConfig
+    from .endpoints import Endpoints
+    from .programs import ProgramSource
+
+_log = logging.getLogger(__name__)
+
+_CLOSE_LIMIT = 2.0
+_ANSWER_LIMIT = 0.2
+_BACKLOG = 2048
+
+
+def run(
+    config: EmulatorConfig,
+    announce: Callable[[Announcement], None],
+    *,
+    lifeline: int | None = None,
+    programs: ProgramSource | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, or until the descriptor ``lifeline`` reaches its end.
+
+    ``announce`` is called once, when the port is bound. Every worker has been killed when this
+    returns. Raises EmulatorError when the port cannot be bound. Call it from the main thread.
+    """
+    with contextlib.closing(_bind(config)) as listener, scratch_folder() as folder:
+        loop = _new_loop()
+        try:
+            loop.run_until_complete(_serve(config, announce, listener, folder, lifeline, programs))
+        finally:
+            loop.close()
+
+
+async def _serve(
+    config: EmulatorConfig,
+    announce: Callable[[Announcement], None],
+    listener: socket.socket,
+    folder: Path,
+    lifeline: int | None,
+    programs: ProgramSource | None,
+) -> None:
+    from .app import build_app
+    from .endpoint import Surroundings
+    from .endpoints import Endpoints
+    from .guard import Credentials
+    from .launcher import Launcher, WorkerAddress
+    from .programs import FlashPrograms
+
+    stop = asyncio.Event()
+    with _stopped_by_signals(stop):
+        origin = f"http://{in_url(config.host)}:{listener.getsockname()[1]}"
+        credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
+        source = programs if programs is not None else FlashPrograms(config)
+        launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder)
+        endpoints = Endpoints(Surroundings(source, launcher, config.timings))
+        app = build_app(endpoints, credentials, origin=origin, timings=config.timings)
+        serving = asyncio.create_task(_server(app).serve(sockets=[listener]))
+        if lifeline is not None:
+            _stopped_by_end_of(lifeline, stop)
+        announce(Announcement.of(origin, config.api_key))
+        threading.Thread(target=_preload, daemon=True).start()
+        try:
+            await _until_stopped(stop, serving)
+        finally:
+            source.close()
+            await _close(endpoints, serving)
+
+
+def _preload() -> None:
+    """Load what the first endpoint and the first worker need, while nobody waits for it."""
+    from . import bodies, hermetic, records  # noqa: F401
+
+
+async def _until_stopped(stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((stopped, serving), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if serving.done():
+        serving.result()
+        raise EmulatorError("the emulator's HTTP server ended by itself")
+
+
+async def _close(endpoints: Endpoints, serving: asyncio.Task[None]) -> None:
+    """End the workers first: whoever still waits is answered as their jobs are cancelled."""
+    try:
+        await asyncio.wait_for(endpoints.close(), _CLOSE_LIMIT)
+    except asyncio.TimeoutError:
+        _log.warning("workers were still ending after %g s; their lifelines end them", _CLOSE_LIMIT)
+    tasks = asyncio.all_tasks() - {asyncio.current_task(), serving}
+    if tasks:
+        _, tasks = await asyncio.wait(tasks, timeout=_ANSWER_LIMIT)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of what is cut off now
+    for task in (*tasks, serving):
+        task.cancel()
+    await asyncio.gather(*tasks, serving, return_exceptions=True)
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """A server that leaves the signals to ``run``."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Server(
+        uvicorn.Config(
+            app,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            # Clients keep connections for as long as they like: closing one while the next
+            # request is on its way would make that request fail.
+            timeout_keep_alive=3600,
+        )
+    )
+
+
+def _bind(config: EmulatorConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.host, config.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise EmulatorError(
+            f"{config.host}:{config.port} cannot be used: {error.strerror}; "
+            "choose another --port, or 0 for any free one"
+        ) from error
+    return listener
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    ending = (signal.SIGINT, signal.SIGTERM)
+    for number in ending:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in ending:
+            loop.remove_signal_handler(number)
+
+
+def _stopped_by_end_of(lifeline: int, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    os.set_inheritable(lifeline, False)
+
+    def wait() -> None:
+        while os.read(lifeline, 1):
+            pass
+        with contextlib.suppress(RuntimeError):  # the loop is closed: already ending
+            loop.call_soon_threadsafe(stop.set)
+        # Whoever started this process is gone. If it cannot end in order, it ends anyway, and
+        # its workers' own lifelines end them.
+        time.sleep(2 * _CLOSE_LIMIT)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

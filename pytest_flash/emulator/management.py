@@ -1,0 +1,80 @@
+"""The management plane: serverless endpoints over REST v2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .documents import endpoint_document, workers_document
+from .http import json_response, read_body
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from .endpoints import Endpoints
+
+_BODY_LIMIT = 10_000_000
+
+
+class Management:
+    """Handlers of ``/api/v2/serverless``."""
+
+    def __init__(self, endpoints: Endpoints, origin: str) -> None:
+        self._endpoints = endpoints
+        self._origin = origin
+
+    def routes(self) -> list[Route]:
+        """The routes of this plane."""
+        base = "/api/v2/serverless"
+        one = base + "/{endpoint}"
+        return [
+            Route(base, self.list, methods=["GET"]),
+            Route(base, self.create, methods=["POST"]),
+            Route(one, self.get, methods=["GET"]),
+            Route(one, self.patch, methods=["PATCH"]),
+            Route(one, self.delete, methods=["DELETE"]),
+            Route(one + "/workers", self.workers, methods=["GET"]),
+        ]
+
+    async def list(self, _: Request) -> Response:
+        """``GET /v2/serverless``."""
+        endpoints = self._endpoints.all()
+        documents = [endpoint_document(endpoint.record, self._origin) for endpoint in endpoints]
+        return json_response({"endpoints": documents})
+
+    async def create(self, request: Request) -> Response:
+        """``POST /v2/serverless``."""
+        # Here and below: pydantic is loaded with the first body, not before the first answer.
+        from .bodies import parse_create
+        from .records import created
+
+        record = created(parse_create(await read_body(request, _BODY_LIMIT)))
+        self._endpoints.add(record)
+        return json_response(endpoint_document(record, self._origin), 201)
+
+    async def get(self, request: Request) -> Response:
+        """``GET /v2/serverless/{id}``."""
+        endpoint = self._endpoints.get(request.path_params["endpoint"])
+        return json_response(endpoint_document(endpoint.record, self._origin))
+
+    async def patch(self, request: Request) -> Response:
+        """``PATCH /v2/serverless/{id}``."""
+        from .bodies import parse_update
+        from .records import patched
+
+        body = await read_body(request, _BODY_LIMIT)
+        endpoint = self._endpoints.get(request.path_params["endpoint"])
+        endpoint.update(patched(endpoint.record, parse_update(body)))
+        return json_response(endpoint_document(endpoint.record, self._origin))
+
+    async def delete(self, request: Request) -> Response:
+        """``DELETE /v2/serverless/{id}``."""
+        self._endpoints.remove(request.path_params["endpoint"])
+        return Response(status_code=204)
+
+    async def workers(self, request: Request) -> Response:
+        """``GET /v2/serverless/{id}/workers``."""
+        endpoint = self._endpoints.get(request.path_params["endpoint"])
+        return json_response(workers_document(endpoint.record, endpoint.workers()))

@@ -1,0 +1,93 @@
+"""One worker of a pool."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from .documents import WorkerView
+from .ids import new_id
+from .process import WorkerProcess, how_it_ended
+
+_LINES_SHOWN = 20
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker, from the decision to start it until its process is gone.
+
+    ``jobs`` are those it has been given and not yet returned; ``served`` says that it has had
+    one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end.
+    ``orders`` are jobs that it has yet to be told to stop.
+    """
+
+    version: int
+    image: str
+    id: str = field(default_factory=new_id)
+    process: WorkerProcess | None = None
+    started: float | None = None
+    started_at: datetime | None = None
+    ready: bool = False
+    served: bool = False
+    retiring: bool = False
+    stopping: bool = False
+    problem: str | None = None
+    jobs: set[str] = field(default_factory=set)
+    orders: list[str] = field(default_factory=list)
+    ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _timer: asyncio.TimerHandle | None = None
+
+    @property
+    def status(self) -> str:
+        """REST v2 ``WorkerStatus``."""
+        if self.problem is not None:
+            return "UNHEALTHY"
+        if not self.ready:
+            return "INITIALIZING"
+        return "RUNNING" if self.jobs else "IDLE"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts as one of the workers that its endpoint asked for."""
+        return not self.stopping and self.problem is None
+
+    def attach(self, process: WorkerProcess, now: float) -> None:
+        """The process has been started."""
+        self.process, self.started, self.started_at = process, now, datetime.now(timezone.utc)
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace what the worker's one timer waits for: its start, its idling or its end."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
+
+    def order_stop(self, job_id: str) -> None:
+        """Have the worker told, through job-stop, to give up a job."""
+        self.orders.append(job_id)
+        self.ordered.set()
+
+    def take_orders(self) -> list[str]:
+        """The jobs that the worker has yet to be told to stop."""
+        orders, self.orders = self.orders, []
+        self.ordered.clear()
+        return orders
+
+    def view(self, now: float) -> WorkerView:
+        """The worker as the management plane shows it."""
+        return WorkerView(
+            id=self.id,
+            status=self.status,
+            version=self.version,
+            image=self.image,
+            started_at=self.started_at,
+            uptime=None if self.started is None else now - self.started,
+        )
+
+    def death(self, code: int, when: str) -> str:
+        """What to tell whoever relied on a worker that ended with ``code``."""
+        lines = self.process.last_lines(_LINES_SHOWN) if self.process is not None else []
+        reason = f" (it {self.problem})" if self.problem else ""
+        text = f"worker {self.id} {how_it_ended(code)} {when}{reason}"
+        return f"{text}; its last output:\n" + "\n".join(lines) if lines else text

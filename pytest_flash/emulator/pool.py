@@ -1,0 +1,306 @@
+"""The workers of one endpoint: started as jobs ask for them, ended when nothing does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .jobs import Job, JobQueue, JobState
+from .member import Worker
+from .process import how_it_ended
+from .programs import NoProgramError
+from .scaling import Load, desired_workers
+from .starts import Starts
+from .threads import in_thread
+
+if TYPE_CHECKING:
+    from .config import Timings
+    from .documents import WorkerView
+    from .launcher import Launcher
+    from .process import WorkerProcess
+    from .records import EndpointRecord
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerPool:
+    """The workers of one endpoint. Lives on one event loop.
+
+    ``changed`` is called after whatever happens here without being asked for (a worker started,
+    died, idled out), so that the owner can hand out jobs and ``reconcile``.
+    """
+
+    def __init__(
+        self,
+        record: EndpointRecord,
+        queue: JobQueue,
+        launcher: Launcher,
+        timings: Timings,
+        changed: Callable[[], None],
+    ) -> None:
+        self._record = record
+        self._queue = queue
+        self._launcher = launcher
+        self._timings = timings
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._workers: dict[str, Worker] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starts = Starts(timings)
+        self._next_start: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def worker(self, worker_id: str) -> Worker | None:
+        """The worker of this id that has not been told to end."""
+        worker = self._workers.get(worker_id)
+        return None if worker is None or worker.stopping else worker
+
+    def views(self) -> list[WorkerView]:
+        """Every active worker, as the management plane shows it."""
+        now = self._loop.time()
+        return [worker.view(now) for worker in self._workers.values() if not worker.stopping]
+
+    def update(self, record: EndpointRecord) -> None:
+        """Follow a changed configuration. The caller reconciles."""
+        if record.version != self._record.version:
+            self._starts = Starts(self._timings)
+            for worker in list(self._workers.values()):
+                if worker.process is None and worker.problem is not None:
+                    del self._workers[worker.id]
+        self._record = record
+        for worker in self._live():
+            self._rest(worker)
+
+    def reconcile(self) -> None:
+        """Stop the workers that should go and start those that are missing."""
+        if self._closed or self._record.type == "LOAD_BALANCER":
+            return
+        live = self._retire(self._live())
+        if self._starts.hopeless is not None:
+            self._queue.fail_waiting(self._starts.hopeless)
+        starting = any(not worker.ready for worker in live)
+        missing = self._starts.allowed(self._wanted(live) - len(live), starting=starting)
+        if missing > 0 and (delay := self._starts.delay(self._loop.time())) > 0:
+            self._start_later(delay)
+            return
+        for _ in range(missing):
+            self._start()
+
+    def demand(self) -> None:
+        """A job arrived: after failed starts, try again for it at once."""
+        self._starts.demanded()
+
+    def polled(self, worker: Worker, *, busy: bool) -> None:
+        """A worker asked for a job; ``busy`` as it says whether it still runs any.
+
+        If it does not, no result will come for those that it was given: they were cancelled, their
+        results could not be sent, or they never arrived.
+        """
+        if not worker.ready:
+            worker.ready = True
+            _log.info("worker %s of %s is ready", worker.id, self._record.name)
+            self._rest(worker)
+        if not busy:
+            for job_id in list(worker.jobs):
+                if job := self._queue.get(job_id):
+                    text = f"worker {worker.id} asked for another job without a result for this one"
+                    self._queue.fail(job, f"{text}; its log may say why")
+                self.release(worker, job_id)
+
+    def unhealthy(self, worker: Worker, problem: str) -> None:
+        """A worker will be of no use: it is given no job, and soon killed if it does not end."""
+        worker.problem = problem
+        _log.warning("worker %s of %s %s", worker.id, self._record.name, problem)
+        if worker.process is not None:
+            grace = self._timings.stop_grace
+            worker.set_timer(self._loop.call_later(grace, worker.process.kill))
+
+    def can_take(self, worker: Worker) -> bool:
+        """Whether a job that is given to this worker now will run."""
+        return (
+            worker.is_live
+            and not worker.retiring
+            and worker.version == self._record.version
+            and worker.process is not None
+            and worker.process.is_alive()
+        )
+
+    def assign(self, worker: Worker, job: Job) -> None:
+        """Note that a worker has been given a job."""
+        worker.set_timer(None)
+        worker.served = True
+        worker.jobs.add(job.id)
+        self._starts.succeeded()
+
+    def release(self, worker: Worker, job_id: str) -> None:
+        """Note that a worker is through with a job."""
+        worker.jobs.discard(job_id)
+        if job_id in worker.orders:
+            worker.orders.remove(job_id)
+        self._rest(worker)
+
+    def job_ended(self, job: Job) -> None:
+        """A job became terminal: free its worker, or stop the function that still runs there."""
+        worker = self.worker(job.worker_id)
+        if worker is None or job.id not in worker.jobs:
+            return
+        if job.state is JobState.TIMED_OUT:
+            # A running function cannot be stopped in any other way.
+            worker.problem = f"was replaced because job {job.id} ran for too long"
+            self._kill(worker)
+        elif job.state is JobState.CANCELLED:
+            worker.order_stop(job.id)
+            grace = self._timings.cancel_grace
+            self._loop.call_later(grace, self._insist_on_cancel, worker, job.id)
+        else:
+            self.release(worker, job.id)
+
+    def close(self) -> None:
+        """Kill every worker and start no more."""
+        self._closed = True
+        if self._next_start is not None:
+            self._next_start.cancel()
+        for worker in list(self._workers.values()):
+            self._kill(worker)
+
+    async def gone(self) -> None:
+        """Wait until no process is left, after ``close``."""
+        for worker in list(self._workers.values()):
+            if worker.process is not None:
+                await worker.gone.wait()
+
+    def _live(self) -> list[Worker]:
+        return [worker for worker in self._workers.values() if worker.is_live]
+
+    def _wanted(self, live: list[Worker]) -> int:
+        load = Load(
+            queued=self._queue.pressing,
+            running=self._queue.in_progress,
+            busy=sum(bool(worker.jobs) for worker in live),
+        )
+        bounds = self._record.workers_min, self._record.workers_max
+        return desired_workers(self._record.scaling, load, minimum=bounds[0], maximum=bounds[1])
+
+    def _retire(self, live: list[Worker]) -> list[Worker]:
+        """Stop what is idle and stale, used up or too many; returns those that stay."""
+        surplus = len(live) - self._record.workers_max
+        for worker in live:
+            stale = worker.version != self._record.version
+            if not worker.jobs and (stale or worker.retiring or surplus > 0):
+                surplus -= 1
+                self._stop(worker)
+        return [worker for worker in live if not worker.stopping]
+
+    def _start_later(self, delay: float) -> None:
+        if self._next_start is None:
+            self._next_start = self._loop.call_later(delay, self._start_now)
+
+    def _start_now(self) -> None:
+        self._next_start = None
+        self._changed()
+
+    def _start(self) -> None:
+        worker = Worker(version=self._record.version, image=self._record.container.image)
+        self._workers[worker.id] = worker
+        self._keep(self._launch(worker, self._record))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _launch(self, worker: Worker, record: EndpointRecord) -> None:
+        try:
+            process = await in_thread(partial(self._launcher.launch, record, worker.id))
+        except NoProgramError as error:
+            self._refused(worker, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            self._workers.pop(worker.id, None)
+            self._start_failed(worker, f"a worker could not be started: {error}")
+        else:
+            self._launched(worker, process)
+        self._changed()
+
+    def _launched(self, worker: Worker, process: WorkerProcess) -> None:
+        worker.attach(process, self._loop.time())
+        name = self._record.name
+        _log.info("worker %s of %s started (process %d)", worker.id, name, process.pid)
+        process.watch(
+            self._loop,
+            exited=partial(self._exited, worker),
+            printed=partial(_log.info, "[%s] %s", worker.id),
+        )
+        if worker.stopping:
+            process.kill()
+        else:
+            limit = self._timings.worker_start
+            worker.set_timer(self._loop.call_later(limit, self._start_overdue, worker))
+
+    def _refused(self, worker: Worker, reason: str) -> None:
+        if worker.version == self._record.version and not worker.stopping:
+            worker.problem = reason  # it stays, for all to see that the endpoint is unhealthy
+            self._starts.refuse(reason)
+        else:
+            self._workers.pop(worker.id, None)
+
+    def _start_overdue(self, worker: Worker) -> None:
+        worker.problem = f"did not ask for a job within {self._timings.worker_start:g} s"
+        if worker.process is not None:
+            worker.process.kill()
+
+    def _exited(self, worker: Worker, code: int) -> None:
+        self._workers.pop(worker.id, None)
+        worker.set_timer(None)
+        worker.gone.set()
+        _log.info("worker %s of %s %s", worker.id, self._record.name, how_it_ended(code))
+        for job_id in worker.jobs:
+            if job := self._queue.get(job_id):
+                self._queue.fail(job, worker.death(code, f"while it ran job {job_id}"))
+        if not worker.served:
+            self._start_failed(worker, worker.death(code, "before it took a job"))
+        self._keep(in_thread(partial(self._launcher.clean, worker.id)))
+        self._changed()
+
+    def _start_failed(self, worker: Worker, reason: str) -> None:
+        if worker.version == self._record.version and not worker.stopping:
+            _log.warning("%s", reason)
+            self._starts.failed(reason, self._loop.time())
+
+    def _rest(self, worker: Worker) -> None:
+        """Let a worker that has nothing to do go home, or wait for its idle timeout."""
+        if worker.jobs or not worker.ready or worker.stopping:
+            return
+        if worker.retiring or worker.version != self._record.version:
+            self._stop(worker)
+        else:
+            after = self._record.idle_timeout
+            worker.set_timer(self._loop.call_later(after, self._idled_out, worker))
+
+    def _idled_out(self, worker: Worker) -> None:
+        if len(self._live()) > self._record.workers_min:
+            self._stop(worker)
+            self._changed()
+
+    def _insist_on_cancel(self, worker: Worker, job_id: str) -> None:
+        if job_id in worker.jobs and not worker.stopping:
+            worker.problem = f"was replaced because it did not give up the cancelled job {job_id}"
+            self._kill(worker)
+            self._changed()
+
+    def _stop(self, worker: Worker) -> None:
+        worker.stopping = True
+        worker.set_timer(None)
+        if worker.process is not None:
+            worker.process.terminate()
+            worker.set_timer(self._loop.call_later(self._timings.stop_grace, worker.process.kill))
+
+    def _kill(self, worker: Worker) -> None:
+        worker.stopping = True
+        worker.set_timer(None)
+        if worker.process is not None:
+            worker.process.kill()
+        elif worker.problem is not None:
+            self._workers.pop(worker.id, None)

@@ -1,0 +1,227 @@
+"""One worker's process group: started, watched, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_LOG_CHUNK = 1 << 16
+_LOG_KEPT_BYTES = 1 << 18
+
+# proc(5), /proc/[pid]/stat: fields 3, 9 and 31, counted from the one after the name; and of the
+# flags the kernel's PF_EXITING and PF_SIGNALED.
+_STATE, _FLAGS, _PENDING = 0, 6, 28
+_DYING = 0x4 | 0x400
+_KILLED = 1 << (signal.SIGKILL - 1)
+_STAT_SIZE = 2048
+
+
+class WorkerProcess:
+    """A worker's process group, its lifeline and its log.
+
+    Made by ``spawn``; from ``watch`` on it belongs to one event loop.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], lifeline: int, log: int) -> None:
+        self._process = process
+        self._lifeline = lifeline
+        self._log = log
+        self._stat = _open_stat(process.pid)
+        self._tail = LogTail()
+        self._gone = False
+
+    @property
+    def pid(self) -> int:
+        """The id of the process and of its group."""
+        return self._process.pid
+
+    def watch(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        exited: Callable[[int], None],
+        printed: Callable[[str], None],
+    ) -> None:
+        """Call ``exited`` with the return code once the process has ended, its whole group been
+        killed and its log read; ``printed`` with each line that it prints meanwhile."""
+        os.set_blocking(self._log, False)
+        loop.add_reader(self._log, self._read_log, loop, printed)
+
+        def ended() -> None:
+            code = self._end(loop, printed)
+            exited(code)
+
+        _on_exit(loop, self._process, ended)
+
+    def is_alive(self) -> bool:
+        """Whether the process runs and will go on running, asked of the system where it can tell.
+
+        The event loop learns of a death a little late, and a process that has been sent SIGKILL
+        dies a little late: a job given to it meanwhile would be lost.
+        """
+        if self._gone or self._stat is None:
+            return not self._gone
+        try:
+            stat = os.pread(self._stat, _STAT_SIZE, 0)
+        except ProcessLookupError:
+            return False
+        fields = stat.rpartition(b")")[2].split()
+        dying = int(fields[_FLAGS]) & _DYING or int(fields[_PENDING]) & _KILLED
+        return fields[_STATE] not in b"ZX" and not dying
+
+    def terminate(self) -> None:
+        """Ask the process to end, once it has finished what it is doing."""
+        self._signal(lambda: os.kill(self.pid, signal.SIGTERM))
+
+    def kill(self) -> None:
+        """End the whole group at once."""
+        self._signal(lambda: os.killpg(self.pid, signal.SIGKILL))
+
+    def last_lines(self, count: int) -> list[str]:
+        """The end of what the process printed."""
+        return self._tail.lines(count)
+
+    def _signal(self, send: Callable[[], None]) -> None:
+        if not self._gone:
+            # Gone in this instant, or (macOS) a group of nothing but zombies.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                send()
+
+    def _end(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> int:
+        self.kill()  # what the worker left running; before its id can be used again
+        code = self._process.wait()
+        self._gone = True
+        if self._log >= 0:
+            self._read_log(loop, printed)
+        self._close_log(loop)
+        os.close(self._lifeline)
+        if self._stat is not None:
+            os.close(self._stat)
+        return code
+
+    def _read_log(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> None:
+        while True:
+            try:
+                chunk = os.read(self._log, _LOG_CHUNK)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._close_log(loop)
+                return
+            for line in self._tail.add(chunk):
+                printed(line)
+            if len(chunk) < _LOG_CHUNK:
+                return
+
+    def _close_log(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._log >= 0:
+            loop.remove_reader(self._log)
+            os.close(self._log)
+            self._log = -1
+
+
+class LogTail:
+    """The last of what a worker printed."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._begun = b""
+
+    def add(self, chunk: bytes) -> list[str]:
+        """Append ``chunk``, let go of what is too old, and return the lines it completes."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        while self._size > _LOG_KEPT_BYTES and len(self._chunks) > 1:
+            self._size -= len(self._chunks.popleft())
+        *lines, begun = (self._begun + chunk).split(b"\n")
+        self._begun = begun[-_LOG_CHUNK:]  # a line without end is kept short
+        return [line.decode("utf-8", errors="replace") for line in lines]
+
+    def lines(self, count: int) -> list[str]:
+        """The last ``count`` lines."""
+        text = b"".join(self._chunks).decode("utf-8", errors="replace")
+        return text.splitlines()[-count:]
+
+
+def spawn(argv: Sequence[str], env: Mapping[str, str], folder: Path) -> WorkerProcess:
+    """Start a worker in a session of its own, in ``folder``. Blocks for the fork and the exec.
+
+    Its stdin is the lifeline: a pipe that is closed when this process ends, however it ends.
+    Raises OSError.
+    """
+    lifeline_read, lifeline = os.pipe()
+    log, log_write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=folder,
+            stdin=lifeline_read,
+            stdout=log_write,
+            stderr=log_write,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(lifeline)
+        os.close(log)
+        raise
+    finally:
+        os.close(lifeline_read)
+        os.close(log_write)
+    return WorkerProcess(process, lifeline, log)
+
+
+def how_it_ended(code: int) -> str:
+    """A return code in words, such as ``was killed by SIGKILL``."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _open_stat(pid: int) -> int | None:
+    """A descriptor that tells the state of a process again and again; None without /proc."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _on_exit(
+    loop: asyncio.AbstractEventLoop, process: subprocess.Popen[bytes], ended: Callable[[], None]
+) -> None:
+    """Call ``ended`` in ``loop`` when ``process`` has ended; on Linux before it is reaped."""
+    if sys.platform == "linux":
+        try:
+            handle = os.pidfd_open(process.pid)
+        except OSError:
+            pass  # a kernel or sandbox without pidfd: wait in a thread
+        else:
+            loop.add_reader(handle, _pidfd_ready, loop, handle, ended)
+            return
+
+    def wait() -> None:
+        process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested
+            loop.call_soon_threadsafe(ended)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _pidfd_ready(loop: asyncio.AbstractEventLoop, handle: int, ended: Callable[[], None]) -> None:
+    loop.remove_reader(handle)
+    os.close(handle)
+    ended()

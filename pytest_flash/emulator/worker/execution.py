@@ -1,0 +1,137 @@
+"""Runs what one FunctionRequest asks for, the way the Flash images do."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import inspect
+import secrets
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from .capture import Capture
+from .messages import FunctionRequest, FunctionResponse
+
+_RUNTIME_FOLDER = str(Path(__file__).parent)
+
+
+class _NotInCode(Exception):
+    """The shipped source defines no function of the requested name."""
+
+
+@dataclass(frozen=True)
+class _Returned:
+    value: object
+    instance_id: str | None = None
+    instance_info: dict[str, object] | None = None
+
+
+async def execute(request: FunctionRequest, notes: str = "") -> FunctionResponse:
+    """Run a function or a method and describe how it ended; raises nothing.
+
+    ``notes`` (lines about the dependencies) precede what the code printed.
+
+    Synchronous code runs inline on the loop, as in the images: there ``asyncio.run`` fails inside
+    a synchronous function, and here too.
+    """
+    with Capture() as capture:
+        try:
+            call = _call_method if request.execution_type == "class" else _call_function
+            returned = await call(request)
+        except _NotInCode as error:
+            # The images put this text in `result`, and the job ends COMPLETED.
+            return FunctionResponse(False, result=str(error), stdout=notes + capture.text())
+        except BaseException as error:  # noqa: BLE001 - SystemExit too must reach the caller
+            text = describe(error)
+            return FunctionResponse(False, error=text, stdout=notes + capture.text())
+        try:
+            result = base64.b64encode(cloudpickle.dumps(returned.value)).decode()
+        except BaseException as error:  # noqa: BLE001 - runs user code: __reduce__, __getstate__
+            text = f"Error in handler: {_message(error)}"
+            return FunctionResponse(False, error=text, stdout=notes + capture.text())
+        return FunctionResponse(
+            True,
+            result=result,
+            stdout=notes + capture.text(),
+            instance_id=returned.instance_id,
+            instance_info=returned.instance_info,
+        )
+
+
+def describe(error: BaseException) -> str:
+    """The error's message, a newline, and its traceback without the worker's own frames."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_RUNTIME_FOLDER):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(error), error, trace)
+    return f"{_message(error)}\n{''.join(lines)}"
+
+
+async def _call_function(request: FunctionRequest) -> _Returned:
+    namespace: dict[str, Any] = {}
+    exec(request.function_code or "", namespace)
+    if request.function_name not in namespace:
+        raise _NotInCode(f"Function '{request.function_name}' not found in the provided code")
+    function = namespace[request.function_name]
+    args, kwargs = _decode(request.args, request.kwargs)
+    return _Returned(await _result_of(function, args, kwargs))
+
+
+async def _call_method(request: FunctionRequest) -> _Returned:
+    """Builds a new instance for every job: the images keep none between jobs either."""
+    namespace: dict[str, Any] = {}
+    exec(request.class_code or "", namespace)
+    if request.class_name not in namespace:
+        raise NameError(f"Class '{request.class_name}' not found in the provided code")
+    args, kwargs = _decode(request.constructor_args, request.constructor_kwargs)
+    instance = namespace[request.class_name](*args, **kwargs)
+    if not hasattr(instance, request.method_name):
+        raise AttributeError(
+            f"Method '{request.method_name}' not found in class '{request.class_name}'"
+        )
+    args, kwargs = _decode(request.args, request.kwargs)
+    value = await _result_of(getattr(instance, request.method_name), args, kwargs)
+    now = datetime.datetime.now().isoformat()
+    return _Returned(
+        value,
+        instance_id=request.instance_id or f"{request.class_name}_{secrets.token_hex(4)}",
+        instance_info={
+            "class_name": request.class_name,
+            "created_at": now,
+            "method_calls": 1,
+            "last_used": now,
+        },
+    )
+
+
+async def _result_of(
+    function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+) -> object:
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    return function(*args, **kwargs)
+
+
+def _decode(args: list[object], kwargs: dict[str, object]) -> tuple[list[Any], dict[str, Any]]:
+    return [_loads(value) for value in args], {name: _loads(kwargs[name]) for name in kwargs}
+
+
+def _loads(value: object) -> Any:
+    if not isinstance(value, str):
+        raise TypeError(f"an argument is not base64 text but {type(value).__name__}")
+    return cloudpickle.loads(base64.b64decode(value))
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything
+        text = f"<{type(error).__name__} whose text cannot be read>"
+    if isinstance(error, Exception):
+        return text
+    return f"{type(error).__name__}: {text or 'no message'} (on Runpod this ends the worker)"

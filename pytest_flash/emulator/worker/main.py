@@ -1,0 +1,102 @@
+"""Puts a worker together: user code on the main thread's event loop, the job loop beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+
+from .capture import prepare_streams
+from .dependencies import Dependencies
+from .execution import execute
+from .heartbeat import Heartbeat
+from .jobs import JobLoop
+from .messages import FunctionRequest, FunctionResponse
+from .plane import Pinger, WorkerPlane
+from .searchpath import SearchPath
+from .settings import SettingsMissing, WorkerSettings
+
+_NUDGE_INTERVAL = 0.05
+
+
+def main(search_path: SearchPath) -> int:
+    """Work until SIGTERM; the process's exit code."""
+    try:
+        settings = WorkerSettings.take_from(os.environ)
+    except SettingsMissing as error:
+        print(f"flash worker: {error}; only the emulator starts this program", file=sys.stderr)
+        return 2
+    prepare_streams()
+    loop = asyncio.new_event_loop()
+
+    def call(request: FunctionRequest, notes: str) -> FunctionResponse:
+        return asyncio.run_coroutine_threadsafe(execute(request, notes), loop).result()
+
+    plane = WorkerPlane(settings)
+    heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
+    jobs = JobLoop(plane, Dependencies(plane, search_path), heartbeat, call)
+    heartbeat.start()
+    try:
+        loop.run_until_complete(_serve(jobs))
+        loop.run_until_complete(_cancel_leftovers())
+    finally:
+        loop.close()
+    return 0
+
+
+async def _serve(jobs: JobLoop) -> None:
+    """Keep the loop running, so that tasks which user code left behind go on between jobs."""
+    loop = asyncio.get_running_loop()
+    finished: asyncio.Future[None] = loop.create_future()
+
+    def work() -> None:
+        try:
+            jobs.run()
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it again
+            loop.call_soon_threadsafe(finished.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(finished.set_result, None)
+
+    def nudge() -> None:
+        # Repeated, since a poll may begin just after it was looked for.
+        if not finished.done():
+            jobs.abandon_poll()
+            loop.call_later(_NUDGE_INTERVAL, nudge)
+
+    def stop(*_: object) -> None:
+        jobs.stop()
+        loop.call_soon_threadsafe(nudge)
+
+    # Not the loop's add_signal_handler: its wake-up descriptor would be shared with forked
+    # children, and a SIGTERM that multiprocessing sends to one of them would stop this worker.
+    signal.signal(signal.SIGTERM, stop)
+    _let_sigterm_end_children()
+    threading.Thread(target=work, name="flash-jobs", daemon=True).start()
+    await finished
+
+
+def _let_sigterm_end_children() -> None:
+    """Give forked children the default action back; none may reach them before they have it."""
+    masks: list[Iterable[int]] = []
+
+    def before() -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
+
+    def in_parent() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
+    def in_child() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        in_parent()
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+
+async def _cancel_leftovers() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

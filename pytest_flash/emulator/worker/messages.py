@@ -1,0 +1,134 @@
+"""Flash's function protocol: what a job asks for and what it answers (runpod-flash 1.19 fields)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+class RequestError(ValueError):
+    """The job's input is no FunctionRequest."""
+
+
+@dataclass(frozen=True)
+class FunctionRequest:
+    """The ``input`` of a job. Each value of ``args``, ``kwargs``, ``constructor_args`` and
+    ``constructor_kwargs`` is base64 text of a cloudpickle.
+
+    The image's worker ignores ``modules`` and any field it does not know; so does this one.
+    """
+
+    function_name: str | None = None
+    function_code: str | None = None
+    args: list[object] = field(default_factory=list)
+    kwargs: dict[str, object] = field(default_factory=dict)
+    dependencies: list[str] | None = None
+    system_dependencies: list[str] | None = None
+    execution_type: str = "function"
+    class_name: str | None = None
+    class_code: str | None = None
+    constructor_args: list[object] = field(default_factory=list)
+    constructor_kwargs: dict[str, object] = field(default_factory=dict)
+    method_name: str = "__call__"
+    instance_id: str | None = None
+    create_new_instance: bool = True
+    accelerate_downloads: bool = True
+    serialization_format: str = "cloudpickle"
+
+    @classmethod
+    def from_input(cls, value: object) -> FunctionRequest:
+        """Check a job's input.
+
+        Raises:
+            RequestError: not an object, a field of a wrong type, or a required one missing;
+                the message has a line for each problem.
+        """
+        if not isinstance(value, dict):
+            raise RequestError(f"the input is not a FunctionRequest: {type(value).__name__}")
+        known = {name: value[name] for name in _CHECKS if name in value}
+        problems = [
+            f"{name}: expected {_CHECKS[name][1]}"
+            for name, given in known.items()
+            if not _CHECKS[name][0](given)
+        ]
+        if problems:
+            raise RequestError("the input is not a FunctionRequest\n" + "\n".join(problems))
+        request = cls(**known)
+        if problem := _missing(request):
+            raise RequestError(f"the input is not a FunctionRequest\n{problem}")
+        return request
+
+
+def _missing(request: FunctionRequest) -> str | None:
+    if request.serialization_format != "cloudpickle":
+        return "serialization_format: this worker image knows 'cloudpickle' only"
+    if request.execution_type == "class":
+        required = ("class_name", "class_code")
+    else:
+        required = ("function_name", "function_code")
+    for name in required:
+        if not getattr(request, name):
+            return f"{name}: required when execution_type is {request.execution_type!r}"
+    return None
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _text_or_none(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _values(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _named_values(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _names_or_none(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(name, str) for name in value)
+    )
+
+
+_Check = tuple[Callable[[object], bool], str]
+_CHECK_OF_ANNOTATION: dict[str, _Check] = {
+    "str": (_text, "a string"),
+    "str | None": (_text_or_none, "a string or null"),
+    "bool": (_flag, "true or false"),
+    "list[object]": (_values, "a list"),
+    "dict[str, object]": (_named_values, "an object"),
+    "list[str] | None": (_names_or_none, "a list of strings or null"),
+}
+_CHECKS: dict[str, _Check] = {
+    one.name: _CHECK_OF_ANNOTATION[str(one.type)] for one in fields(FunctionRequest)
+} | {"execution_type": (lambda value: value in ("function", "class"), "'function' or 'class'")}
+
+
+@dataclass(frozen=True)
+class FunctionResponse:
+    """How a call ended. ``result`` is base64 text of a cloudpickle, also for None."""
+
+    success: bool
+    result: str | None = None
+    error: str | None = None
+    stdout: str | None = None
+    instance_id: str | None = None
+    instance_info: dict[str, object] | None = None
+
+    def to_job_done(self) -> dict[str, Any]:
+        """The body of job-done.
+
+        The worker SDK lifts a non-empty ``error`` out of the handler's dict, which makes the job
+        FAILED, and drops an empty one (runpod worker SDK 1.12.0).
+        """
+        output = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "error"}
+        return {"output": output, "error": self.error} if self.error else {"output": output}

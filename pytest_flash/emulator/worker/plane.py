@@ -1,0 +1,144 @@
+"""The worker plane: the calls a worker makes to its platform (runpod worker SDK 1.12.0)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from .settings import WorkerSettings
+from .transport import Connection, Reply, TransportError
+
+_TAKE_TIMEOUT = 90.0
+_PING_TIMEOUT = 20.0
+_INSTALL_TIMEOUT = 300.0
+_PROTOCOL_VERSION = "1.12.0"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as job-take hands it over; ``input`` is any JSON value."""
+
+    id: str
+    input: object
+
+
+class PlaneError(Exception):
+    """The platform did not answer, or not as the protocol says. ``pause``: seconds it asks for."""
+
+    def __init__(self, message: str, *, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+class WorkerPlane:
+    """Takes jobs and posts results over one keep-alive connection (one thread at a time)."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._connection = Connection(timeout=_TAKE_TIMEOUT)
+        self._headers = {
+            "Authorization": settings.credential,
+            "User-Agent": "pytest-flash-worker",
+        }
+
+    def take(self) -> Job | None:
+        """Wait for a job; None when the platform's long poll ends without one.
+
+        Raises:
+            PlaneError: no answer, an error status, or a job without ``id`` and ``input``.
+        """
+        headers = self._headers | {"Content-Type": "application/json"}
+        url = f"{self._settings.take_url}&job_in_progress=0"
+        reply = _send(self._connection, "GET", url, headers)
+        if reply.status in (204, 400):  # 400 is the platform's "no job" under FlashBoot
+            return None
+        if reply.status == 429:
+            raise PlaneError("job-take: 429, too many requests", pause=5.0)
+        if reply.status != 200:
+            raise PlaneError(f"job-take: {reply.status} {reply.body[:200]!r}")
+        return _job(reply.body) if reply.body else None
+
+    def done(self, job_id: str, body: bytes) -> Reply:
+        """Post the final result of a job, JSON text.
+
+        Raises:
+            PlaneError: no answer.
+        """
+        headers = self._headers | {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "charset": "utf-8",
+            "X-Request-ID": job_id,
+        }
+        url = f"{self._settings.job_done_url(job_id)}&isStream=false"
+        return _send(self._connection, "POST", url, headers, body)
+
+    def provide(self, dependencies: list[str], system_dependencies: list[str]) -> Reply:
+        """Ask the emulator for the folders of packages; may take minutes.
+
+        Raises:
+            PlaneError: no answer, or this platform provides none.
+        """
+        if self._settings.dependencies_url is None:
+            raise PlaneError("FLASH_DEPENDENCIES_URL is not set: nothing here installs packages")
+        body = {"dependencies": dependencies, "system_dependencies": system_dependencies}
+        connection = Connection(timeout=_INSTALL_TIMEOUT)
+        try:
+            return _send(
+                connection,
+                "POST",
+                self._settings.dependencies_url,
+                self._headers | {"Content-Type": "application/json"},
+                json.dumps(body).encode(),
+            )
+        finally:
+            connection.close()
+
+    def abandon_take(self) -> None:
+        """Make a waiting ``take`` fail; callable from any thread."""
+        self._connection.abort()
+
+
+class Pinger:
+    """Tells the platform that this worker lives, over a connection of its own."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._connection = Connection(timeout=_PING_TIMEOUT)
+
+    def ping(self, job_id: str | None) -> None:
+        """Send one ping; a platform that is away is told at the next one.
+
+        Raises:
+            PlaneError: no answer.
+        """
+        if self._settings.ping_url is None:
+            return
+        query = {"job_id": job_id} if job_id is not None else {}
+        query["runpod_version"] = _PROTOCOL_VERSION
+        url = f"{self._settings.ping_url}{'&' if '?' in self._settings.ping_url else '?'}"
+        headers = {"Authorization": self._settings.credential}
+        _send(self._connection, "GET", url + urlencode(query), headers)
+
+
+def _send(
+    connection: Connection,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None = None,
+) -> Reply:
+    try:
+        return connection.send(method, url, headers, body)
+    except TransportError as error:
+        raise PlaneError(str(error)) from error
+
+
+def _job(body: bytes) -> Job:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise PlaneError(f"job-take: an answer that is no JSON: {error}") from error
+    if not isinstance(value, dict) or not value.get("id") or "input" not in value:
+        raise PlaneError("job-take: a job without id or input")
+    return Job(id=str(value["id"]), input=value["input"])

@@ -1,0 +1,157 @@
+"""The worker plane: jobs handed out and results taken in, by the worker SDK's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .errors import HttpError
+from .http import first_of, json_response, parse_object, read_body
+from .jobs import ABSENT
+from .programs import SupplyError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from .config import Timings
+    from .endpoint import Endpoint
+    from .endpoints import Endpoints
+    from .jobs import Job
+    from .member import Worker
+
+_RESULT_LIMIT = 20_000_000
+_BATCH_LIMIT = 100
+
+
+class Workers:
+    """Handlers of ``/worker/v2/{endpoint}`` (runpod worker SDK 1.12.0)."""
+
+    def __init__(self, endpoints: Endpoints, timings: Timings) -> None:
+        self._endpoints = endpoints
+        self._timings = timings
+
+    def routes(self) -> list[Route]:
+        """The routes of this plane, the busiest first."""
+        base = "/worker/v2/{endpoint}"
+        return [
+            Route(base + "/job-take/{worker}", self.take, methods=["GET"]),
+            Route(base + "/job-done/{worker}/{job}", self.done, methods=["POST"]),
+            Route(base + "/ping/{worker}", self.ping, methods=["GET"]),
+            Route(base + "/job-stream/{worker}/{job}", self.stream, methods=["POST"]),
+            Route(base + "/job-stop/{worker}", self.stop, methods=["GET"]),
+            Route(base + "/job-take-batch/{worker}", self.take_batch, methods=["GET"]),
+            Route(base + "/dependencies/{worker}", self.dependencies, methods=["POST"]),
+        ]
+
+    async def take(self, request: Request) -> Response:
+        """``GET /job-take/{worker}``: one job, or 204 when none came for long."""
+        jobs = await self._take(request, 1)
+        return json_response(_job_document(jobs[0])) if jobs else Response(status_code=204)
+
+    async def take_batch(self, request: Request) -> Response:
+        """``GET /job-take-batch/{worker}``: a list of up to ``batch_size`` jobs, or 204."""
+        jobs = await self._take(request, _batch_size(request))
+        if not jobs:
+            return Response(status_code=204)
+        return json_response([_job_document(job) for job in jobs])
+
+    async def done(self, request: Request) -> Response:
+        """``POST /job-done/{worker}/{job}``: a result, or with a ``status`` a progress update.
+
+        A result for a job that has ended already is taken and ignored: a 4xx would make the
+        worker complain, a 5xx repeat it.
+        """
+        endpoint, worker = self._worker(request)
+        job_id = request.path_params["job"]
+        try:
+            body = parse_object(await read_body(request, _RESULT_LIMIT))
+        except HttpError as error:
+            text = f"the worker's result was refused: {error.detail}"
+            endpoint.result(worker, job_id, ABSENT, text, last=False)
+            raise
+        output = body.get("output", ABSENT)
+        if body.get("status") == "IN_PROGRESS":
+            endpoint.progress(worker, job_id, output)
+        else:
+            error_text = _error_text(body.get("error"))
+            endpoint.result(worker, job_id, output, error_text, last=body.get("stopPod") is True)
+        return json_response({})
+
+    async def stream(self, request: Request) -> Response:
+        """``POST /job-stream/{worker}/{job}``: one item of a job that streams."""
+        endpoint, worker = self._worker(request)
+        body = parse_object(await read_body(request, _RESULT_LIMIT))
+        endpoint.partial(worker, request.path_params["job"], body.get("output"))
+        return json_response({})
+
+    async def stop(self, request: Request) -> Response:
+        """``GET /job-stop/{worker}``: the jobs to give up, or 204 when there were none for long."""
+        _, worker = self._worker(request)
+        ordered = asyncio.ensure_future(worker.ordered.wait())
+        try:
+            present = await first_of(ordered, request, self._timings.take_hold)
+        finally:
+            ordered.cancel()
+        orders = worker.take_orders() if present else []
+        return json_response({"jobsToStop": orders}) if orders else Response(status_code=204)
+
+    async def ping(self, request: Request) -> Response:
+        """``GET /ping/{worker}``. Its process, not its pings, tells whether a worker lives."""
+        endpoint, worker = self._worker(request)
+        if request.query_params.get("status") == "unhealthy":
+            details = (request.query_params.get(name, "?") for name in ("check", "reason"))
+            endpoint.unhealthy(worker, f"reported itself unhealthy: {': '.join(details)}")
+        return json_response({})
+
+    async def dependencies(self, request: Request) -> Response:
+        """``POST /dependencies/{worker}``: where a job's dependencies can be imported from."""
+        endpoint, _ = self._worker(request)
+        body = parse_object(await read_body(request, _RESULT_LIMIT))
+        wanted = body.get("dependencies")
+        if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
+            raise HttpError(422, "dependencies must be a list of strings")
+        try:
+            supply = await endpoint.supply(wanted)
+        except SupplyError as error:
+            raise HttpError(422, str(error)) from error
+        return json_response({"paths": list(supply.paths), "notes": supply.notes})
+
+    async def _take(self, request: Request, limit: int) -> list[Job]:
+        endpoint, worker = self._worker(request)
+        busy = request.query_params.get("job_in_progress") == "1"
+        taker = endpoint.line_up(worker, limit=limit, busy=busy)
+        received = False
+        try:
+            received = await first_of(taker.jobs, request, self._timings.take_hold)
+        finally:
+            endpoint.leave(taker, received=received)
+        return taker.jobs.result() if received and not taker.jobs.cancelled() else []
+
+    def _worker(self, request: Request) -> tuple[Endpoint, Worker]:
+        endpoint = self._endpoints.get(request.path_params["endpoint"])
+        worker = endpoint.worker(request.path_params["worker"])
+        if worker is None:
+            raise HttpError(404, "no such worker, or it was told to end")
+        return endpoint, worker
+
+
+def _job_document(job: Job) -> dict[str, Any]:
+    return {"id": job.id, "input": job.input, **job.extra}
+
+
+def _error_text(error: Any) -> str | None:
+    """The text of a failure; None for none, as for every falsy value (rp_fastapi simulator)."""
+    if not error:
+        return None
+    return error if isinstance(error, str) else json.dumps(error)
+
+
+def _batch_size(request: Request) -> int:
+    try:
+        return max(1, min(int(request.query_params.get("batch_size", "1")), _BATCH_LIMIT))
+    except ValueError:
+        raise HttpError(400, "batch_size must be a number") from None

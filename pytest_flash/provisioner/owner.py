@@ -1,0 +1,69 @@
+"""Who endpoints belong to: a project, and a namespace that keeps runs on one account apart."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+
+from ..errors import SettingsError
+from ..settings import Environment, Sourced
+from .spec import live_name
+
+DEFAULT_NAMESPACE = "default"
+
+_PATTERN = re.compile(r"[a-z0-9]{1,16}")
+_VARIABLE = "FLASH_NAMESPACE"
+# What tells one run of a CI service from another, on the services that say.
+_RUN_VARIABLES = (
+    "GITHUB_RUN_ID",
+    "GITHUB_RUN_ATTEMPT",
+    "GITHUB_JOB",
+    "CI_JOB_ID",
+    "CIRCLE_WORKFLOW_JOB_ID",
+    "BUILDKITE_JOB_ID",
+    "BUILD_TAG",
+    "BUILD_BUILDID",
+)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A project and a namespace. The default namespace leaves no trace in names."""
+
+    project: str
+    namespace: str = DEFAULT_NAMESPACE
+
+    @property
+    def marker(self) -> str:
+        """The value of ``PYTEST_FLASH_OWNER`` in an endpoint's environment."""
+        return f"{self.project}/{self.namespace}"
+
+    def endpoint_name(self, resource: str) -> str:
+        """``live-<name>``, or ``live-<namespace>-<name>``."""
+        return live_name(
+            resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace
+        )
+
+
+def choose_namespace(option: str | None, environment: Environment) -> str:
+    """The namespace: ``option``, else ``FLASH_NAMESPACE``, else one for this CI run.
+
+    Under ``CI`` the default is ``ci-`` and 8 hex digits, the same for every process of a run
+    where the service tells runs apart. Elsewhere it is ``default``. Raises SettingsError for
+    anything but 1 to 16 lower-case letters and digits.
+    """
+    given = Sourced(option, "--namespace") if option else environment.get(_VARIABLE)
+    if given is not None:
+        if not _PATTERN.fullmatch(given.value):
+            raise SettingsError(
+                f"namespace {given.value!r} ({given.source}) must be 1 to 16 lower-case letters "
+                "and digits"
+            )
+        return given.value
+    if not environment.value("CI"):
+        return DEFAULT_NAMESPACE
+    run = [environment.value(name) or "" for name in _RUN_VARIABLES]
+    seed = "/".join(run) if any(run) else secrets.token_hex(8)
+    return f"ci-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"

@@ -1,0 +1,50 @@
+"""An emulator whose workers run ``worker_program.py``.
+
+Arguments: the options as JSON (``timings``), and a lifeline's descriptor or nothing. Images
+other than ``test/worker`` are left to the real sources of programs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_flash.emulator.config import EmulatorConfig, Timings
+from pytest_flash.emulator.main import run
+from pytest_flash.emulator.programs import FlashPrograms, Program, Supply, SupplyError
+from pytest_flash.emulator.records import EndpointRecord
+
+WORKER = Path(__file__).parent / "worker_program.py"
+
+
+class Programs(FlashPrograms):
+    def program(self, record: EndpointRecord) -> Program:
+        if record.container.image == "test/worker":
+            return Program((sys.executable, "-I", "-S", "-B", str(WORKER)), True)
+        if record.container.image == "test/missing":
+            return Program(("/nonexistent/program",))
+        return super().program(record)
+
+    def supply(self, record: EndpointRecord, dependencies: Sequence[str]) -> Supply:  # noqa: ARG002
+        if "broken" in dependencies:
+            raise SupplyError("no such package: broken")
+        if "endless" in dependencies:
+            time.sleep(600)
+        return Supply(("/some/folder",), f"installed {', '.join(dependencies)}")
+
+
+options = json.loads(sys.argv[1])
+lifeline = int(sys.argv[2]) if len(sys.argv) > 2 else None
+config = EmulatorConfig(
+    project=Path.cwd(), api_key=os.environ["TEST_KEY"], timings=Timings(**options)
+)
+run(
+    config,
+    lambda announcement: print(announcement.to_json(), flush=True),
+    lifeline=lifeline,
+    programs=Programs(config),
+)

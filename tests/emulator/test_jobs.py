@@ -1,0 +1,393 @@
+"""The job state machine, by itself and on random histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from pytest_flash.emulator.jobs import ABSENT, Job, JobQueue, JobState, Policy
+
+MINUTE = 60.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ended() -> list[Job]:
+    return []
+
+
+@pytest.fixture
+def queue(clock: Clock, ended: list[Job]) -> JobQueue:
+    return JobQueue(clock, ended.append)
+
+
+def job(name: str = "a", *, timeout: float = 10, ttl: float = 100, low: bool = False) -> Job:
+    return Job(id=name, input={"n": name}, policy=Policy(timeout, ttl, low), retention=MINUTE)
+
+
+def submitted(queue: JobQueue, name: str = "a", **policy: float) -> Job:
+    queue.submit(new := job(name, **policy))  # type: ignore[arg-type]
+    return new
+
+
+def test_jobs_are_taken_in_the_order_of_their_submission(queue: JobQueue) -> None:
+    for name in "abc":
+        submitted(queue, name)
+    assert [taken.id for taken in iter(lambda: queue.take("w"), None)] == ["a", "b", "c"]
+
+
+def test_a_job_put_back_is_the_next_to_be_taken(queue: JobQueue) -> None:
+    for name in "abc":
+        submitted(queue, name)
+    first = queue.take("w")
+    assert first is not None
+    queue.put_back(first)
+    assert first.document() == {"id": "a", "status": "IN_QUEUE"}
+    assert queue.take("v") is first
+    assert first.worker_id == "v"
+
+
+def test_times_are_whole_milliseconds(queue: JobQueue, clock: Clock) -> None:
+    one = submitted(queue)
+    clock.now += 0.25
+    queue.take("w")
+    clock.now += 1.5
+    queue.finish("a", "w", {"x": 1}, None)
+    assert one.document() == {
+        "id": "a",
+        "status": "COMPLETED",
+        "delayTime": 250,
+        "executionTime": 1500,
+        "workerId": "w",
+        "output": {"x": 1},
+    }
+
+
+def test_a_job_cancelled_in_the_queue_has_what_strict_clients_require(
+    queue: JobQueue, clock: Clock
+) -> None:
+    one = submitted(queue)
+    clock.now += 0.5
+    queue.cancel(one)
+    assert one.document() == {
+        "id": "a",
+        "status": "CANCELLED",
+        "delayTime": 500,
+        "executionTime": 0,
+        "workerId": "",
+    }
+
+
+@pytest.mark.parametrize("output", [None, 0, "", [], {}, False])
+def test_an_empty_output_is_an_output(queue: JobQueue, output: object) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    queue.finish("a", "w", output, None)
+    assert one.document()["output"] == output
+
+
+def test_no_output_is_no_output(queue: JobQueue) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    queue.finish("a", "w", ABSENT, None)
+    assert "output" not in one.document()
+
+
+def test_an_error_and_an_output_stand_side_by_side(queue: JobQueue) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    queue.finish("a", "w", {"partial": 1}, "boom")
+    document = one.document()
+    assert (document["status"], document["error"], document["output"]) == (
+        "FAILED",
+        "boom",
+        {"partial": 1},
+    )
+
+
+def test_a_result_from_another_worker_is_ignored(queue: JobQueue) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    assert not queue.finish("a", "v", 1, None)
+    assert one.state is JobState.IN_PROGRESS
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda queue, one: queue.finish(one.id, "w", 1, None),
+        lambda queue, one: queue.finish(one.id, "w", 1, "boom"),
+        lambda queue, one: queue.fail(one, "boom"),
+        lambda queue, one: queue.cancel(one),
+    ],
+    ids=["completed", "failed by its worker", "failed", "cancelled"],
+)
+def test_what_comes_late_changes_nothing(
+    queue: JobQueue, ended: list[Job], end: Callable[[JobQueue, Job], object]
+) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    end(queue, one)
+    before = one.document()
+    queue.finish("a", "w", "late", None)
+    queue.progress("a", "w", "late")
+    queue.fail(one, "late")
+    queue.cancel(one)
+    queue.put_back(one)
+    assert one.document() == before
+    assert ended == [one]
+
+
+def test_a_job_that_runs_too_long_times_out(queue: JobQueue, clock: Clock) -> None:
+    one = submitted(queue, timeout=5)
+    clock.now += 7
+    queue.take("w")
+    clock.now += 4.9
+    queue.expire()
+    assert one.document()["status"] == "IN_PROGRESS"
+    clock.now = queue.next_due() or 0
+    queue.expire()
+    document = one.document()
+    assert (document["status"], document["executionTime"]) == ("TIMED_OUT", 5000)
+    assert "5 s" in document["error"]
+    assert queue.get("a") is one
+
+
+def test_a_job_is_forgotten_in_any_state_at_the_end_of_its_time_to_live(
+    queue: JobQueue, clock: Clock, ended: list[Job]
+) -> None:
+    one = submitted(queue, "a", ttl=20)
+    other = submitted(queue, "b", ttl=20, timeout=100)
+    queue.take("w")
+    clock.now += 20
+    queue.expire()
+    assert (one.state, other.state) == (JobState.TIMED_OUT, JobState.TIMED_OUT)
+    assert queue.get("a") is queue.get("b") is None
+    assert sorted(each.id for each in ended) == ["a", "b"]
+
+
+def test_a_result_is_kept_for_its_retention(queue: JobQueue, clock: Clock) -> None:
+    submitted(queue)
+    queue.take("w")
+    queue.finish("a", "w", 1, None)
+    clock.now += MINUTE - 1
+    queue.expire()
+    assert queue.get("a") is not None
+    clock.now += 1
+    queue.expire()
+    assert queue.get("a") is None
+
+
+def test_a_longer_time_to_live_is_granted(queue: JobQueue, clock: Clock) -> None:
+    one = submitted(queue, ttl=20)
+    queue.extend(one, 50)
+    clock.now += 49
+    queue.expire()
+    assert one.state is JobState.IN_QUEUE
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_failed_or_timed_out_job_runs_again_under_its_id(
+    queue: JobQueue, clock: Clock, failed: bool
+) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    if failed:
+        queue.finish("a", "w", "old", "boom")
+    else:
+        clock.now += 10
+        queue.expire()
+    assert queue.retry(one)
+    assert one.document() == {"id": "a", "status": "IN_QUEUE"}
+    taken = queue.take("v")
+    assert taken is one
+    assert taken.input == {"n": "a"}
+    queue.finish("a", "v", "new", None)
+    counts = queue.counts()
+    assert (counts.completed, counts.failed, counts.timed_out, counts.retried) == (1, 0, 0, 1)
+
+
+def test_only_failures_are_retried(queue: JobQueue) -> None:
+    one = submitted(queue)
+    assert not queue.retry(one)
+    queue.take("w")
+    assert not queue.retry(one)
+    queue.finish("a", "w", 1, None)
+    assert not queue.retry(one)
+
+
+def test_purging_leaves_running_jobs_alone(queue: JobQueue) -> None:
+    running, waiting = submitted(queue, "a"), submitted(queue, "b")
+    queue.take("w")
+    assert queue.purge() == 1
+    assert (running.state, waiting.state) == (JobState.IN_PROGRESS, JobState.CANCELLED)
+
+
+def test_low_priority_jobs_press_nobody(queue: JobQueue) -> None:
+    queue.submit(job("a", low=True))
+    queue.submit(job("b"))
+    assert queue.pressing == 1
+    queue.take("w")
+    assert queue.pressing == 1
+    queue.purge()
+    assert queue.pressing == 0
+
+
+def test_a_stream_is_drained(queue: JobQueue) -> None:
+    one = submitted(queue)
+    queue.take("w")
+    queue.add_partial("a", "w", 1)
+    queue.add_partial("a", "w", 2)
+    assert queue.drain_partials(one) == [1, 2]
+    assert queue.drain_partials(one) == []
+
+
+def test_deadlines_do_not_pile_up(queue: JobQueue, clock: Clock) -> None:
+    for number in range(5000):
+        submitted(queue, str(number), ttl=86400)
+        queue.take("w")
+        queue.finish(str(number), "w", None, None)
+        clock.now += 0.1
+        queue.expire()
+    assert len(queue) <= MINUTE / 0.1 + 1
+    assert len(queue._due) <= 64 + 4 * len(queue) + 1
+
+
+class Histories(RuleBasedStateMachine):
+    """Any history of one queue, checked after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.endings: list[tuple[str, JobState]] = []
+        self.queue = JobQueue(self.clock, self._ended)
+        self.jobs: list[Job] = []
+        self.terminal: dict[str, JobState] = {}
+        self.retried = 0
+
+    def _ended(self, job: Job) -> None:
+        assert job.state.is_terminal
+        assert job.id not in self.terminal, "ended twice"
+        self.terminal[job.id] = job.state
+        self.endings.append((job.id, job.state))
+
+    def _some(self, number: int) -> Job | None:
+        return self.jobs[number % len(self.jobs)] if self.jobs else None
+
+    @rule(timeout=st.floats(5, 50), ttl=st.floats(10, 200), low=st.booleans())
+    def submit(self, timeout: float, ttl: float, low: bool) -> None:
+        new = job(str(len(self.jobs)), timeout=timeout, ttl=ttl, low=low)
+        self.queue.submit(new)
+        self.jobs.append(new)
+
+    @rule(worker=st.sampled_from("vw"))
+    def take(self, worker: str) -> None:
+        waiting = [each for each in self.jobs if each.state is JobState.IN_QUEUE]
+        taken = self.queue.take(worker)
+        assert (taken is None) == (not waiting)
+        assert taken is None or taken in waiting
+
+    @rule(number=st.integers(0, 99), worker=st.sampled_from("vw"), error=st.booleans())
+    def finish(self, number: int, worker: str, error: bool) -> None:
+        if one := self._some(number):
+            runs = one.state is JobState.IN_PROGRESS and one.worker_id == worker
+            assert self.queue.finish(one.id, worker, 1, "boom" if error else None) == runs
+
+    @rule(number=st.integers(0, 99))
+    def put_back(self, number: int) -> None:
+        if one := self._some(number):
+            self.queue.put_back(one)
+
+    @rule(number=st.integers(0, 99))
+    def cancel(self, number: int) -> None:
+        if one := self._some(number):
+            self.queue.cancel(one)
+
+    @rule(number=st.integers(0, 99))
+    def fail(self, number: int) -> None:
+        if one := self._some(number):
+            self.queue.fail(one, "worker died")
+
+    @rule(number=st.integers(0, 99))
+    def retry(self, number: int) -> None:
+        if one := self._some(number):
+            known = self.queue.get(one.id) is one
+            state = one.state
+            retried = self.queue.retry(one)
+            assert retried == (known and state in (JobState.FAILED, JobState.TIMED_OUT))
+            if retried:
+                del self.terminal[one.id]
+                self.retried += 1
+
+    @rule(number=st.integers(0, 99), ttl=st.floats(10, 200))
+    def extend(self, number: int, ttl: float) -> None:
+        if one := self._some(number):
+            self.queue.extend(one, ttl)
+
+    @rule()
+    def purge(self) -> None:
+        waiting = sum(each.state is JobState.IN_QUEUE for each in self.jobs)
+        assert self.queue.purge() == waiting
+
+    @rule(seconds=st.floats(0, 40))
+    def pass_time(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.queue.expire()
+        due = self.queue.next_due()
+        assert due is None or due > self.clock.now
+
+    @invariant()
+    def terminal_states_stay(self) -> None:
+        assert {
+            each.id: each.state for each in self.jobs if each.state.is_terminal
+        } == self.terminal
+
+    @invariant()
+    def counters_add_up(self) -> None:
+        counts, states = self.queue.counts(), [each.state for each in self.jobs]
+        assert counts.in_queue == states.count(JobState.IN_QUEUE)
+        assert counts.in_progress == states.count(JobState.IN_PROGRESS)
+        assert counts.completed == states.count(JobState.COMPLETED)
+        assert counts.failed == states.count(JobState.FAILED)
+        assert counts.cancelled == states.count(JobState.CANCELLED)
+        assert counts.timed_out == states.count(JobState.TIMED_OUT)
+        assert counts.retried == self.retried
+        assert self.queue.has_waiting == bool(counts.in_queue)
+        assert self.queue.pressing == sum(
+            each.state is JobState.IN_QUEUE and not each.policy.low_priority for each in self.jobs
+        )
+
+    @invariant()
+    def unfinished_jobs_are_known(self) -> None:
+        for each in self.jobs:
+            assert each.state.is_terminal or self.queue.get(each.id) is each
+
+    @invariant()
+    def documents_are_complete(self) -> None:
+        for each in self.jobs:
+            document = each.document()
+            assert document["status"] == each.state.value
+            if each.state.is_terminal:
+                assert isinstance(document["workerId"], str)
+                assert document["delayTime"] >= 0
+                assert document["executionTime"] >= 0
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

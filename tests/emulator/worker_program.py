@@ -1,0 +1,165 @@
+"""A worker for tests: the worker protocol with nothing but the standard library.
+
+A job's input is ``{"do": NAME, …}``. The endpoint's environment decides how it starts:
+EXIT_AT_START (a code), HANG_AT_START, UNHEALTHY, LISTEN (poll job-stop too), BATCH (take
+so many jobs at once).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+WORKER = os.environ["RUNPOD_POD_ID"]
+HEADERS = {"Authorization": os.environ["RUNPOD_AI_API_KEY"]}
+STOPPED = threading.Event()
+
+
+class Plane:
+    """One connection to the worker plane."""
+
+    def __init__(self) -> None:
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(self, method: str, url: str, body: bytes | None = None) -> tuple[int, bytes]:
+        parts = urlsplit(url)
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(parts.netloc, timeout=90)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._connection.request(method, path, body, HEADERS)
+        response = self._connection.getresponse()
+        return response.status, response.read()
+
+
+def url(name: str, job_id: str) -> str:
+    template = os.environ[name]
+    if name == "RUNPOD_WEBHOOK_GET_JOB":
+        return template.replace("$ID", WORKER)
+    return template.replace("$RUNPOD_POD_ID", WORKER).replace("$ID", job_id)
+
+
+def send(plane: Plane, job_id: str, body: Any, name: str = "RUNPOD_WEBHOOK_POST_OUTPUT") -> int:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return plane.request("POST", url(name, job_id) + "&isStream=false", text)[0]
+
+
+def perform(plane: Plane, job: dict[str, Any]) -> Any:
+    """Do what a job asks for; returns the job-done body, or None to send none."""
+    todo = job["input"]
+    action = todo["do"]
+    if action == "echo":
+        return {"output": todo["value"]}
+    if action == "pid":
+        return {"output": os.getpid()}
+    if action == "job":
+        return {"output": job}
+    if action == "environ":
+        here = Path.cwd()
+        files = [path.name for path in here.iterdir()]
+        return {"output": {"env": dict(os.environ), "cwd": str(here), "files": files}}
+    if action == "body":
+        return todo["body"]
+    if action == "nothing":
+        return None
+    if action == "raw":
+        return todo["text"].encode()
+    if action == "big":
+        return {"output": "x" * todo["size"]}
+    if action == "sleep":
+        stopped = STOPPED.wait(todo["seconds"])
+        STOPPED.clear()
+        return None if stopped else {"output": "slept"}
+    if action == "print and exit":
+        print(todo["text"], flush=True)
+        os._exit(todo["code"])
+    if action == "signal":
+        os.kill(os.getpid(), todo["number"])
+        time.sleep(60)
+    if action == "child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        return {"output": child.pid}
+    if action == "progress":
+        for step in todo["steps"]:
+            send(plane, job["id"], {"status": "IN_PROGRESS", "output": step})
+        STOPPED.wait(todo["seconds"])
+        return {"output": "done"}
+    if action == "stream":
+        for item in todo["items"]:
+            send(plane, job["id"], {"output": item}, "RUNPOD_WEBHOOK_POST_STREAM")
+        return {"output": []}
+    if action == "twice":
+        send(plane, job["id"], {"output": "first"})
+        return {"output": "second"}
+    if action == "late":
+        time.sleep(todo["seconds"])
+        return {"output": "late"}
+    if action == "dependencies":
+        status, body = plane.request(
+            "POST", os.environ["FLASH_DEPENDENCIES_URL"], json.dumps(todo["request"]).encode()
+        )
+        return {"output": [status, json.loads(body)]}
+    if action == "other plane":
+        status, body = plane.request("GET", todo["url"])
+        return {"output": [status, json.loads(body)]}
+    return {"error": f"unknown action {action!r}"}
+
+
+def listen() -> None:
+    plane = Plane()
+    stop = url("RUNPOD_WEBHOOK_GET_JOB", "").replace("/job-take/", "/job-stop/")
+    while True:
+        status, body = plane.request("GET", stop)
+        if status == 200 and json.loads(body)["jobsToStop"]:
+            STOPPED.set()
+
+
+def die_with_emulator() -> None:
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    threading.Thread(target=die_with_emulator, daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if "EXIT_AT_START" in os.environ:
+        print("this worker does not want to start", flush=True)
+        os._exit(int(os.environ["EXIT_AT_START"]))
+    if "HANG_AT_START" in os.environ:
+        time.sleep(600)
+    plane = Plane()
+    if "UNHEALTHY" in os.environ:
+        ping = os.environ["RUNPOD_WEBHOOK_PING"].replace("$RUNPOD_POD_ID", WORKER)
+        plane.request("GET", f"{ping}?status=unhealthy&check=disk&reason=full")
+        os._exit(1)
+    if "LISTEN" in os.environ:
+        threading.Thread(target=listen, daemon=True).start()
+    batch = os.environ.get("BATCH")
+    take = url("RUNPOD_WEBHOOK_GET_JOB", "") + "&job_in_progress=0"
+    if batch:
+        take = take.replace("/job-take/", "/job-take-batch/") + f"&batch_size={batch}"
+    while True:
+        status, body = plane.request("GET", take)
+        if status != 200:
+            continue
+        found = json.loads(body)
+        for job in found if isinstance(found, list) else [found]:
+            result = perform(plane, job)
+            if result is not None:
+                send(plane, job["id"], result)
+
+
+try:
+    main()
+except (ConnectionError, http.client.HTTPException):
+    # The emulator is gone, and this thread learned of it before the one with the lifeline did.
+    os.killpg(0, signal.SIGKILL)
