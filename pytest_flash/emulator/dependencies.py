@@ -99,8 +99,9 @@ class Installed:
     def version(self) -> Version | None:
         """The installed version; None when it is not a valid one."""
         metadata = self._metadata.metadata
+        text = metadata["Version"] if "Version" in metadata else ""  # noqa: SIM401 - it has no get
         try:
-            return Version(metadata.get("Version", ""))
+            return Version(text)
         except InvalidVersion:
             return None
 

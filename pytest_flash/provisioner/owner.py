@@ -42,9 +42,7 @@ class Owner:
 
     def endpoint_name(self, resource: str) -> str:
         """``live-<name>``, or ``live-<namespace>-<name>``."""
-        return live_name(
-            resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace
-        )
+        return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
 
 
 def choose_namespace(option: str | None, environment: Environment) -> str:

@@ -21,7 +21,7 @@ def script(path: Path, text: str) -> Path:
 def test_it_is_this_python_with_nothing_installed(tmp_path: Path) -> None:
     executable = Interpreters(tmp_path).executable()
     code = "import sys, importlib.metadata as m; print(sys.version); print(*m.distributions())"
-    command = [executable, "-c", code]
+    command = [str(executable), "-c", code]
     output = subprocess.check_output(command, text=True, env={}, cwd="/", timeout=20)
     assert output == f"{sys.version}\n\n"
 
@@ -40,7 +40,7 @@ def test_a_base_that_does_not_work_is_passed_over(
     broken = script(tmp_path / "broken", "echo broken >&2; exit 1")
     monkeypatch.setattr(sys, "_base_executable", str(broken))
     executable = Interpreters(tmp_path / "cache").executable()
-    version = subprocess.check_output([executable, "-V"], text=True, timeout=20)
+    version = subprocess.check_output([str(executable), "-V"], text=True, timeout=20)
     assert version == f"Python {sys.version.split()[0]}\n"
 
 
