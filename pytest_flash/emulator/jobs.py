@@ -137,6 +137,11 @@ class JobQueue:
         """The job, or None when there is none or it has expired."""
         return self._jobs.get(job_id)
 
+    def running_on(self, job_id: str, worker_id: str) -> Job | None:
+        """The job, if it is in progress on this worker: after a retry it may be elsewhere."""
+        job = self._running.get(job_id)
+        return job if job is not None and job.worker_id == worker_id else None
+
     @property
     def has_waiting(self) -> bool:
         """Whether a job could be taken."""
@@ -192,12 +197,12 @@ class JobQueue:
 
     def progress(self, job_id: str, worker_id: str, output: Any) -> None:
         """Keep a worker's progress update, which ``/status`` shows while the job runs."""
-        if job := self._running_on(job_id, worker_id):
+        if job := self.running_on(job_id, worker_id):
             job.output = output
 
     def add_partial(self, job_id: str, worker_id: str, partial: Any) -> None:
         """Keep one item of a job that streams."""
-        if job := self._running_on(job_id, worker_id):
+        if job := self.running_on(job_id, worker_id):
             job.partials.append(partial)
 
     def drain_partials(self, job: Job) -> list[Any]:
@@ -207,7 +212,7 @@ class JobQueue:
 
     def finish(self, job_id: str, worker_id: str, output: Any, error: str | None) -> bool:
         """End a job with its worker's result; False when it came too late or from elsewhere."""
-        job = self._running_on(job_id, worker_id)
+        job = self.running_on(job_id, worker_id)
         if job is None:
             return False
         job.output, job.error = output, error
@@ -279,10 +284,6 @@ class JobQueue:
             self._end(job, JobState.TIMED_OUT)
         if job.due_at() <= now:
             del self._jobs[job.id]
-
-    def _running_on(self, job_id: str, worker_id: str) -> Job | None:
-        job = self._running.get(job_id)
-        return job if job is not None and job.worker_id == worker_id else None
 
     def _end(self, job: Job, state: JobState) -> None:
         self._leave_queue(job)

@@ -105,7 +105,7 @@ class WorkerPool:
             self._rest(worker)
         if not busy:
             for job_id in list(worker.jobs):
-                if job := self._queue.get(job_id):
+                if job := self._queue.running_on(job_id, worker.id):
                     text = f"worker {worker.id} asked for another job without a result for this one"
                     self._queue.fail(job, f"{text}; its log may say why")
                 self.release(worker, job_id)
@@ -257,7 +257,7 @@ class WorkerPool:
         worker.gone.set()
         _log.info("worker %s of %s %s", worker.id, self._record.name, how_it_ended(code))
         for job_id in worker.jobs:
-            if job := self._queue.get(job_id):
+            if job := self._queue.running_on(job_id, worker.id):
                 self._queue.fail(job, worker.death(code, f"while it ran job {job_id}"))
         if not worker.served:
             self._start_failed(worker, worker.death(code, "before it took a job"))

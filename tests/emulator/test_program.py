@@ -10,13 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 
 import httpx
 import pytest
 
 from pytest_flash.emulator.config import EmulatorConfig, Preinstalled, load_config
-from pytest_flash.emulator.programs import repository
+from pytest_flash.emulator.programs import FlashPrograms, NoProgramError, repository
+from pytest_flash.emulator.records import Container, EndpointRecord
+from pytest_flash.emulator.scaling import RequestCount
 from pytest_flash.errors import SettingsError
 
 COMMAND = [sys.executable, "-m", "pytest_flash.emulator"]
@@ -116,6 +119,20 @@ def test_it_serves_on_the_port_it_was_told(tmp_path: Path) -> None:
         assert json.loads(line(process))["RUNPOD_API_BASE_URL"] == f"http://127.0.0.1:{port}/api"
 
 
+def test_it_serves_on_ipv6_loopback(tmp_path: Path) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    with running("--json", "--project", str(tmp_path), "--host", "::1") as process:
+        values = json.loads(line(process))
+        assert values["RUNPOD_API_BASE_URL"].startswith("http://[::1]:")
+        headers = {"Authorization": f"Bearer {values['RUNPOD_API_KEY']}"}
+        url = f"{values['RUNPOD_API_BASE_URL']}/v2/serverless"
+        assert httpx.get(url, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -187,6 +204,23 @@ def test_a_configuration_hides_its_key(tmp_path: Path) -> None:
     assert config.api_key == "secret-key"
     assert "secret-key" not in repr(config)
     assert EmulatorConfig(tmp_path).api_key != EmulatorConfig(tmp_path).api_key
+
+
+def record(image: str) -> EndpointRecord:
+    container = Container(image=image)
+    now = datetime.now(timezone.utc)
+    return EndpointRecord("id", "name", "QUEUE", container, RequestCount(1), now)
+
+
+def test_images_of_ones_own_run_the_flash_runtime_when_they_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASH_CACHE_DIR", str(tmp_path))
+    programs = FlashPrograms(EmulatorConfig(tmp_path, flash_images=("my/image",)))
+    expected = programs.program(record("runpod/flash-cpu"))
+    assert programs.program(record("my/image:1")) == expected
+    with pytest.raises(NoProgramError, match="'your/image:1'"):
+        programs.program(record("your/image:1"))
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,16 @@ def test_a_failed_job_is_retried_under_its_id(emulator: Emulator) -> None:
     assert emulator.queue.post(f"/{endpoint}/retry/{done}").status_code == 400
 
 
+def test_a_retried_job_does_not_die_with_its_first_worker(emulator: Emulator) -> None:
+    endpoint = emulator.create(timeout=200, workers={"max": 1})
+    job = emulator.call(endpoint, do="sleep", seconds=30)
+    for _ in range(3):
+        assert job["status"] == "TIMED_OUT"
+        emulator.queue.post(f"/{endpoint}/retry/{job['id']}")
+        first, job = job["workerId"], emulator.ended(endpoint, job["id"])
+        assert job["workerId"] != first
+
+
 def test_health_counts_jobs_and_workers(emulator: Emulator) -> None:
     endpoint = emulator.create(workers={"max": 1})
     emulator.call(endpoint, do="pid")

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,65 +53,81 @@ def send(plane: Plane, job_id: str, body: Any, name: str = "RUNPOD_WEBHOOK_POST_
     return plane.request("POST", url(name, job_id) + "&isStream=false", text)[0]
 
 
+def environ() -> dict[str, Any]:
+    here = Path.cwd()
+    files = [path.name for path in here.iterdir()]
+    return {"env": dict(os.environ), "cwd": str(here), "files": files}
+
+
+def end(todo: dict[str, Any]) -> None:
+    """End this process, by a signal or with a code."""
+    if "number" in todo:
+        os.kill(os.getpid(), todo["number"])
+        time.sleep(60)
+    print(todo["text"], flush=True)
+    os._exit(todo["code"])
+
+
+def start_child() -> int:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
+
+
+# What a job asks for, to the body of its job-done: bytes as they are, None for none at all.
+SIMPLE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "echo": lambda todo: {"output": todo["value"]},
+    "pid": lambda _: {"output": os.getpid()},
+    "environ": lambda _: {"output": environ()},
+    "body": lambda todo: todo["body"],
+    "raw": lambda todo: todo["text"].encode(),
+    "nothing": lambda _: None,
+    "big": lambda todo: {"output": "x" * todo["size"]},
+    "child": lambda _: {"output": start_child()},
+    "print and exit": end,
+    "signal": end,
+}
+
+
 def perform(plane: Plane, job: dict[str, Any]) -> Any:
-    """Do what a job asks for; returns the job-done body, or None to send none."""
+    """Do what a job asks for; returns the body of its job-done."""
     todo = job["input"]
     action = todo["do"]
-    if action == "echo":
-        return {"output": todo["value"]}
-    if action == "pid":
-        return {"output": os.getpid()}
+    if action in SIMPLE:
+        return SIMPLE[action](todo)
     if action == "job":
         return {"output": job}
-    if action == "environ":
-        here = Path.cwd()
-        files = [path.name for path in here.iterdir()]
-        return {"output": {"env": dict(os.environ), "cwd": str(here), "files": files}}
-    if action == "body":
-        return todo["body"]
-    if action == "nothing":
-        return None
-    if action == "raw":
-        return todo["text"].encode()
-    if action == "big":
-        return {"output": "x" * todo["size"]}
     if action == "sleep":
         stopped = STOPPED.wait(todo["seconds"])
         STOPPED.clear()
         return None if stopped else {"output": "slept"}
-    if action == "print and exit":
-        print(todo["text"], flush=True)
-        os._exit(todo["code"])
-    if action == "signal":
-        os.kill(os.getpid(), todo["number"])
-        time.sleep(60)
-    if action == "child":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        return {"output": child.pid}
+    if action == "late":
+        time.sleep(todo["seconds"])
+        return {"output": "late"}
+    return converse(plane, job["id"], todo)
+
+
+def converse(plane: Plane, job_id: str, todo: dict[str, Any]) -> Any:
+    """What takes more requests than job-done."""
+    action = todo["do"]
     if action == "progress":
         for step in todo["steps"]:
-            send(plane, job["id"], {"status": "IN_PROGRESS", "output": step})
+            send(plane, job_id, {"status": "IN_PROGRESS", "output": step})
         STOPPED.wait(todo["seconds"])
         return {"output": "done"}
     if action == "stream":
         for item in todo["items"]:
-            send(plane, job["id"], {"output": item}, "RUNPOD_WEBHOOK_POST_STREAM")
+            send(plane, job_id, {"output": item}, "RUNPOD_WEBHOOK_POST_STREAM")
         return {"output": []}
     if action == "twice":
-        send(plane, job["id"], {"output": "first"})
+        send(plane, job_id, {"output": "first"})
         return {"output": "second"}
-    if action == "late":
-        time.sleep(todo["seconds"])
-        return {"output": "late"}
     if action == "dependencies":
-        status, body = plane.request(
-            "POST", os.environ["FLASH_DEPENDENCIES_URL"], json.dumps(todo["request"]).encode()
-        )
-        return {"output": [status, json.loads(body)]}
-    if action == "other plane":
+        request = json.dumps(todo["request"]).encode()
+        status, body = plane.request("POST", os.environ["FLASH_DEPENDENCIES_URL"], request)
+    elif action == "other plane":
         status, body = plane.request("GET", todo["url"])
-        return {"output": [status, json.loads(body)]}
-    return {"error": f"unknown action {action!r}"}
+    else:
+        return {"error": f"unknown action {action!r}"}
+    return {"output": [status, json.loads(body)]}
 
 
 def listen() -> None:
