@@ -5,12 +5,12 @@ This module is the one place that decides whether a request may reach the cloud.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import urlsplit
 
 from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
+from .loopback import is_loopback
 from .settings import API_KEY, MANAGEMENT_URL, QUEUE_URL, Environment, Sourced
 
 # Runpod docs, api-reference-v2/overview (management) and serverless/endpoints (queue).
@@ -124,16 +124,6 @@ def open_plain(environment: Environment) -> Target:
     raise NoTargetError(
         f"a remote function was called and nothing says where it should run. {remedy}"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` (a name or an address, without brackets) is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _base_urls(environment: Environment, key: Sourced[str]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import SettingsError
 from ..project import find_project, refuse_unknown_keys
-from .loopback import is_loopback
+from ..loopback import is_loopback
 
 _KEYS = ("preinstalled", "flash_images")
 _KINDS = ("gpu", "cpu")

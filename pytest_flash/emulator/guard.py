@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import HttpError
 from .http import error_response
-from .loopback import names_loopback
+from ..loopback import names_loopback
 
 _BEARER = b"bearer "
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import EmulatorError
 from .announcement import Announcement
-from .loopback import in_url
+from ..loopback import in_url
 from .scratch import scratch_folder
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Loopback: the only addresses that the emulator serves and answers to."""
+"""Loopback: which hosts are this machine."""
 
 from __future__ import annotations
 
