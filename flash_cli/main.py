@@ -22,6 +22,11 @@ def cli() -> None:
 @click.option("-p", "--port", type=int, help="Port to serve on.  [default: FLASH_PORT or 8888]")
 @click.option("--reload/--no-reload", default=True, help="Serve anew when a file changes.")
 @click.option("--auto-provision", is_flag=True, help="Create endpoints before serving.")
+@click.option("--dry-run", is_flag=True, help="With --auto-provision: print the plan and stop.")
+@click.option("--warm", is_flag=True, help="With --auto-provision: wait for a worker on each.")
+@click.option("--adopt", is_flag=True, help="Take over our endpoints that differ, unrecorded.")
+@click.option("--keep-orphans", is_flag=True, help="Keep endpoints that no code defines.")
+@click.option("--namespace", help="Keeps endpoints apart.  [default: FLASH_NAMESPACE]")
 @click.option("--live/--emulator", default=None, help="Runpod, or the embedded Runpod.")
 @click.option(
     "--env-file",
@@ -35,6 +40,11 @@ def run(
     port: int | None,
     reload: bool,
     auto_provision: bool,
+    dry_run: bool,
+    warm: bool,
+    adopt: bool,
+    keep_orphans: bool,
+    namespace: str | None,
     live: bool | None,
     env_file: Path | None,
     yes: bool,
@@ -47,7 +57,7 @@ def run(
     """
     import asyncio
 
-    from pytest_flash.runner.options import RunOptions
+    from pytest_flash.runner.options import ProvisionOptions, RunOptions
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
@@ -60,10 +70,10 @@ def run(
         host=host,
         port=port,
         reload=reload,
-        auto_provision=auto_provision,
+        provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
+        namespace=namespace,
         target=target,
         env_file=env_file,
-        yes=yes,
     )
     sys.exit(asyncio.run(supervise(options, show, ask)))
 
@@ -88,6 +98,43 @@ def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: 
     from pytest_flash.emulator.console import serve
 
     serve(load_config(project, host=host, port=port, api_key=api_key), as_json=as_json)
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every endpoint recorded here.")
+@click.option("--orphans", is_flag=True, help="Those that no code of the app defines any more.")
+@click.option("--unrecorded", is_flag=True, help="Those of this project without a record.")
+@click.option("--older-than", default="0s", help="With --unrecorded: an age, such as 2h.")
+@click.option("--app", help="With --orphans: the app, as flash run takes it.")
+@click.option("--namespace", help="Whose endpoints.  [default: FLASH_NAMESPACE]")
+@click.option("--env-file", type=click.Path(path_type=Path), help="Variables to load.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def undeploy(
+    names: tuple[str, ...],
+    everything: bool,
+    orphans: bool,
+    unrecorded: bool,
+    older_than: str,
+    app: str | None,
+    namespace: str | None,
+    env_file: Path | None,
+    yes: bool,
+) -> None:
+    """Delete endpoints on Runpod that this project created.
+
+    NAMES are resources or endpoints; the single name 'list' shows what there is.
+    """
+    if not (names or everything or orphans or unrecorded):
+        raise click.UsageError("say what: names, list, --all, --orphans or --unrecorded")
+
+    from .undeploy import Request
+    from .undeploy import undeploy as carry_out
+
+    request = Request(
+        names, everything, orphans, unrecorded, older_than, app, namespace, env_file, yes
+    )
+    sys.exit(carry_out(request))
 
 
 def main() -> None:

@@ -23,14 +23,19 @@ def show(event: events.Event) -> None:
 
 
 def ask(text: str) -> bool:
-    """Put a question to the person at the terminal; without one the answer is no."""
-    return sys.stdin.isatty() and click.confirm(text, default=False)
+    """Put a question to the person at the terminal; without one it is shown, and answered no."""
+    if sys.stdin.isatty():
+        return click.confirm(text, default=False)
+    click.echo(f"{text} (there is no terminal to answer on)")
+    return False
 
 
 def _lines(event: events.Event) -> Iterator[str]:
     if isinstance(event, events.TargetChosen):
         yield f"{_label('target')} {_RUNS_ON[event.kind]} ({event.reason})"
         yield f"{_label('')} {click.style(event.remedy, dim=True)}"
+    elif isinstance(event, events.EndpointPending):
+        yield f"{_label('endpoint')} {event.name} {event.action}"
     elif isinstance(event, events.EndpointReady):
         yield f"{_label('endpoint')} {event.name} {event.action} in {event.seconds:.2f} s"
     elif isinstance(event, events.EndpointRemoved):
@@ -43,6 +48,10 @@ def _lines(event: events.Event) -> Iterator[str]:
         yield f"{_label('reload')} {_shortened(event.files)}"
     elif isinstance(event, events.ServerEnded):
         yield click.style(f"the app's process ended with exit code {event.code}", fg="red")
+    elif isinstance(event, events.Planned):
+        yield from _table(event)
+    elif isinstance(event, events.Notice):
+        yield f"{_label('note')} {event.text}"
     elif isinstance(event, events.PortTaken):
         text = f"port {event.wanted} is taken, so the app is on {event.used}"
         yield f"{_label('port')} {click.style(text, fg='yellow', bold=True)}"
@@ -56,6 +65,15 @@ def _serving(event: events.Serving) -> Iterator[str]:
         yield f"{_label('remote')} {function.name} on {function.endpoint} ({function.hardware})"
     yield f"{_label('app')} {event.app} at {click.style(event.url, fg='green', bold=True)}"
     yield f"{_label('docs')} {event.url}/docs"
+
+
+def _table(event: events.Planned) -> Iterator[str]:
+    rows = [("ENDPOINT", "ACTION", "HARDWARE", "DETAIL")]
+    rows += [(step.endpoint, step.action, step.hardware, step.detail) for step in event.steps]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for *cells, detail in rows:
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield f"{padded}  {detail}".rstrip()
 
 
 def _label(text: str) -> str:

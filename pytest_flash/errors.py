@@ -109,7 +109,24 @@ class RunpodApiError(RunpodError):
 
 
 class AuthenticationError(RunpodApiError):
-    """401: the API key is missing, malformed, expired or unknown."""
+    """401: the API key is missing, malformed, expired or unknown.
+
+    ``hint`` says where the key came from and what to do about it; it ends the message.
+    """
+
+    def __init__(
+        self, status: int, title: str, detail: str, method: str, path: str, hint: str = ""
+    ) -> None:
+        super().__init__(status, title, detail, method, path)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}; {self.hint}" if self.hint else message
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        kind, arguments = super().__reduce__()
+        return kind, (*arguments, self.hint)
 
 
 class NotFoundError(RunpodApiError):

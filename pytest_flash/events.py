@@ -17,8 +17,16 @@ class TargetChosen:
 
 
 @dataclass(frozen=True)
+class EndpointPending:
+    """Work on an endpoint has begun. ``action`` says which, such as creating."""
+
+    name: str
+    action: str
+
+
+@dataclass(frozen=True)
 class EndpointReady:
-    """An endpoint exists. ``action`` is created, reused, updated or recreated."""
+    """An endpoint exists. ``action`` says what was done: created, reused, adopted and so on."""
 
     name: str
     endpoint_id: str
@@ -76,6 +84,30 @@ class ServerEnded:
 
 
 @dataclass(frozen=True)
+class PlannedStep:
+    """What would happen to one endpoint."""
+
+    endpoint: str
+    action: str
+    hardware: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What provisioning would do."""
+
+    steps: tuple[PlannedStep, ...]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should know, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class PortTaken:
     """The default port was busy, and another one is used."""
 
@@ -85,6 +117,7 @@ class PortTaken:
 
 Event = (
     TargetChosen
+    | EndpointPending
     | EndpointReady
     | EndpointRemoved
     | Serving
@@ -92,6 +125,8 @@ Event = (
     | Reloading
     | ServerEnded
     | PortTaken
+    | Planned
+    | Notice
 )
 EventSink = Callable[[Event], None]
 

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from .project import Project
+    from .provisioner.plan import Plan
     from .runner.locate import AppLocation
     from .runner.serve import ThreadServer
     from .runpod import Endpoint
-    from .session import Session
+    from .session import Identity, Session
     from .settings import Environment
     from .target import Target
 
@@ -31,12 +32,11 @@ _START_TIMEOUT = 60.0
 def flash_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """Where remote functions run: the embedded Runpod, or Runpod with ``--flash-live``.
 
-    Calls of remote functions go there for as long as the fixture lasts. Endpoints that were
-    created on Runpod are deleted at the end.
+    Calls of remote functions go there for as long as the fixture lasts. Endpoints that test
+    runs created on Runpod are deleted at the end of the last run that uses them.
     """
     from .functions.registry import registry
     from .project import find_project
-    from .provisioner.provisioner import Owner
     from .session import Session
     from .settings import read_environment
 
@@ -49,9 +49,11 @@ def flash_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         for name, value in environment.missing().items():
             patch.setenv(name, value)
         target = _target(request.config, environment, project, stack)
-        session = Session(target, owner=Owner(project.name), environment=environment)
+        identity = _identity(request.config, environment, project)
+        session = Session(target, identity, environment)
         stack.callback(session.close)
-        stack.callback(_remove_created, session)
+        stack.callback(_release, session, keep=request.config.getoption("flash_keep"))
+        session.provisioner.retry_deletions()
         stack.enter_context(registry.bound(session.calls))
         yield session
 
@@ -86,7 +88,10 @@ def flash_endpoints(
 
     tests = {item.path for item in request.session.items}
     uses = discover(registry.functions(), exclude=tests)
-    return flash_session.provisioner.ensure_all(use.resource for use in uses)
+    resources = [(use.resource, use.functions[0].file) for use in uses]
+    if flash_session.target.is_live:
+        _stay_within_limit(request.config, flash_session.provisioner.plan(resources))
+    return flash_session.provisioner.ensure_all(resources)
 
 
 @pytest.fixture(scope="session")
@@ -158,14 +163,35 @@ def _target(
     return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
 
 
-def _remove_created(session: Session) -> None:
-    """Leave nothing on Runpod; what stays is named, since it costs money."""
-    if not session.target.is_live:
-        return  # The emulator takes its endpoints with it.
-    left = session.provisioner.remove_created()
+def _identity(config: pytest.Config, environment: Environment, project: Project) -> Identity:
+    from .provisioner.owner import choose_namespace
+    from .provisioner.users import User
+    from .session import Identity
+
+    namespace = choose_namespace(config.getoption("flash_namespace"), environment)
+    return Identity(project, namespace, "test", User.current())
+
+
+def _stay_within_limit(config: pytest.Config, plan: Plan) -> None:
+    limit, wanted = config.getoption("flash_max_endpoints"), plan.creations
+    if len(wanted) > limit:
+        names = ", ".join(each.endpoint_name for each in wanted)
+        pytest.exit(
+            f"this run would create {len(wanted)} endpoints on Runpod ({names}); the limit is "
+            f"{limit}. Raise it with --flash-max-endpoints {len(wanted)}",
+            returncode=pytest.ExitCode.USAGE_ERROR,
+        )
+
+
+def _release(session: Session, *, keep: bool) -> None:
+    """Leave nothing on Runpod that nobody uses; what stays is named, since it costs money."""
+    left = session.provisioner.release(keep=keep)
     if left:
-        lines = "\n".join(f"  {endpoint.name} ({endpoint.id}): {error}" for endpoint, error in left)
-        raise ProvisioningError(f"these endpoints could not be deleted on Runpod:\n{lines}")
+        lines = "\n".join(f"  {name}: {error}" for name, error in left.items())
+        raise ProvisioningError(
+            f"these endpoints could not be deleted on Runpod:\n{lines}\n"
+            f"Run 'flash undeploy {' '.join(left)}'; the next test run tries again first"
+        )
 
 
 def _client_timeout(endpoints: Mapping[str, Endpoint]) -> float:

@@ -41,6 +41,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="APP",
         help="the app under test: a directory, a file or module:attribute",
     )
+    group.addoption(
+        "--flash-keep",
+        action="store_true",
+        help="leave what was created on Runpod, for the next run to reuse",
+    )
+    group.addoption(
+        "--flash-namespace",
+        metavar="NAME",
+        help="keeps this run's endpoints apart (default: FLASH_NAMESPACE; under CI, one a run)",
+    )
+    group.addoption(
+        "--flash-max-endpoints",
+        metavar="N",
+        type=int,
+        default=5,
+        help="create no more endpoints than this on Runpod (default: 5)",
+    )
     parser.addini("flash_app", "the app under test, as --flash-app", default="")
 
 

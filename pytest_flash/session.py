@@ -2,54 +2,100 @@
 
 from __future__ import annotations
 
-import functools
+from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
 
-from .events import EventSink, ignore
+from .events import EventSink, Notice, ignore
 from .functions.calls import RemoteCalls
-from .project import find_project
-from .provisioner.provisioner import Owner, Provisioner
-from .resources import ServerlessResource
+from .functions.registry import FunctionSpec
+from .project import Project, find_project
+from .provisioner.blueprint import Blueprint
+from .provisioner.ledger import Ledger
+from .provisioner.owner import Owner, choose_namespace
+from .provisioner.provisioner import Provisioner
+from .provisioner.records import Account, Creator, Scope
+from .provisioner.rollout import Rollout
+from .provisioner.state import FOLDER, State
+from .provisioner.users import User
+from .provisioner.volumes import Volumes
 from .runpod import Endpoint, ManagementClient, QueueClient
-from .settings import Environment, read_process_environment
+from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
 
 
+@dataclass(frozen=True)
+class Identity:
+    """On whose behalf endpoints are made: the project, its namespace, and this session.
+
+    ``user`` is the process whose life is the session's; ``creator`` says what kind it is.
+    """
+
+    project: Project
+    namespace: str
+    creator: Creator
+    user: User
+
+    @property
+    def owner(self) -> Owner:
+        """Project and namespace, as endpoints carry them."""
+        return Owner(self.project.name, self.namespace)
+
+
 class Session:
-    """A target with the clients that talk to it. Use ``calls`` to run remote functions."""
+    """A target with the clients that talk to it. Use ``calls`` to run remote functions.
+
+    Endpoints on a live target are remembered in the project's ``.runpod``; those of the embedded
+    Runpod end with it.
+    """
 
     def __init__(
         self,
         target: Target,
-        *,
-        owner: Owner,
+        identity: Identity,
         environment: Environment,
+        *,
+        adopt: bool = False,
         on_event: EventSink = ignore,
     ) -> None:
         self.target = target
-        self._management = ManagementClient(target)
-        self._queue = QueueClient(target)
+        self._on_event = on_event
+        key = environment.get(API_KEY)
+        self.management = ManagementClient(target, key_source=key.source if key else None)
+        self.ledger = ledger_of(target, identity, on_event) if target.is_live else None
+        self.volumes = Volumes(self.management, create=not target.is_live)
         self.provisioner = Provisioner(
-            self._management,
-            owner=owner,
-            environment=environment,
-            live=target.is_live,
+            self.management,
+            Blueprint(identity.owner, environment, self.volumes, live=target.is_live),
+            ledger=self.ledger,
+            adopt=adopt,
             on_event=on_event,
         )
-        self.calls = RemoteCalls(self._queue, self._endpoint_for)
+        self.queue = QueueClient(target)
+        self.calls = RemoteCalls(self.queue, self._endpoint_for)
+
+    def rollout(self) -> Rollout:
+        """Provisioning before serving, with this session's parts."""
+        return Rollout(self.management, self.provisioner, self.volumes, self.ledger, self._on_event)
 
     def close(self) -> None:
         """Close the management connections; a queue connection closes with its event loop."""
-        self._management.close()
+        self.management.close()
 
-    async def _endpoint_for(self, resource: ServerlessResource, gone: Endpoint | None) -> Endpoint:
-        known = self.provisioner.known(resource)
+    async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
+        known = self.provisioner.known(spec.resource)
         if known is not None and known is not gone:
             return known
         # A thread, since provisioning is synchronous and may take a minute.
-        return await to_thread.run_sync(functools.partial(self.provisioner.ensure, resource, gone))
+        return await to_thread.run_sync(self.provisioner.ensure, spec.resource, spec.file, gone)
+
+
+def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Ledger:
+    """What this session remembers about endpoints on ``target``."""
+    state = State(identity.project.root / FOLDER, on_notice=lambda text: on_event(Notice(text)))
+    scope = Scope(Account.of(target), identity.project.name, identity.namespace)
+    return Ledger(state, scope, identity.user, identity.creator)
 
 
 def connect_from_environment() -> RemoteCalls:
@@ -59,5 +105,7 @@ def connect_from_environment() -> RemoteCalls:
     """
     environment = read_process_environment()
     target = open_plain(environment)
-    owner = Owner(find_project(Path.cwd()).name)
-    return Session(target, owner=owner, environment=environment).calls
+    identity = Identity(
+        find_project(Path.cwd()), choose_namespace(None, environment), "run", User.current()
+    )
+    return Session(target, identity, environment).calls

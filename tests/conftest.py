@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from pytest_flash.runpod import Endpoint, ManagementClient
+from pytest_flash.settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+from pytest_flash.target import embedded
 from tests.support.environment import ROOT, clean_environment
 from tests.support.flash_run import FlashRun
 
@@ -45,3 +51,32 @@ def http() -> Iterator[httpx.Client]:
     limits = httpx.Limits(max_keepalive_connections=0)
     with httpx.Client(timeout=60, trust_env=False, limits=limits) as client:
         yield client
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What a stand-alone ``flash emulator --json`` prints."""
+    emulator = subprocess.Popen(
+        [sys.executable, "-m", "flash_cli", "emulator", "--json"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with emulator:
+        assert emulator.stdout is not None
+        yield json.loads(emulator.stdout.readline())
+        emulator.terminate()
+        assert emulator.wait(10) == 0
+
+
+@pytest.fixture
+def endpoints(variables: dict[str, str]) -> Iterator[Callable[[], list[Endpoint]]]:
+    """What exists on the emulator's account."""
+    target = embedded(
+        variables[MANAGEMENT_URL], variables[QUEUE_URL], variables[API_KEY], "a test asked"
+    )
+    with ManagementClient(target) as client:
+        yield client.endpoints

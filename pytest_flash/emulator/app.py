@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .catalog import catalog_routes
 from .errors import HttpError
 from .guard import Credentials, Guard, Plane, bare, bearer, either
 from .http import error_response, problem_response
 from .management import Management
 from .queue import Queue
+from .volume_management import VolumeManagement
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from .config import Timings
     from .endpoints import Endpoints
+    from .volumes import Volumes
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +34,21 @@ _Refusal = Callable[[HttpError], Response]
 
 
 def build_app(
-    endpoints: Endpoints, credentials: Credentials, *, origin: str, timings: Timings
+    endpoints: Endpoints,
+    volumes: Volumes,
+    credentials: Credentials,
+    *,
+    origin: str,
+    timings: Timings,
 ) -> ASGIApp:
-    """The application that serves ``endpoints`` at ``origin`` (``http://127.0.0.1:4000``)."""
+    """The application that serves all this at ``origin`` (``http://127.0.0.1:4000``)."""
     key = credentials.api_key
     balancer = [Route("/lb/{endpoint}/{path:path}", _no_load_balancer)]
-    management = Management(endpoints, origin).routes()
+    management = [
+        *Management(endpoints, volumes, origin).routes(),
+        *VolumeManagement(volumes).routes(),
+        *catalog_routes(),
+    ]
     return Guard(
         [
             _plane("/queue/", either(key), Queue(endpoints).routes(), error_response),

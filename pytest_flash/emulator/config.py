@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from ..project import find_project, refuse_unknown_keys
 from ..loopback import is_loopback
+from ..project import find_project, refuse_unknown_keys
 
 _KEYS = ("preinstalled", "flash_images")
 _KINDS = ("gpu", "cpu")

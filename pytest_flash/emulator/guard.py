@@ -10,9 +10,9 @@ from functools import lru_cache
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..loopback import names_loopback
 from .errors import HttpError
 from .http import error_response
-from ..loopback import names_loopback
 
 _BEARER = b"bearer "
 

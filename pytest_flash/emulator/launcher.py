@@ -12,6 +12,7 @@ from .process import WorkerProcess, spawn
 if TYPE_CHECKING:
     from .programs import Program, ProgramSource
     from .records import EndpointRecord
+    from .volumes import Volumes
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _PING_INTERVAL_MS = "10000"
@@ -28,10 +29,13 @@ class WorkerAddress:
 class Launcher:
     """Starts the workers of every endpoint. Its methods block, and are called in threads."""
 
-    def __init__(self, programs: ProgramSource, address: WorkerAddress, folder: Path) -> None:
+    def __init__(
+        self, programs: ProgramSource, address: WorkerAddress, folder: Path, volumes: Volumes
+    ) -> None:
         self._programs = programs
         self._address = address
         self._folder = folder
+        self._volumes = volumes
 
     def launch(self, record: EndpointRecord, worker_id: str) -> WorkerProcess:
         """Start one worker. Raises NoProgramError, OSError, or what the program source raises."""
@@ -65,6 +69,10 @@ class Launcher:
         }
         if program.asks_for_dependencies:
             platform["FLASH_DEPENDENCIES_URL"] = f"{base}/dependencies/{worker_id}"
+        # Its mount point in the cloud, /runpod-volume, is not a process's own to choose here.
+        volume = self._volumes.folder_of(record.volumes[0]) if record.volumes else None
+        if volume is not None:
+            platform["RUNPOD_VOLUME_PATH"] = str(volume)
         home = str(self._home(worker_id))
         system = {"PATH": _PATH, "HOME": home, "LANG": "C.UTF-8"}
         return {**system, **record.container.env, **platform}

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import EmulatorError
-from .announcement import Announcement
 from ..loopback import in_url
+from .announcement import Announcement
 from .scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -69,15 +69,17 @@ async def _serve(
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
     from .programs import FlashPrograms
+    from .volumes import Volumes
 
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         origin = f"http://{in_url(config.host)}:{listener.getsockname()[1]}"
         credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
         source = programs if programs is not None else FlashPrograms(config)
-        launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder)
+        volumes = Volumes(folder / "volumes")
+        launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder, volumes)
         endpoints = Endpoints(Surroundings(source, launcher, config.timings))
-        app = build_app(endpoints, credentials, origin=origin, timings=config.timings)
+        app = build_app(endpoints, volumes, credentials, origin=origin, timings=config.timings)
         serving = asyncio.create_task(_server(app).serve(sockets=[listener]))
         if lifeline is not None:
             _stopped_by_end_of(lifeline, stop)

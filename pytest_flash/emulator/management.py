@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .endpoints import Endpoints
+    from .volumes import Volumes
 
 _BODY_LIMIT = 10_000_000
 
@@ -21,8 +22,9 @@ _BODY_LIMIT = 10_000_000
 class Management:
     """Handlers of ``/api/v2/serverless``."""
 
-    def __init__(self, endpoints: Endpoints, origin: str) -> None:
+    def __init__(self, endpoints: Endpoints, volumes: Volumes, origin: str) -> None:
         self._endpoints = endpoints
+        self._volumes = volumes
         self._origin = origin
 
     def routes(self) -> list[Route]:
@@ -50,7 +52,9 @@ class Management:
         from .bodies import parse_create
         from .records import created
 
-        record = created(parse_create(await read_body(request, _BODY_LIMIT)))
+        body = parse_create(await read_body(request, _BODY_LIMIT))
+        record = created(body)
+        self._volumes.require(body.networkVolumes or ())
         self._endpoints.add(record)
         return json_response(endpoint_document(record, self._origin), 201)
 
@@ -64,9 +68,12 @@ class Management:
         from .bodies import parse_update
         from .records import patched
 
-        body = await read_body(request, _BODY_LIMIT)
+        content = await read_body(request, _BODY_LIMIT)
         endpoint = self._endpoints.get(request.path_params["endpoint"])
-        endpoint.update(patched(endpoint.record, parse_update(body)))
+        body = parse_update(content)
+        record = patched(endpoint.record, body)
+        self._volumes.require(body.networkVolumes or ())
+        endpoint.update(record)
         return json_response(endpoint_document(endpoint.record, self._origin))
 
     async def delete(self, request: Request) -> Response:

@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 
 from ..errors import NotFoundError, RemoteError, RunpodApiError, RunpodConnectionError, RunpodError
-from ..resources import ServerlessResource
 from ..runpod import Endpoint, JobState, JobStatus, QueueClient
 from . import protocol
 from .failures import failure
@@ -30,14 +29,14 @@ _PAYLOAD_LIMIT = 20 * 1024 * 1024
 class RemoteCalls:
     """Calls remote functions through a queue client.
 
-    ``endpoint_for`` gives the endpoint of a resource, creating it when needed; the second
-    argument is an endpoint that turned out not to exist any more.
+    ``endpoint_for`` gives the endpoint that a function runs on, creating it when needed; the
+    second argument is an endpoint that turned out not to exist any more.
     """
 
     def __init__(
         self,
         queue: QueueClient,
-        endpoint_for: Callable[[ServerlessResource, Endpoint | None], Awaitable[Endpoint]],
+        endpoint_for: Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]],
     ) -> None:
         self._queue = queue
         self._endpoint_for = endpoint_for
@@ -69,12 +68,12 @@ class RemoteCalls:
         return prefix
 
     async def _submit(self, spec: FunctionSpec, body: bytes) -> tuple[Endpoint, JobStatus]:
-        endpoint = await self._endpoint_for(spec.resource, None)
+        endpoint = await self._endpoint_for(spec, None)
         try:
             return endpoint, await self._runsync(endpoint, body)
         except NotFoundError:
             # The endpoint was deleted behind our back, so the job was never taken.
-            endpoint = await self._endpoint_for(spec.resource, endpoint)
+            endpoint = await self._endpoint_for(spec, endpoint)
             return endpoint, await self._runsync(endpoint, body)
 
     async def _runsync(self, endpoint: Endpoint, body: bytes) -> JobStatus:

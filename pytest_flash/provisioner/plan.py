@@ -1,4 +1,4 @@
-"""What has to happen so that an endpoint is as its resource says."""
+"""What has to happen so that endpoints are as their resources say. Decided here, done elsewhere."""
 
 from __future__ import annotations
 
@@ -6,31 +6,56 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ProvisioningError
+from ..resources import ServerlessResource
 from ..runpod import Endpoint
+from .records import Record
 from .spec import OWNER_VARIABLE, EndpointDrift, endpoint_patch
 
 
 @dataclass(frozen=True)
-class Create:
-    """No endpoint of this name exists."""
+class Wanted:
+    """A resource and the ``CreateEndpointRequest`` (REST v2 schema) that makes its endpoint.
 
+    ``source_file`` defines the resource.
+    """
+
+    resource: ServerlessResource
     request: Mapping[str, Any] = field(repr=False)
+    source_file: str
+
+    @property
+    def endpoint_name(self) -> str:
+        """What the endpoint is called."""
+        return str(self.request["name"])
+
+    @property
+    def owner(self) -> str:
+        """The owner marker that the endpoint carries."""
+        return str(self.request["env"][OWNER_VARIABLE])
+
+
+@dataclass(frozen=True)
+class Create:
+    """There is no endpoint. ``why`` is empty unless there should have been one."""
+
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Reuse:
-    """The endpoint is as its resource says."""
+    """The endpoint is as its resource says. ``adopted``: no record of it was there."""
 
     endpoint: Endpoint
+    adopted: bool = False
 
 
 @dataclass(frozen=True)
 class Update:
-    """The endpoint differs in what can be changed in place."""
+    """The endpoint differs in what Runpod can change in place."""
 
     endpoint: Endpoint
     drift: EndpointDrift
+    adopted: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,31 +63,88 @@ class Recreate:
     """The endpoint differs in what cannot be changed; ``why`` says in what."""
 
     endpoint: Endpoint
-    request: Mapping[str, Any] = field(repr=False)
     why: str
 
 
-Step = Create | Reuse | Update | Recreate
+@dataclass(frozen=True)
+class Refuse:
+    """The endpoint is not ours to touch; ``why`` says whose it is and what to do."""
+
+    why: str
 
 
-def plan(wanted: Mapping[str, Any], existing: Iterable[Endpoint]) -> Step:
-    """The step that makes one of ``existing`` equal to ``wanted`` (a CreateEndpointRequest).
+Step = Create | Reuse | Update | Recreate | Refuse
 
-    Raises ProvisioningError when the name belongs to an endpoint of another owner.
+
+@dataclass(frozen=True)
+class Plan:
+    """A step for each resource, and the records whose resource is gone."""
+
+    steps: tuple[tuple[Wanted, Step], ...]
+    orphans: tuple[Record, ...] = ()
+
+    @property
+    def creations(self) -> tuple[Wanted, ...]:
+        """What costs money anew."""
+        return tuple(wanted for wanted, step in self.steps if isinstance(step, Create))
+
+
+def decide(
+    wanted: Wanted, record: Record | None, existing: Iterable[Endpoint], *, adopt: bool
+) -> Step:
+    """The step for ``wanted``, given our ``record`` of it and the account's endpoints.
+
+    An endpoint with our name and marker but no record is taken over when it is equal, when the
+    record is an intent to create it, or with ``adopt``. Anything else of that name is refused.
     """
-    name, owner = wanted["name"], wanted["env"][OWNER_VARIABLE]
-    same_name = [endpoint for endpoint in existing if endpoint.name == name]
-    ours = [each for each in same_name if each.env.get(OWNER_VARIABLE) == owner]
-    if not ours and same_name:
-        other = same_name[0].env.get(OWNER_VARIABLE)
-        whose = f"belongs to {other!r}" if other else "was not created by pytest-flash"
-        raise ProvisioningError(
-            f"endpoint {name!r} ({same_name[0].id}) exists and {whose}, not {owner!r}; rename the "
-            "resource, or delete that endpoint"
-        )
-    if not ours:
-        return Create(wanted)
-    drift = endpoint_patch(ours[0].document(), wanted)
+    existing = tuple(existing)
+    if record is not None and record.endpoint_id is not None:
+        recorded = next((each for each in existing if each.id == record.endpoint_id), None)
+        if recorded is not None:
+            return _recorded(wanted, recorded)
+    same_name = [each for each in existing if each.name == wanted.endpoint_name]
+    ours = [each for each in same_name if _marker(each) == wanted.owner]
+    if ours:
+        intended = record is not None and record.endpoint_id is None
+        return _unrecorded(wanted, ours[0], allowed=adopt or intended)
+    if same_name:
+        return _foreign(wanted, same_name[0])
+    gone = record.endpoint_id if record is not None else None
+    return Create(why=f"recorded as {gone}, which is gone" if gone else "")
+
+
+def _recorded(wanted: Wanted, endpoint: Endpoint) -> Step:
+    if _marker(endpoint) not in (wanted.owner, None):
+        return _foreign(wanted, endpoint)
+    return _compared(wanted, endpoint)
+
+
+def _compared(wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> Step:
+    drift = endpoint_patch(endpoint.document(), wanted.request)
     if drift.recreate is not None:
-        return Recreate(ours[0], wanted, drift.recreate)
-    return Update(ours[0], drift) if drift.changes else Reuse(ours[0])
+        return Recreate(endpoint, drift.recreate)
+    return Update(endpoint, drift, adopted) if drift.changes else Reuse(endpoint, adopted)
+
+
+def _unrecorded(wanted: Wanted, endpoint: Endpoint, *, allowed: bool) -> Step:
+    step = _compared(wanted, endpoint, adopted=True)
+    if allowed or isinstance(step, Reuse):
+        return step
+    return Refuse(
+        f"endpoint {endpoint.name!r} ({endpoint.id}) exists, is marked as ours, has another "
+        "configuration, and this machine has no record of it. Pass --adopt to take it over, or "
+        "rename the resource"
+    )
+
+
+def _foreign(wanted: Wanted, endpoint: Endpoint) -> Refuse:
+    marker = _marker(endpoint)
+    whose = f"belongs to {marker!r}" if marker else "was not created by pytest-flash"
+    return Refuse(
+        f"endpoint {endpoint.name!r} ({endpoint.id}) exists and {whose}, not {wanted.owner!r}. "
+        "Rename the resource, or set a namespace with FLASH_NAMESPACE"
+    )
+
+
+def _marker(endpoint: Endpoint) -> str | None:
+    return endpoint.env.get(OWNER_VARIABLE)

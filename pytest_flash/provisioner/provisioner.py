@@ -1,69 +1,57 @@
-"""Makes the endpoints that resources describe: each once, a few at a time."""
+"""Makes the endpoints that resources describe: each once, a few at a time, each remembered."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
-from ..errors import FlashError, ProvisioningError
-from ..events import EndpointReady, EndpointRemoved, EventSink
+from ..errors import FlashError, ProvisioningError, RunpodApiError
+from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink
 from ..resources import ServerlessResource
 from ..runpod import Endpoint, ManagementClient
-from ..settings import Environment
-from .images import image_for
-from .plan import Create, Recreate, Reuse, Step, Update, plan
-from .spec import endpoint_request, live_name
+from .blueprint import Blueprint
+from .inventory import Inventory
+from .ledger import Ledger
+from .plan import Plan, Recreate, Refuse, Reuse, Step, Update, Wanted, decide
+from .records import Record
+from .spec import OWNER_VARIABLE
 
 _AT_ONCE = 3
-DEFAULT_NAMESPACE = "default"
 
-
-@dataclass(frozen=True)
-class Owner:
-    """Who the endpoints belong to: a project, and a namespace within the account."""
-
-    project: str
-    namespace: str = DEFAULT_NAMESPACE
-
-    @property
-    def marker(self) -> str:
-        """The value of ``PYTEST_FLASH_OWNER`` in an endpoint's environment."""
-        return f"{self.project}/{self.namespace}"
-
-    def endpoint_name(self, resource: ServerlessResource) -> str:
-        """``live-<name>``; a namespace other than the default one stands in between."""
-        return live_name(
-            resource.name, None if self.namespace == DEFAULT_NAMESPACE else self.namespace
-        )
+T = TypeVar("T")
 
 
 class Provisioner:
     """Endpoints for resources, looked up, created or changed on first use.
 
     Synchronous, and safe to call from any number of threads: each resource is provisioned once
-    and every other caller waits for that.
+    and every other caller waits for that. With a ``ledger`` everything that is made is
+    remembered, across processes too; without one (the embedded Runpod, which ends with us)
+    nothing is, and whatever carries our marker is ours. ``adopt`` takes over endpoints that
+    carry our marker, have no record, and differ.
     """
 
     def __init__(
         self,
         client: ManagementClient,
+        blueprint: Blueprint,
         *,
-        owner: Owner,
-        environment: Environment,
-        live: bool,
+        ledger: Ledger | None,
+        adopt: bool,
         on_event: EventSink,
     ) -> None:
         self._client = client
-        self._owner = owner
-        self._environment = environment
-        self._live = live
+        self._blueprint = blueprint
+        self._ledger = ledger
+        self._adopt = adopt or ledger is None
         self._on_event = on_event
+        self._inventory = Inventory(client)
         self._ready: dict[ServerlessResource, Endpoint] = {}
-        self._created: list[Endpoint] = []
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -71,88 +59,190 @@ class Provisioner:
         """The endpoint of ``resource`` if it was provisioned before; costs nothing."""
         return self._ready.get(resource)
 
-    def ensure(self, resource: ServerlessResource, gone: Endpoint | None = None) -> Endpoint:
+    def ensure(
+        self, resource: ServerlessResource, source_file: str, gone: Endpoint | None = None
+    ) -> Endpoint:
         """The endpoint of ``resource``, created or changed if need be.
 
         ``gone`` is an endpoint that turned out not to exist any more. Raises ProvisioningError
-        when the name is taken by another owner, RunpodError when Runpod refuses or is away,
-        SettingsError when there is no image for this Python.
+        when the name is taken, RunpodError when Runpod refuses or is away, SettingsError when
+        there is no image for this Python.
         """
         with self._lock(resource.name):
             endpoint = self._ready.get(resource)
             if endpoint is None or endpoint is gone:
-                endpoint = self._ready[resource] = self._provision(resource)
+                if gone is not None:
+                    self._inventory.forget()
+                wanted = self._blueprint.wanted(resource, source_file)
+                endpoint = self._ready[resource] = self._provision(wanted)
             return endpoint
 
-    def ensure_all(self, resources: Iterable[ServerlessResource]) -> dict[str, Endpoint]:
-        """The endpoints of all ``resources`` by resource name, three at a time.
+    def ensure_all(
+        self, resources: Iterable[tuple[ServerlessResource, str]]
+    ) -> dict[str, Endpoint]:
+        """The endpoints of ``resources`` (each with its source file) by name, three at a time.
 
         One that fails does not stop the others; the ProvisioningError names every failure.
         """
-        wanted = list(resources)
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flash-provision") as pool:
-            futures = {each.name: pool.submit(self.ensure, each) for each in wanted}
-        failed = {name: error for name, future in futures.items() if (error := future.exception())}
-        for error in failed.values():
-            if not isinstance(error, FlashError):
-                raise error
+        calls = {
+            resource.name: partial(self.ensure, resource, file) for resource, file in resources
+        }
+        done, failed = _at_once(calls)
         if failed:
-            lines = "\n".join(f"  {name}: {error}" for name, error in failed.items())
             raise ProvisioningError(
-                f"{len(failed)} of {len(wanted)} endpoints could not be provisioned:\n{lines}"
+                f"{len(failed)} of {len(calls)} endpoints could not be provisioned:\n"
+                + _lines(failed)
             )
-        return {name: future.result() for name, future in futures.items()}
+        return done
 
-    def endpoint_name(self, resource: ServerlessResource) -> str:
-        """What the endpoint of ``resource`` is called."""
-        return self._owner.endpoint_name(resource)
+    def plan(self, resources: Iterable[tuple[ServerlessResource, str]]) -> Plan:
+        """What ``ensure_all`` would do, and the records that none of ``resources`` explains."""
+        steps = []
+        for resource, file in resources:
+            wanted = self._blueprint.drafted(resource, file)
+            steps.append((wanted, self._step(wanted)))
+        names = {wanted.resource.name for wanted, _ in steps}
+        records = self._ledger.records() if self._ledger else ()
+        return Plan(tuple(steps), tuple(each for each in records if each.resource not in names))
 
-    def missing(self, resources: Iterable[ServerlessResource]) -> list[ServerlessResource]:
-        """Those of ``resources`` that have no endpoint yet."""
-        names = {endpoint.name for endpoint in self._client.endpoints()}
-        return [each for each in resources if self.endpoint_name(each) not in names]
+    def remove(self, records: Iterable[Record], *, unused: bool = False) -> dict[str, FlashError]:
+        """Delete recorded endpoints, three at a time; what could not be deleted, and why.
 
-    def remove_created(self) -> list[tuple[Endpoint, FlashError]]:
-        """Delete what this provisioner created; returns what could not be deleted, and why."""
-        left: list[tuple[Endpoint, FlashError]] = []
-        while self._created:
-            endpoint = self._created.pop()
-            try:
-                self._client.delete(endpoint.id)
-            except FlashError as error:
-                left.append((endpoint, error))
-            else:
-                self._on_event(EndpointRemoved(endpoint.name, endpoint.id))
-        return left
-
-    def _provision(self, resource: ServerlessResource) -> Endpoint:
-        started = time.monotonic()
-        step = plan(self._request(resource), self._client.endpoints())
-        endpoint, action = self._apply(step)
-        self._on_event(
-            EndpointReady(endpoint.name, endpoint.id, action, time.monotonic() - started)
+        One that is already gone counts as deleted. With ``unused`` one that a living session
+        has joined meanwhile is left alone.
+        """
+        _, failed = _at_once(
+            {each.resource: partial(self._remove, each, unused=unused) for each in records}
         )
+        return failed
+
+    def release(self, *, keep: bool) -> dict[str, FlashError]:
+        """End this session's use of its endpoints; as ``remove`` for what nobody needs now.
+
+        Deletes what test sessions created and no living session uses, unless ``keep``.
+        """
+        if self._ledger is None:
+            return {}
+        return self.remove(self._ledger.leave(keep=keep), unused=True)
+
+    def retry_deletions(self) -> dict[str, FlashError]:
+        """Delete what an earlier session could not; as ``remove``."""
+        records = self._ledger.records() if self._ledger else ()
+        return self.remove((each for each in records if each.deleting), unused=True)
+
+    def _provision(self, wanted: Wanted) -> Endpoint:
+        started = time.monotonic()
+        with self._alone(wanted.resource.name):
+            endpoint, action = self._apply(wanted, self._step(wanted))
+        seconds = time.monotonic() - started
+        self._on_event(EndpointReady(endpoint.name, endpoint.id, action, seconds))
         return endpoint
 
-    def _request(self, resource: ServerlessResource) -> dict[str, Any]:
-        return endpoint_request(
-            resource,
-            name=self.endpoint_name(resource),
-            image=image_for(resource, self._environment, live=self._live),
-            owner=self._owner.marker,
-        )
+    def _step(self, wanted: Wanted) -> Step:
+        record = self._ledger.record(wanted.resource.name) if self._ledger else None
+        existing = self._inventory.including(record.endpoint_id if record else None)
+        return decide(wanted, record, existing, adopt=self._adopt)
 
-    def _apply(self, step: Step) -> tuple[Endpoint, str]:
+    def _apply(self, wanted: Wanted, step: Step) -> tuple[Endpoint, str]:
+        if isinstance(step, Refuse):
+            raise ProvisioningError(step.why)
         if isinstance(step, Reuse):
-            return step.endpoint, "reused"
+            self._settle(wanted, step.endpoint, adopted=step.adopted)
+            return step.endpoint, "adopted" if step.adopted and self._ledger else "reused"
         if isinstance(step, Update):
-            return self._client.update(step.endpoint.id, step.drift.patch), "updated"
+            self._on_event(EndpointPending(wanted.endpoint_name, "updating"))
+            endpoint = self._client.update(step.endpoint.id, step.drift.patch)
+            self._settle(wanted, endpoint, adopted=step.adopted)
+            return endpoint, f"updated ({', '.join(c.field for c in step.drift.changes)})"
         if isinstance(step, Recreate):
-            self._client.delete(step.endpoint.id)
-        endpoint = self._client.create(step.request)
-        self._created.append(endpoint)
-        return endpoint, "created" if isinstance(step, Create) else "recreated"
+            self._on_event(EndpointPending(wanted.endpoint_name, f"recreating ({step.why})"))
+            self._delete(step.endpoint)
+            return self._create(wanted), "recreated"
+        why = f" ({step.why})" if step.why else ""
+        self._on_event(EndpointPending(wanted.endpoint_name, f"creating{why}"))
+        return self._create(wanted), "created"
+
+    def _create(self, wanted: Wanted) -> Endpoint:
+        if self._ledger is not None:
+            self._ledger.intend(wanted)
+        try:
+            endpoint = self._client.create(wanted.request)
+        except RunpodApiError as error:
+            if self._ledger is not None and error.status < 500:
+                self._ledger.forget(wanted.resource.name)
+            raise
+        self._settle(wanted, endpoint)
+        return endpoint
+
+    def _settle(self, wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> None:
+        self._inventory.put(endpoint)
+        if self._ledger is not None:
+            self._ledger.settle(wanted, endpoint, adopted=adopted)
+
+    def _remove(self, record: Record, *, unused: bool) -> None:
+        assert self._ledger is not None
+        with self._ledger.alone(record.resource):
+            current = self._ledger.record(record.resource)
+            if current is None or current.endpoint_id != record.endpoint_id:
+                return  # Another session was quicker.
+            if unused and current.living_users():
+                return
+            self._ledger.condemn(record.resource)
+            for endpoint in self._condemned(current):
+                self._delete(endpoint)
+                self._on_event(EndpointRemoved(endpoint.name, endpoint.id))
+            self._ledger.forget(record.resource)
+
+    def _delete(self, endpoint: Endpoint) -> None:
+        self._client.delete(endpoint.id)
+        self._inventory.discard(endpoint.id)
+
+    def _condemned(self, record: Record) -> list[Endpoint]:
+        """The endpoint of ``record``, if it exists and nobody else's marker is on it.
+
+        An intent has no id: its endpoint is known by name and marker.
+        """
+        marker = self._blueprint.owner.marker
+        if record.endpoint_id is None:
+            self._inventory.forget()
+        existing = self._inventory.including(record.endpoint_id)
+        if record.endpoint_id is not None:
+            found = [each for each in existing if each.id == record.endpoint_id]
+        else:
+            found = [each for each in existing if each.name == record.endpoint_name]
+        return [each for each in found if each.env.get(OWNER_VARIABLE) == marker]
+
+    @contextlib.contextmanager
+    def _alone(self, resource: str) -> Iterator[None]:
+        if self._ledger is None:
+            yield
+            return
+        with self._ledger.alone(resource):
+            yield
 
     def _lock(self, name: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(name, threading.Lock())
+
+
+def _at_once(calls: Mapping[str, Callable[[], T]]) -> tuple[dict[str, T], dict[str, FlashError]]:
+    """Results and errors by name, with three calls under way at most.
+
+    Whatever is no FlashError is a defect, and is raised.
+    """
+    if not calls:
+        return {}, {}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flash-provision") as pool:
+        futures = {name: pool.submit(call) for name, call in calls.items()}
+    done: dict[str, T] = {}
+    failed: dict[str, FlashError] = {}
+    for name, future in futures.items():
+        try:
+            done[name] = future.result()
+        except FlashError as error:
+            failed[name] = error
+    return done, failed
+
+
+def _lines(failed: Mapping[str, FlashError]) -> str:
+    return "\n".join(f"  {name}: {error}" for name, error in failed.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging.config
 import os
@@ -16,20 +17,21 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
-from ..errors import FlashError, ProvisioningError
-from ..events import AppBroken, RemoteFunctionFound, Serving
+from ..errors import FlashError
+from ..events import AppBroken, Notice, RemoteFunctionFound, Serving
 from ..functions.registry import registry
+from ..functions.warm import warm
 from ..provisioner.discover import ResourceUse, discover
 from ..provisioner.hardware import describe
+from ..provisioner.plan import Plan
+from ..provisioner.rollout import Rollout
 from ..session import Session
 from ..settings import Environment, read_environment
-from .fresh import import_from_source
+from .fresh import Imports, import_from_source
 from .link import Assignment, Link
 from .load import LoadedApp, load
 from .serve import AppServer
 
-# Live only: more endpoints than this are created after asking.
-_ASK_ABOVE = 5
 _GRACE = 5.0
 
 
@@ -40,19 +42,25 @@ def main(descriptor: int) -> None:
     serving = _Process()
     link.follow(serving.stop)
     try:
-        environment = _prepare(assignment)
+        environment, imports = _prepare(assignment)
         session = Session(
             assignment.target,
-            owner=assignment.owner,
-            environment=environment,
+            assignment.identity,
+            environment,
+            adopt=assignment.provision.adopt,
             on_event=link.report,
         )
         with contextlib.closing(session), registry.bound(session.calls):
             loaded = load(assignment.location)
             uses = discover(registry.functions())
-            if assignment.auto_provision:
-                _provision(session, uses, assignment, link)
-            ready = _ready(loaded, uses, session, assignment)
+            rollout = session.rollout()
+            plan = rollout.plan(uses) if assignment.provision.before else None
+            if plan is not None and assignment.provision.dry_run:
+                link.report(rollout.described(plan))
+                return
+            if plan is not None:
+                _provision(session, rollout, plan, assignment, link, imports)
+            ready = _ready(loaded, uses, assignment)
             serving.run(loaded.app, assignment.listener, lambda: link.report(ready))
     except FlashError as error:
         link.report(AppBroken(str(error)))
@@ -81,13 +89,13 @@ class _Process:
         self._server.serve_on(socket.socket(fileno=descriptor))
 
 
-def _prepare(assignment: Assignment) -> Environment:
+def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     logging.config.dictConfig(_logging())
     sys.path[:] = [entry for entry in sys.path if entry]
-    import_from_source(assignment.location.root)
+    imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)
     os.environ.update(environment.missing())
-    return environment
+    return environment, imports
 
 
 def _logging() -> dict[str, Any]:
@@ -98,30 +106,33 @@ def _logging() -> dict[str, Any]:
 
 
 def _provision(
-    session: Session, uses: tuple[ResourceUse, ...], assignment: Assignment, link: Link
+    session: Session,
+    rollout: Rollout,
+    plan: Plan,
+    assignment: Assignment,
+    link: Link,
+    imports: Imports,
 ) -> None:
-    resources = [use.resource for use in uses]
-    if assignment.target.is_live and not assignment.yes and len(resources) > _ASK_ABOVE:
-        missing = session.provisioner.missing(resources)
-        names = ", ".join(resource.name for resource in missing)
-        if len(missing) > _ASK_ABOVE and not link.ask(
-            f"Create {len(missing)} endpoints on Runpod ({names})?"
-        ):
-            raise ProvisioningError(
-                f"{len(missing)} endpoints were not created. Pass --yes to create them without a "
-                "question, or leave out --auto-provision to create each on its first call"
-            )
-    session.provisioner.ensure_all(resources)
+    options = assignment.provision
+    rollout.agree(plan, (lambda _: True) if options.yes else link.ask)
+    for name, error in session.provisioner.retry_deletions().items():
+        link.report(Notice(f"{name} could not be deleted: {error}"))
+    rollout.apply(plan)
+    # A module that did not import may define what seems to be gone.
+    if assignment.generation == 1 and not options.keep_orphans and not imports.failed:
+        rollout.remove_orphans(plan, imports.files)
+    if options.warm:
+        resources = [wanted.resource for wanted, _ in plan.steps]
+        for name, error in asyncio.run(warm(session.calls, resources)).items():
+            link.report(Notice(f"{name} is not warm: {error}"))
 
 
-def _ready(
-    loaded: LoadedApp, uses: tuple[ResourceUse, ...], session: Session, assignment: Assignment
-) -> Serving:
+def _ready(loaded: LoadedApp, uses: tuple[ResourceUse, ...], assignment: Assignment) -> Serving:
     functions = tuple(
         RemoteFunctionFound(
             name=spec.name,
             location=spec.location,
-            endpoint=session.provisioner.endpoint_name(use.resource),
+            endpoint=assignment.identity.owner.endpoint_name(use.resource.name),
             hardware=describe(use.resource),
         )
         for use in uses

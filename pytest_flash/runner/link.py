@@ -15,9 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ..events import Event
-from ..provisioner.provisioner import Owner
+from ..session import Identity
 from ..target import Target
 from .locate import AppLocation
+from .options import ProvisionOptions
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,12 @@ class Assignment:
 
     location: AppLocation
     target: Target
-    owner: Owner
+    identity: Identity
     env_file: Path | None
     listener: int
     url: str
     generation: int
-    auto_provision: bool
-    yes: bool
+    provision: ProvisionOptions
 
 
 @dataclass(frozen=True)

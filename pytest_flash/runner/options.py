@@ -14,6 +14,23 @@ DEFAULT_PORT = 8888
 
 
 @dataclass(frozen=True)
+class ProvisionOptions:
+    """What ``flash run`` does about endpoints.
+
+    ``before`` creates them before serving, ``dry_run`` prints what that would do and stops,
+    ``warm`` waits for a worker on each, ``adopt`` takes over endpoints of ours that differ and
+    have no record, ``keep_orphans`` leaves those whose resource is gone, ``yes`` asks nothing.
+    """
+
+    before: bool = False
+    dry_run: bool = False
+    warm: bool = False
+    adopt: bool = False
+    keep_orphans: bool = False
+    yes: bool = False
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """The options of ``flash run`` as given; None where one was left out."""
 
@@ -22,10 +39,10 @@ class RunOptions:
     host: str | None = None
     port: int | None = None
     reload: bool = True
-    auto_provision: bool = False
+    provision: ProvisionOptions = ProvisionOptions()
+    namespace: str | None = None
     target: TargetKind | None = None
     env_file: Path | None = None
-    yes: bool = False
 
 
 @dataclass(frozen=True)

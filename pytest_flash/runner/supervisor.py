@@ -15,7 +15,9 @@ from ..emulator.client import EmulatorProcess
 from ..errors import PortTakenError
 from ..events import EventSink, PortTaken, Reloading, ServerEnded, TargetChosen
 from ..project import Project, find_project
-from ..provisioner.provisioner import Owner
+from ..provisioner.owner import choose_namespace
+from ..provisioner.users import User
+from ..session import Identity
 from ..settings import Environment, read_environment
 from ..target import Target, TargetKind, choose, embedded, open_live
 from .link import Assignment
@@ -44,6 +46,8 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
     environment = read_environment(location.folder, options.env_file)
     project = find_project(location.root)
     where = address(options, environment)
+    namespace = choose_namespace(options.namespace, environment)
+    identity = Identity(project, namespace, "run", User.current())
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listen(where, on_event))
         spawn = functools.partial(ServingProcess, listener, on_event=on_event, on_question=ask)
@@ -54,13 +58,12 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
         assignment = Assignment(
             location=location,
             target=target,
-            owner=Owner(project.name),
+            identity=identity,
             env_file=options.env_file,
             listener=listener.fileno(),
             url=url_of(listener, where.host),
             generation=1,
-            auto_provision=options.auto_provision,
-            yes=options.yes,
+            provision=options.provision,
         )
         return await server.run(assignment, changes(location.root) if options.reload else None)
 
@@ -93,7 +96,8 @@ class _DevServer:
             if self._stopped.done():
                 await self._process.stop(_STOP_GRACE)
                 return self._stopped.result()
-            return self._ended(self._process.ended.result())
+            code = self._process.ended.result()
+            return code if assignment.provision.dry_run else self._ended(code)
 
     def kill(self) -> None:
         """End the serving process at once."""

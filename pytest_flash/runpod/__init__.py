@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from .management import Endpoint, ManagementClient
+from .management import ManagementClient
+from .models import CpuType, Endpoint, GpuType, Volume, Worker, Workers
+from .pace import Pace
 from .queue import JobState, JobStatus, QueueClient
+from .retry import RetryPolicy
 
-__all__ = ["Endpoint", "JobState", "JobStatus", "ManagementClient", "QueueClient"]
+__all__ = [
+    "CpuType",
+    "Endpoint",
+    "GpuType",
+    "JobState",
+    "JobStatus",
+    "ManagementClient",
+    "Pace",
+    "QueueClient",
+    "RetryPolicy",
+    "Volume",
+    "Worker",
+    "Workers",
+]

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import platform
+import re
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from ..errors import AuthenticationError, NotFoundError, RunpodApiError, RunpodConnectionError
-from ..target import Target, is_loopback
+from ..errors import (
+    AuthenticationError,
+    NotFoundError,
+    RunpodApiError,
+    RunpodConnectionError,
+    SettingsError,
+)
+from ..loopback import is_loopback
+from ..target import Target
 
 _DETAIL_LIMIT = 500
+_BODY_LIMIT = 200
+
+# What may stand in a header without folding. A key outside of it would be refused further down,
+# in an error text that quotes the whole header.
+_KEY = re.compile(r"[!-~]+")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-def headers(target: Target) -> dict[str, str]:
-    """The headers of every request; both planes take the key as a bearer token."""
+def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
+    """The headers of every request; both planes take the key as a bearer token.
+
+    Raises SettingsError for a key that no header can carry; ``key_source`` says in words where
+    the key came from.
+    """
+    if not _KEY.fullmatch(target.api_key):
+        raise SettingsError(
+            f"{_key(key_source)} is empty, or holds a space, a line break or a character outside "
+            "ASCII; copy it again from the Runpod console under Settings > API Keys"
+        )
     return {
         "Authorization": f"Bearer {target.api_key}",
         "User-Agent": f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}",
@@ -34,7 +56,7 @@ def verifies(url: str) -> bool:
     return url.startswith("https:")
 
 
-def check(response: httpx.Response) -> None:
+def check(response: httpx.Response, key_source: str | None = None) -> None:
     """Raise the RunpodApiError that ``response`` stands for, if it is not a success.
 
     REST v2 refuses with ``application/problem+json`` (``title``, ``status``, ``detail``,
@@ -44,9 +66,19 @@ def check(response: httpx.Response) -> None:
     if response.is_success:
         return
     title, detail = _problem(response)
-    kind = {401: AuthenticationError, 404: NotFoundError}.get(response.status_code, RunpodApiError)
-    request = response.request
-    raise kind(response.status_code, title, detail, request.method, request.url.path)
+    status, method, path = response.status_code, response.request.method, response.request.url.path
+    if status == 401:
+        hint = (
+            f"{_key(key_source)} was refused; check that it is complete and not revoked, or "
+            "create one in the Runpod console under Settings > API Keys"
+        )
+        raise AuthenticationError(status, title, detail, method, path, hint)
+    seconds = retry_after(response)
+    if status == 429 and seconds is not None:
+        detail = f"{detail} (retry after {seconds} s)"
+    if status == 404:
+        raise NotFoundError(status, title, detail, method, path)
+    raise RunpodApiError(status, title, detail, method, path)
 
 
 def body(response: httpx.Response) -> dict[str, Any]:
@@ -54,18 +86,22 @@ def body(response: httpx.Response) -> dict[str, Any]:
 
     Raises RunpodConnectionError for anything else: a proxy's page, half a body.
     """
-    try:
-        value = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunpodConnectionError(
-            f"{_line(response)}: the answer is not JSON: {response.text[:200]!r}"
-        ) from error
+    value = _json(response)
     if not isinstance(value, dict):
-        raise RunpodConnectionError(f"{_line(response)}: the answer is not a JSON object")
+        raise RunpodConnectionError(
+            f"{_line(response)}: the answer is not a JSON object: {_text(response, _BODY_LIMIT)!r}"
+        )
     return value
 
 
-def transport_error(error: httpx.TransportError) -> RunpodConnectionError:
+def nothing(response: httpx.Response) -> None:
+    """Accept an answer without a body (204); a proxy's page is a RunpodConnectionError."""
+    if response.content:
+        text = _text(response, _BODY_LIMIT)
+        raise RunpodConnectionError(f"{_line(response)}: expected no content, got {text!r}")
+
+
+def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
     """``error`` with the request that it ended, never with its headers."""
     request = error.request
     what = str(error) or type(error).__name__
@@ -74,20 +110,46 @@ def transport_error(error: httpx.TransportError) -> RunpodConnectionError:
     )
 
 
+def retry_after(response: httpx.Response) -> int | None:
+    """The integer seconds of ``Retry-After`` (REST v2 schema, TooManyRequestsError), or None."""
+    value = response.headers.get("Retry-After", "").strip()
+    return int(value) if _SECONDS.fullmatch(value) else None
+
+
+def _key(source: str | None) -> str:
+    return f"the API key from {source}" if source else "the API key"
+
+
 def _line(response: httpx.Response) -> str:
     return f"{response.request.method} {response.request.url.path}: {response.status_code}"
 
 
+def _json(response: httpx.Response) -> Any:
+    """What the body holds; None when it is not JSON, or JSON that Python refuses to read."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
 def _problem(response: httpx.Response) -> tuple[str, str]:
     fallback = response.reason_phrase or "error"
-    try:
-        value = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return fallback, response.text[:_DETAIL_LIMIT]
+    value = _json(response)
     if not isinstance(value, dict):
-        return fallback, str(value)[:_DETAIL_LIMIT]
+        return fallback, _text(response, _DETAIL_LIMIT)
     detail = str(value.get("detail") or value.get("error") or value.get("message") or value)
     errors = value.get("errors")
     if isinstance(errors, list) and errors:
         detail = f"{detail} ({'; '.join(map(str, errors))})"
-    return str(value.get("title") or fallback), detail[:_DETAIL_LIMIT]
+    title = _without_key(response, str(value.get("title") or fallback))
+    return title[:_DETAIL_LIMIT], _without_key(response, detail)[:_DETAIL_LIMIT]
+
+
+def _text(response: httpx.Response, limit: int) -> str:
+    return _without_key(response, response.text)[:limit]
+
+
+def _without_key(response: httpx.Response, text: str) -> str:
+    # Some servers and proxies quote the request's headers in their error pages.
+    key = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return text.replace(key, "[the API key]") if key else text

@@ -1,51 +1,61 @@
-"""The management plane: serverless endpoints over REST v2."""
+"""The management plane over REST v2: serverless endpoints, network volumes, the catalog."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import NotFoundError, RunpodConnectionError
+from ..errors import RunpodConnectionError, RunpodError
+from ..resources.environment import OWNER_VARIABLE
 from ..target import Target
 from . import http
+from .api import Api
+from .creation import Creation, create
+from .models import CpuType, Endpoint, GpuType, Volume, Workers, many, one
+from .pace import Pace
+from .retry import EMBEDDED, RetryPolicy
 
-# A create waits for scheduling decisions on Runpod's side; everything else answers quickly.
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
-
-class Endpoint(BaseModel):
-    """An endpoint as REST v2 answers it (schema ``Endpoint``); unknown fields are kept."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
-
-    id: str
-    name: str
-    env: dict[str, str] = Field(default_factory=dict, repr=False)
-    timeout: int
-
-    def document(self) -> dict[str, Any]:
-        """The whole answer as plain JSON values."""
-        return self.model_dump(mode="json")
+_ENDPOINTS = "/v2/serverless"
+_VOLUMES = "/v2/network-volumes"
+_GPUS = "/v2/catalog/gpus"
+_CPUS = "/v2/catalog/cpus"
 
 
 class ManagementClient:
-    """Creates, lists, changes and deletes endpoints. Synchronous; safe to share by threads.
+    """Runpod's management plane. Synchronous; safe to share by threads.
 
     Every method raises RunpodApiError for a refusal and RunpodConnectionError when no usable
-    answer arrived.
+    answer arrived, after as many attempts as ``retry`` allows. ``key_source`` says in words where
+    the key came from, for the error of a refused one. ``pace`` keeps requests under the account's
+    quota; by default a live target has one of its own (clients of one process should share one)
+    and the emulator none. ``Pace.unlimited()`` lifts it. ``timeout`` bounds each attempt's
+    connecting and each wait for the next part of its answer.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._client = httpx.Client(
-            base_url=target.management_url,
-            headers=http.headers(target),
-            timeout=_TIMEOUT,
-            verify=http.verifies(target.management_url),
-            trust_env=http.uses_proxies(target.management_url),
+    def __init__(
+        self,
+        target: Target,
+        *,
+        key_source: str | None = None,
+        retry: RetryPolicy | None = None,
+        pace: Pace | None = None,
+        timeout: httpx.Timeout = _TIMEOUT,
+    ) -> None:
+        policy = retry or (RetryPolicy() if target.is_live else EMBEDDED)
+        if pace is None:
+            pace = Pace(clock=policy.clock, sleep=policy.sleep) if target.is_live else None
+        self._api = Api(
+            target,
+            policy=policy,
+            pace=pace or Pace.unlimited(),
+            timeout=timeout,
+            key_source=key_source,
         )
 
     def __enter__(self) -> ManagementClient:
@@ -61,53 +71,146 @@ class ManagementClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._api.close()
 
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint of the account. ``GET /v2/serverless``, not paginated."""
-        answer = self._request("GET", "/v2/serverless")
-        found = answer.get("endpoints")
-        if not isinstance(found, list):
-            raise RunpodConnectionError("GET /v2/serverless: the answer has no list 'endpoints'")
-        return [_endpoint(item) for item in found]
+        answer = self._api.call("GET", _ENDPOINTS)
+        return many(Endpoint, answer, "endpoints", f"GET {_ENDPOINTS}", "an endpoint")
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """One endpoint. ``GET /v2/serverless/{id}``."""
-        return _endpoint(self._request("GET", f"/v2/serverless/{endpoint_id}"))
+        return _endpoint(self._api.call("GET", _endpoint_path(endpoint_id)))
 
-    def create(self, request: Mapping[str, Any]) -> Endpoint:
-        """Create an endpoint from a ``CreateEndpointRequest``. ``POST /v2/serverless``."""
-        return _endpoint(self._request("POST", "/v2/serverless", request))
+    def create(self, request: Mapping[str, Any], *, besides: Collection[str] = ()) -> Endpoint:
+        """Create an endpoint from a ``CreateEndpointRequest``, once. ``POST /v2/serverless``.
+
+        When an answer is lost, an endpoint with the request's name and owner marker
+        (``PYTEST_FLASH_OWNER`` in ``env``) is taken for the one that it was about. ``besides`` are
+        the ids of such endpoints that existed before. Without a marker a request whose outcome
+        is unknown is not repeated. Looking has a deadline of its own.
+        """
+        find = self._finder(request, besides)
+        created = create(
+            self._api,
+            Creation(
+                what=f"endpoint {request.get('name')!r}",
+                path=_ENDPOINTS,
+                request=request,
+                read=lambda response: _endpoint(http.body(response)),
+                find=find,
+            ),
+        )
+        if created.doubtful and find is not None:
+            return self._without_twin(created.value, find)
+        return created.value
 
     def update(self, endpoint_id: str, patch: Mapping[str, Any]) -> Endpoint:
         """Apply an ``UpdateEndpointRequest``. ``PATCH /v2/serverless/{id}``."""
-        return _endpoint(self._request("PATCH", f"/v2/serverless/{endpoint_id}", patch))
+        return _endpoint(self._api.call("PATCH", _endpoint_path(endpoint_id), patch))
 
     def delete(self, endpoint_id: str) -> bool:
-        """Delete an endpoint with its jobs and workers; False if it was already gone."""
+        """Delete an endpoint with its jobs and workers; False if it was already gone.
+
+        ``DELETE /v2/serverless/{id}``.
+        """
+        return self._api.delete(_endpoint_path(endpoint_id))
+
+    def workers(self, endpoint_id: str) -> Workers:
+        """The workers that are not scaled down. ``GET /v2/serverless/{id}/workers``."""
+        path = f"{_endpoint_path(endpoint_id)}/workers"
+        return one(Workers, self._api.call("GET", path), "the list of workers")
+
+    def network_volumes(self) -> list[Volume]:
+        """Every network volume of the account. ``GET /v2/network-volumes``, not paginated."""
+        answer = self._api.call("GET", _VOLUMES)
+        return many(Volume, answer, "networkVolumes", f"GET {_VOLUMES}", "a network volume")
+
+    def create_network_volume(self, name: str, size: int, data_center: str) -> Volume:
+        """Create a network volume of ``size`` GB (10 to 4096). ``POST /v2/network-volumes``.
+
+        When an answer is lost, a volume of this name in this data center is taken for the one
+        that it was about. A volume is billed until someone deletes it.
+        """
+
+        def find() -> Volume | None:
+            same = (
+                each
+                for each in self.network_volumes()
+                if (each.name, each.data_center) == (name, data_center)
+            )
+            return next(same, None)
+
+        creation = Creation(
+            what=f"network volume {name!r}",
+            path=_VOLUMES,
+            request={"name": name, "size": size, "dataCenter": data_center},
+            read=lambda response: one(Volume, http.body(response), "the network volume"),
+            find=find,
+        )
+        return create(self._api, creation).value
+
+    def gpus(self) -> list[GpuType]:
+        """The GPU types with their prices. ``GET /v2/catalog/gpus``."""
+        return many(GpuType, self._api.call("GET", _GPUS), "gpus", f"GET {_GPUS}", "a GPU type")
+
+    def cpus(self) -> list[CpuType]:
+        """The CPU flavors with their prices. ``GET /v2/catalog/cpus``."""
+        return many(CpuType, self._api.call("GET", _CPUS), "cpus", f"GET {_CPUS}", "a CPU flavor")
+
+    def _finder(
+        self, request: Mapping[str, Any], besides: Collection[str]
+    ) -> Callable[[], Endpoint | None] | None:
+        """Looks for the oldest endpoint that ``request`` may have made; None without a marker."""
+        name, owner = request.get("name"), (request.get("env") or {}).get(OWNER_VARIABLE)
+        if owner is None:
+            return None
+
+        def find() -> Endpoint | None:
+            ours = [
+                each
+                for each in self.endpoints()
+                if (each.name, each.env.get(OWNER_VARIABLE)) == (name, owner)
+                and each.id not in besides
+            ]
+            return min(ours, key=_age, default=None)
+
+        return find
+
+    def _without_twin(self, made: Endpoint, find: Callable[[], Endpoint | None]) -> Endpoint:
+        """The endpoint to keep when an attempt that seemed lost may have succeeded late.
+
+        Only ``made`` is ever deleted: it alone is known to be this call's own, and so new that
+        nobody uses it.
+        """
         try:
-            self._send("DELETE", f"/v2/serverless/{endpoint_id}", None)
-        except NotFoundError:
-            return False
-        return True
-
-    def _request(
-        self, method: str, path: str, payload: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        return http.body(self._send(method, path, payload))
-
-    def _send(self, method: str, path: str, payload: Mapping[str, Any] | None) -> httpx.Response:
+            oldest = find()
+        except RunpodError:
+            # Whether there is a twin is unknown; what was asked for exists all the same.
+            return made
+        if oldest is None or oldest.id == made.id:
+            return made
         try:
-            response = self._client.request(method, path, json=payload)
-        except httpx.TransportError as error:
-            raise http.transport_error(error) from error
-        http.check(response)
-        return response
+            self.delete(made.id)
+        except RunpodError as error:
+            raise RunpodConnectionError(
+                f"endpoint {made.name!r} was created twice, as {oldest.id} and {made.id}, since "
+                f"an answer was lost; delete {made.id}, which failed just now: {error}"
+            ) from error
+        return oldest
 
 
-def _endpoint(document: Any) -> Endpoint:
-    try:
-        return Endpoint.model_validate(document)
-    except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise RunpodConnectionError(f"an endpoint in the answer is malformed: {problems}") from None
+def _endpoint(document: dict[str, Any]) -> Endpoint:
+    return one(Endpoint, document, "an endpoint")
+
+
+def _endpoint_path(endpoint_id: str) -> str:
+    # An id that changes the path would address something else, perhaps to delete it.
+    if endpoint_id in ("", ".", ".."):
+        raise ValueError(f"{endpoint_id!r} is no endpoint id")
+    return f"{_ENDPOINTS}/{quote(endpoint_id, safe='')}"
+
+
+def _age(endpoint: Endpoint) -> tuple[str, str]:
+    # RFC 3339 times of one server sort as text; the id makes every process choose the same one.
+    return str((endpoint.model_extra or {}).get("createdAt", "")), endpoint.id

@@ -2,71 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pytest_flash import CpuLiveServerless, LiveServerless
-from pytest_flash.emulator.client import EmulatorProcess
 from pytest_flash.errors import (
     AuthenticationError,
     ProvisioningError,
     RunpodApiError,
+    RunpodError,
     SettingsError,
 )
 from pytest_flash.events import EndpointReady, EndpointRemoved, Event
 from pytest_flash.provisioner.images import image_for
-from pytest_flash.provisioner.provisioner import Owner, Provisioner
+from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.plan import Create, Recreate, Refuse, Reuse, Update
+from pytest_flash.provisioner.provisioner import Provisioner
+from pytest_flash.provisioner.state import State
+from pytest_flash.provisioner.users import User
 from pytest_flash.resources import ServerlessResource
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.settings import Environment
-from pytest_flash.target import Target, embedded
-
-
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with EmulatorProcess.start(tmp_path_factory.mktemp("project")) as emulator:
-        yield embedded(
-            emulator.management_url, emulator.queue_url, emulator.api_key, "a test asked"
-        )
-
-
-@pytest.fixture
-def client(target: Target) -> Iterator[ManagementClient]:
-    with ManagementClient(target) as client:
-        yield client
-        for endpoint in client.endpoints():
-            client.delete(endpoint.id)
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def provisioner(client: ManagementClient, events: list[Event]) -> Callable[..., Provisioner]:
-    def make(project: str = "shop", namespace: str = "default") -> Provisioner:
-        owner = Owner(project, namespace)
-        return Provisioner(
-            client, owner=owner, environment=Environment({}), live=False, on_event=events.append
-        )
-
-    return make
-
+from pytest_flash.target import Target
 
 Make = Callable[..., Provisioner]
+MakeLedger = Callable[..., Ledger]
+
+FILE = "/app/main.py"
+OTHER = User(pid=1, started="")  # A session that lives as long as the machine.
+DEAD = User(pid=2**22 + 1, started="never")
 
 
 def actions(events: list[Event]) -> list[str]:
     return [event.action for event in events if isinstance(event, EndpointReady)]
 
 
+def removed(events: list[Event]) -> list[str]:
+    return sorted(event.name for event in events if isinstance(event, EndpointRemoved))
+
+
 def test_an_endpoint_is_created_with_name_image_and_owner(
     provisioner: Make, client: ManagementClient
 ) -> None:
-    made = provisioner().ensure(LiveServerless(name="gpu", env={"MODE": "fast"}))
+    made = provisioner().ensure(LiveServerless(name="gpu", env={"MODE": "fast"}), FILE)
 
     found = client.endpoint(made.id)
     assert found.name == "live-gpu"
@@ -75,115 +57,313 @@ def test_an_endpoint_is_created_with_name_image_and_owner(
 
 
 def test_a_namespace_is_part_of_name_and_owner(provisioner: Make) -> None:
-    made = provisioner("shop", "ci1").ensure(LiveServerless(name="gpu"))
+    made = provisioner("shop", "ci1").ensure(LiveServerless(name="gpu"), FILE)
     assert made.name == "live-ci1-gpu"
     assert made.env["PYTEST_FLASH_OWNER"] == "shop/ci1"
 
 
-def test_an_equal_endpoint_is_reused(provisioner: Make, events: list[Event]) -> None:
+def test_what_was_created_is_recorded_without_values(
+    provisioner: Make, ledger: MakeLedger, state: State
+) -> None:
+    made = provisioner().ensure(LiveServerless(name="gpu", env={"TOKEN": "hush-hush"}), FILE)
+
+    (record,) = ledger().records()
+    assert (record.resource, record.endpoint_name) == ("gpu", "live-gpu")
+    assert (record.endpoint_id, record.source_file) == (made.id, FILE)
+    assert (record.created_by, record.deleting) == ("run", False)
+    assert record.users == (User.current(),)
+    assert b"hush-hush" not in state.path.read_bytes()
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_an_equal_endpoint_is_reused(
+    provisioner: Make, events: list[Event], remembers: bool
+) -> None:
     resource = LiveServerless(name="gpu")
-    first = provisioner().ensure(resource)
-    assert provisioner().ensure(resource).id == first.id
+    first = provisioner(remembers=remembers).ensure(resource, FILE)
+    assert provisioner(remembers=remembers).ensure(resource, FILE).id == first.id
     assert actions(events) == ["created", "reused"]
 
 
+@pytest.mark.parametrize("remembers", [True, False])
 def test_a_changed_resource_updates_its_endpoint(
-    provisioner: Make, client: ManagementClient, events: list[Event]
+    provisioner: Make, client: ManagementClient, events: list[Event], remembers: bool
 ) -> None:
-    first = provisioner().ensure(LiveServerless(name="gpu", workersMax=1))
-    again = provisioner().ensure(LiveServerless(name="gpu", workersMax=2, env={"A": "1"}))
+    make = provisioner(remembers=remembers)
+    first = make.ensure(LiveServerless(name="gpu", workersMax=1), FILE)
+    changed = LiveServerless(name="gpu", workersMax=2, env={"A": "1"})
+    again = provisioner(remembers=remembers).ensure(changed, FILE)
 
     assert again.id == first.id
     assert client.endpoint(first.id).document()["workers"]["max"] == 2
     assert client.endpoint(first.id).env["A"] == "1"
-    assert actions(events) == ["created", "updated"]
+    assert actions(events)[1].startswith("updated (")
 
 
+@pytest.mark.parametrize("remembers", [True, False])
 def test_another_compute_family_takes_a_new_endpoint(
-    provisioner: Make, client: ManagementClient, events: list[Event]
+    provisioner: Make, client: ManagementClient, events: list[Event], remembers: bool
 ) -> None:
-    first = provisioner().ensure(LiveServerless(name="worker"))
-    second = provisioner().ensure(CpuLiveServerless(name="worker"))
+    first = provisioner(remembers=remembers).ensure(LiveServerless(name="worker"), FILE)
+    second = provisioner(remembers=remembers).ensure(CpuLiveServerless(name="worker"), FILE)
 
     assert [endpoint.id for endpoint in client.endpoints()] == [second.id]
     assert second.id != first.id
     assert actions(events) == ["created", "recreated"]
 
 
-@pytest.mark.parametrize("owner", ["other/default", "shop/ci1", None])
+# A recorded endpoint that lost its marker is ours, and gets it back.
+@pytest.mark.parametrize(
+    ("owner", "recorded"),
+    [
+        *((owner, True) for owner in ("other/default", "shop/ci1", "shop/defaul")),
+        *((owner, False) for owner in ("other/default", "shop/ci1", "shop/defaul", None)),
+    ],
+)
 def test_what_belongs_to_another_is_refused_and_left_alone(
-    provisioner: Make, client: ManagementClient, owner: str | None
+    provisioner: Make, client: ManagementClient, state: State, owner: str | None, recorded: bool
 ) -> None:
-    provisioner().ensure(LiveServerless(name="gpu"))
+    provisioner().ensure(LiveServerless(name="gpu"), FILE)
     made = client.endpoints()[0]
     client.update(made.id, {"env": {"PYTEST_FLASH_OWNER": owner} if owner else {}})
+    if not recorded:
+        state.path.unlink()
     before = client.endpoint(made.id)
 
     with pytest.raises(ProvisioningError, match="live-gpu") as caught:
-        provisioner().ensure(LiveServerless(name="gpu", workersMax=1))
+        provisioner().ensure(LiveServerless(name="gpu", workersMax=1), FILE)
 
     assert (repr(owner) if owner else "not created by pytest-flash") in str(caught.value)
     assert client.endpoints() == [before]
 
 
+def test_a_lost_state_file_is_made_up_by_adopting(
+    provisioner: Make, ledger: MakeLedger, state: State, events: list[Event]
+) -> None:
+    resource = LiveServerless(name="gpu")
+    first = provisioner().ensure(resource, FILE)
+    state.path.unlink()
+
+    assert provisioner().ensure(resource, FILE).id == first.id
+    assert actions(events) == ["created", "adopted"]
+    assert ledger().records()[0].created_by == "adopted"
+
+
+def test_adopting_what_differs_takes_a_word(
+    provisioner: Make, client: ManagementClient, state: State
+) -> None:
+    first = provisioner().ensure(LiveServerless(name="gpu", workersMax=1), FILE)
+    state.path.unlink()
+    changed = LiveServerless(name="gpu", workersMax=2)
+
+    with pytest.raises(ProvisioningError, match="--adopt"):
+        provisioner().ensure(changed, FILE)
+    assert client.endpoint(first.id).document()["workers"]["max"] == 1
+
+    assert provisioner(adopt=True).ensure(changed, FILE).id == first.id
+    assert client.endpoint(first.id).document()["workers"]["max"] == 2
+
+
+def test_an_intent_without_an_answer_is_adopted_whatever_it_is(
+    provisioner: Make, ledger: MakeLedger, state: State
+) -> None:
+    first = provisioner().ensure(LiveServerless(name="gpu", workersMax=1), FILE)
+    with state.change() as draft:
+        scope = ledger().scope
+        draft.put(scope, replace(draft.records(scope)[0], endpoint_id=None))
+
+    again = provisioner().ensure(LiveServerless(name="gpu", workersMax=2), FILE)
+
+    assert again.id == first.id
+    assert ledger().records()[0].endpoint_id == first.id
+
+
+def test_a_recorded_endpoint_that_is_gone_is_made_again(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+) -> None:
+    first = provisioner().ensure(LiveServerless(name="gpu"), FILE)
+    client.delete(first.id)
+
+    (step,) = [step for _, step in provisioner().plan([(LiveServerless(name="gpu"), FILE)]).steps]
+    assert isinstance(step, Create)
+    assert first.id in step.why
+    second = provisioner().ensure(LiveServerless(name="gpu"), FILE)
+    assert ledger().records()[0].endpoint_id == second.id
+
+
+def test_an_endpoint_that_went_away_under_us_is_made_again(
+    provisioner: Make, client: ManagementClient
+) -> None:
+    mine, resource = provisioner(), LiveServerless(name="gpu")
+    first = mine.ensure(resource, FILE)
+    client.delete(first.id)
+
+    assert mine.ensure(resource, FILE).id == first.id
+    assert mine.ensure(resource, FILE, first).id != first.id
+
+
 def test_a_hundred_first_calls_at_once_create_one_endpoint(
     provisioner: Make, client: ManagementClient
 ) -> None:
-    shared = provisioner()
+    shared, resource = provisioner(), LiveServerless(name="gpu")
     with ThreadPoolExecutor(100) as pool:
-        made = list(pool.map(lambda _: shared.ensure(LiveServerless(name="gpu")), range(100)))
+        made = list(pool.map(lambda _: shared.ensure(resource, FILE), range(100)))
     assert len({endpoint.id for endpoint in made}) == 1
     assert len(client.endpoints()) == 1
+
+
+def test_sessions_at_once_create_each_endpoint_once(
+    provisioner: Make, client: ManagementClient
+) -> None:
+    resources = [(LiveServerless(name=name), FILE) for name in "abcd"]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: provisioner().ensure_all(resources), range(8)))
+    assert all(each.keys() == {"a", "b", "c", "d"} for each in made)
+    assert len(client.endpoints()) == 4
 
 
 def test_one_failure_leaves_the_others_and_names_itself(
     provisioner: Make, client: ManagementClient
 ) -> None:
-    provisioner("other").ensure(LiveServerless(name="b"))
-    resources = [LiveServerless(name=name) for name in "abc"]
+    provisioner("other").ensure(LiveServerless(name="b"), FILE)
+    resources = [(LiveServerless(name=name), FILE) for name in "abc"]
 
     with pytest.raises(ProvisioningError, match=r"1 of 3 endpoints .*\n  b: .*other/default"):
         provisioner().ensure_all(resources)
     assert {each.name for each in client.endpoints()} == {"live-a", "live-b", "live-c"}
 
 
-def test_what_was_created_and_nothing_else_can_be_removed(
-    provisioner: Make, client: ManagementClient, events: list[Event]
+def test_a_refused_create_leaves_no_record(provisioner: Make, ledger: MakeLedger) -> None:
+    resource = LiveServerless(name="gpu", templateId="no-such-template")
+    with pytest.raises(RunpodError):
+        provisioner().ensure(resource, FILE)
+    assert ledger().records() == ()
+
+
+def test_a_plan_says_what_would_happen_and_does_nothing(
+    provisioner: Make, client: ManagementClient
 ) -> None:
-    provisioner().ensure(LiveServerless(name="old"))
-    mine = provisioner()
-    mine.ensure_all([LiveServerless(name="old"), LiveServerless(name="new")])
+    old = {
+        name: LiveServerless(name=name, workersMax=1) for name in ("same", "more", "kind", "old")
+    }
+    provisioner().ensure_all((resource, FILE) for resource in old.values())
+    provisioner("other").ensure(LiveServerless(name="taken"), FILE)
+    before = client.endpoints()
 
-    assert mine.remove_created() == []
+    plan = provisioner().plan(
+        [
+            (old["same"], FILE),
+            (LiveServerless(name="more", workersMax=2), FILE),
+            (CpuLiveServerless(name="kind"), FILE),
+            (LiveServerless(name="new"), FILE),
+            (LiveServerless(name="taken"), FILE),
+        ]
+    )
 
-    assert [endpoint.name for endpoint in client.endpoints()] == ["live-old"]
-    assert [each.name for each in events if isinstance(each, EndpointRemoved)] == ["live-new"]
+    kinds = {wanted.resource.name: type(step) for wanted, step in plan.steps}
+    assert kinds == {
+        "same": Reuse,
+        "more": Update,
+        "kind": Recreate,
+        "new": Create,
+        "taken": Refuse,
+    }
+    assert [record.resource for record in plan.orphans] == ["old"]
+    assert [wanted.endpoint_name for wanted in plan.creations] == ["live-new"]
+    assert client.endpoints() == before
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_last_test_session_deletes_what_test_sessions_created(
+    provisioner: Make, client: ManagementClient, events: list[Event], keep: bool
+) -> None:
+    provisioner(creator="run").ensure(LiveServerless(name="run"), FILE)
+    test = provisioner(creator="test", user=DEAD)
+    test.ensure_all([(LiveServerless(name=name), FILE) for name in ("run", "a", "b")])
+
+    assert test.release(keep=keep) == {}
+
+    left = sorted(endpoint.name for endpoint in client.endpoints())
+    assert left == (["live-a", "live-b", "live-run"] if keep else ["live-run"])
+    assert removed(events) == ([] if keep else ["live-a", "live-b"])
+
+
+def test_what_another_living_session_uses_stays(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+) -> None:
+    first = provisioner(creator="test", user=User.current())
+    second = provisioner(creator="test", user=OTHER)
+    resource = LiveServerless(name="gpu")
+    first.ensure(resource, FILE)
+    second.ensure(resource, FILE)
+
+    assert first.release(keep=False) == {}
+    assert [endpoint.name for endpoint in client.endpoints()] == ["live-gpu"]
+    assert second.release(keep=False) == {}
+    assert client.endpoints() == []
+    assert ledger().records() == ()
+
+
+def test_the_users_that_died_are_not_waited_for(
+    provisioner: Make, client: ManagementClient
+) -> None:
+    resource = LiveServerless(name="gpu")
+    provisioner(creator="test", user=DEAD).ensure(resource, FILE)
+    last = provisioner(creator="test", user=User.current())
+    last.ensure(resource, FILE)
+    assert last.release(keep=False) == {}
+    assert client.endpoints() == []
+
+
+def test_a_deletion_that_failed_is_tried_again(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+) -> None:
+    test = provisioner(creator="test", user=DEAD)
+    test.ensure(LiveServerless(name="gpu"), FILE)
+    ledger(creator="test", user=DEAD).leave(keep=False)  # As if killed right after this.
+    assert ledger().records()[0].deleting
+
+    assert provisioner(creator="test").retry_deletions() == {}
+
+    assert client.endpoints() == []
+    assert ledger().records() == ()
+
+
+def test_a_condemned_endpoint_that_is_needed_again_is_kept(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+) -> None:
+    resource = LiveServerless(name="gpu")
+    provisioner(creator="test", user=DEAD).ensure(resource, FILE)
+    doomed = ledger(creator="test", user=DEAD).leave(keep=False)
+    joined = provisioner(creator="test")
+    made = joined.ensure(resource, FILE)
+
+    assert provisioner(creator="test", user=DEAD).remove(doomed, unused=True) == {}
+    assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
+    assert not ledger().records()[0].deleting
 
 
 def test_removing_what_is_already_gone_succeeds(
-    provisioner: Make, client: ManagementClient
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
 ) -> None:
     mine = provisioner()
-    client.delete(mine.ensure(LiveServerless(name="gpu")).id)
-    assert mine.remove_created() == []
+    client.delete(mine.ensure(LiveServerless(name="gpu"), FILE).id)
+    assert mine.remove(ledger().records()) == {}
+    assert ledger().records() == ()
 
 
-def test_an_endpoint_that_is_gone_is_made_again(
-    provisioner: Make, client: ManagementClient
+def test_nothing_foreign_is_deleted_by_a_record(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
 ) -> None:
-    mine, resource = provisioner(), LiveServerless(name="gpu")
-    first = mine.ensure(resource)
-    client.delete(first.id)
-
-    assert mine.ensure(resource).id == first.id
-    second = mine.ensure(resource, gone=first)
-
-    assert second.id != first.id
-    assert client.endpoint(second.id).name == "live-gpu"
+    mine = provisioner()
+    made = mine.ensure(LiveServerless(name="gpu"), FILE)
+    client.update(made.id, {"env": {"PYTEST_FLASH_OWNER": "other/default"}})
+    provisioner().remove(ledger().records())
+    assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
 
 
-def test_a_wrong_key_is_an_error_without_the_key(target: Target) -> None:
-    wrong = embedded(target.management_url, target.queue_url, "not-the-key", "a test asked")
+def test_a_wrong_key_is_an_error_without_the_key(account: Target) -> None:
+    wrong = replace(account, api_key="not-the-key")
     refusal = pytest.raises(AuthenticationError, match=r"GET .*/v2/serverless: 401")
     with ManagementClient(wrong) as client, refusal as caught:
         client.endpoints()
@@ -230,3 +410,12 @@ def test_live_needs_a_python_that_has_an_image(python: tuple[int, int]) -> None:
         image_for(GPU, Environment({}), live=True, python=python)
     assert image_for(GPU, Environment({}), live=False, python=python)
     assert image_for(GPU, Environment({"FLASH_GPU_IMAGE": "x"}), live=True, python=python) == "x"
+
+
+def test_an_unusable_state_folder_creates_nothing(
+    provisioner: Make, client: ManagementClient, tmp_path: Path
+) -> None:
+    (tmp_path / ".runpod").write_text("a file in the way")
+    with pytest.raises(ProvisioningError, match=r"\.runpod"):
+        provisioner().ensure(LiveServerless(name="gpu"), FILE)
+    assert client.endpoints() == []

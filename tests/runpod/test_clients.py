@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,58 +24,7 @@ from pytest_flash.errors import (
 from pytest_flash.runpod import JobState, ManagementClient, QueueClient
 from pytest_flash.runpod.queue import job_status
 from pytest_flash.target import Target, embedded
-
-KEY = "the-secret-key"
-
-
-class Server:
-    """Answers every request as it is told, and remembers the headers."""
-
-    def __init__(self) -> None:
-        self.status, self.body, self.kind = 200, b"{}", "application/json"
-        self.length: int | None = None
-        self.headers: list[dict[str, str]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                outer.headers.append({key.lower(): value for key, value in self.headers.items()})
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(outer.status)
-                self.send_header("Content-Type", outer.kind)
-                self.send_header("Content-Length", str(outer.length or len(outer.body)))
-                self.end_headers()
-                self.wfile.write(outer.body)
-                self.close_connection = outer.length is not None
-
-            do_GET = do_POST = do_PATCH = do_DELETE = answer
-
-            def log_message(self, format: str, *args: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        url = f"http://127.0.0.1:{self._server.server_port}"
-        self.target = embedded(url, url, KEY, "a test asked")
-
-    def answers(self, body: Any, status: int = 200, kind: str = "application/json") -> None:
-        self.status, self.kind = status, kind
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.close()
+from tests.runpod.scripted import KEY, PROBLEM, ScriptedServer, half, says
 
 
 def management(target: Target) -> Any:
@@ -98,12 +45,12 @@ Request = Callable[[Target], Any]
     ("status", "kind"), [(401, AuthenticationError), (404, NotFoundError), (500, RunpodApiError)]
 )
 def test_a_refusal_carries_what_the_server_said(
-    server: Server, request_something: Request, status: int, kind: type[RunpodApiError]
+    server: ScriptedServer, request_something: Request, status: int, kind: type[RunpodApiError]
 ) -> None:
     problem = {"title": "No", "status": status, "detail": "because", "errors": ["$: x", "$: y"]}
-    server.answers(problem, status, "application/problem+json")
+    server.always = says(problem, status, PROBLEM)
     with pytest.raises(kind) as caught:
-        request_something(server.target)
+        request_something(server.embedded)
     error = caught.value
     assert (error.status, error.title, error.method) == (status, "No", "GET")
     assert error.detail == "because ($: x; $: y)"
@@ -117,19 +64,20 @@ def test_a_refusal_carries_what_the_server_said(
 )
 @pytest.mark.parametrize("status", [200, 502])
 def test_an_answer_that_is_no_json_object_is_an_error(
-    server: Server, request_something: Request, body: bytes, status: int
+    server: ScriptedServer, request_something: Request, body: bytes, status: int
 ) -> None:
-    server.answers(body, status, "text/html")
+    server.always = says(body, status, "text/html")
     with pytest.raises(RunpodError):
-        request_something(server.target)
+        request_something(server.embedded)
 
 
 @BOTH
-def test_half_a_body_is_a_connection_error(server: Server, request_something: Request) -> None:
-    server.answers({"endpoints": []})
-    server.length = 1000
+def test_half_a_body_is_a_connection_error(
+    server: ScriptedServer, request_something: Request
+) -> None:
+    server.always = half({"endpoints": []})
     with pytest.raises(RunpodConnectionError, match="no answer"):
-        request_something(server.target)
+        request_something(server.embedded)
 
 
 @BOTH
@@ -142,28 +90,28 @@ def test_nobody_there_is_a_connection_error(request_something: Request) -> None:
 
 @BOTH
 def test_proxies_of_the_environment_do_not_apply_to_loopback(
-    server: Server, request_something: Request, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, request_something: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    server.answers({"endpoints": [], "id": "x", "status": "IN_QUEUE"})
-    request_something(server.target)
-    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
-    assert server.headers[0]["user-agent"].startswith("pytest-flash/")
+    server.always = says({"endpoints": [], "id": "x", "status": "IN_QUEUE"})
+    request_something(server.embedded)
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert server.requests[0].headers["user-agent"].startswith("pytest-flash/")
 
 
 @pytest.mark.parametrize(
     "endpoint", [None, 3, {}, {"id": "x"}, {"id": 1, "name": "x", "timeout": 1}]
 )
-def test_a_malformed_endpoint_is_an_error(server: Server, endpoint: Any) -> None:
-    server.answers({"endpoints": [endpoint]})
+def test_a_malformed_endpoint_is_an_error(server: ScriptedServer, endpoint: Any) -> None:
+    server.always = says({"endpoints": [endpoint]})
     with pytest.raises(RunpodConnectionError, match="malformed"):
-        management(server.target)
+        management(server.embedded)
 
 
-def test_one_queue_client_serves_many_loops_and_leaves_nothing_open(server: Server) -> None:
-    server.answers({"id": "x", "status": "COMPLETED", "output": 1})
-    client = QueueClient(server.target)
+def test_one_queue_client_serves_many_loops_and_leaves_nothing_open(server: ScriptedServer) -> None:
+    server.always = says({"id": "x", "status": "COMPLETED", "output": 1})
+    client = QueueClient(server.embedded)
 
     async def several() -> None:
         await asyncio.gather(*(client.status("ep", "job") for _ in range(5)))
@@ -176,7 +124,7 @@ def test_one_queue_client_serves_many_loops_and_leaves_nothing_open(server: Serv
     for thread in threads:
         thread.join()
     gc.collect()  # An unclosed connection would warn here, and warnings are errors.
-    assert len(server.headers) == 30
+    assert len(server.requests) == 30
 
 
 @given(
@@ -201,9 +149,9 @@ def test_any_body_is_a_job_or_a_connection_error(document: dict[str, Any]) -> No
         assert job.error is None or isinstance(job.error, str)
 
 
-def test_a_client_lets_go_of_loops_that_ended(server: Server) -> None:
-    server.answers({"id": "x", "status": "COMPLETED"})
-    client = QueueClient(server.target)
+def test_a_client_lets_go_of_loops_that_ended(server: ScriptedServer) -> None:
+    server.always = says({"id": "x", "status": "COMPLETED"})
+    client = QueueClient(server.embedded)
     loops: list[weakref.ref[Any]] = []
 
     async def once() -> None:

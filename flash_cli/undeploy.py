@@ -1,0 +1,116 @@
+"""``flash undeploy``: what it prints and asks. The work is in ``provisioner.undeploy``."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from pytest_flash.errors import FlashError
+from pytest_flash.functions.registry import registry
+from pytest_flash.project import find_project
+from pytest_flash.provisioner.discover import discover
+from pytest_flash.provisioner.owner import choose_namespace
+from pytest_flash.provisioner.records import Record
+from pytest_flash.provisioner.rollout import orphans
+from pytest_flash.provisioner.undeploy import Undeploy, parse_age
+from pytest_flash.provisioner.users import User
+from pytest_flash.runner.fresh import import_from_source
+from pytest_flash.runner.load import load
+from pytest_flash.runner.locate import locate
+from pytest_flash.session import Identity, Session
+from pytest_flash.settings import read_environment
+from pytest_flash.target import open_live
+
+from .render import ask, show
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command's arguments."""
+
+    names: tuple[str, ...]
+    everything: bool
+    orphans: bool
+    unrecorded: bool
+    older_than: str
+    app: str | None
+    namespace: str | None
+    env_file: Path | None
+    yes: bool
+
+
+def undeploy(request: Request) -> int:
+    """Carry out ``request``; 0 when nothing that was to go is left."""
+    folder = Path.cwd()
+    environment = read_environment(folder, request.env_file)
+    namespace = choose_namespace(request.namespace, environment)
+    identity = Identity(find_project(folder), namespace, "run", User.current())
+    target = open_live(environment, reason="flash undeploy", granted=False)
+    session = Session(target, identity, environment, on_event=show)
+    with contextlib.closing(session):
+        assert session.ledger is not None
+        work = Undeploy(session.management, session.provisioner, session.ledger)
+        if request.names == ("list",):
+            return _list(work)
+        return _delete(work, request)
+
+
+def _list(work: Undeploy) -> int:
+    for deployed in work.listing():
+        record = deployed.record
+        state = "exists" if deployed.exists else "gone"
+        use = f", used by {deployed.users} session(s)" if deployed.users else ""
+        click.echo(
+            f"{record.endpoint_name}  {record.endpoint_id or 'unknown id'}  {state}, created by "
+            f"{record.created_by} {record.created_at}{use}  {record.source_file}"
+        )
+    for volume in work.ledger.volumes():
+        click.echo(
+            f"network volume {volume.name}  {volume.id}  {volume.data_center}; flash never "
+            "deletes volumes"
+        )
+    return 0
+
+
+def _delete(work: Undeploy, request: Request) -> int:
+    records = _records(work, request)
+    loose = work.unrecorded(parse_age(request.older_than)) if request.unrecorded else ()
+    lines = [f"  {each.endpoint_name} ({each.endpoint_id})" for each in records]
+    lines += [f"  {each.name} ({each.id}), not recorded" for each in loose]
+    if not lines:
+        click.echo("There is nothing to delete.")
+        return 0
+    question = "\n".join(["This deletes on Runpod:", *lines, "Delete them?"])
+    if not request.yes and not ask(question):
+        click.echo("Nothing was deleted. Pass --yes to agree without a question")
+        return 1
+    left = {**work.delete(records), **work.delete_unrecorded(loose)}
+    for name, error in left.items():
+        click.secho(f"{name} is left: {error}", fg="red", err=True)
+    return 1 if left else 0
+
+
+def _records(work: Undeploy, request: Request) -> tuple[Record, ...]:
+    if request.everything:
+        return work.ledger.records()
+    found = list(work.named(request.names))
+    if request.orphans:
+        found += [each for each in _orphans(work, request.app) if each not in found]
+    return tuple(found)
+
+
+def _orphans(work: Undeploy, app: str | None) -> tuple[Record, ...]:
+    location = locate(app, Path.cwd())
+    imports = import_from_source(location.root)
+    load(location)
+    if imports.failed:
+        raise FlashError(
+            f"orphans cannot be told: {', '.join(sorted(imports.failed))} could not be imported, "
+            "and may define what seems to be gone"
+        )
+    names = {use.resource.name for use in discover(registry.functions())}
+    gone = tuple(each for each in work.ledger.records() if each.resource not in names)
+    return orphans(gone, imports.files, work.ledger.user)

@@ -1,0 +1,51 @@
+"""From a resource to the endpoint that it wants, for one owner on one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..resources import ServerlessResource
+from ..settings import Environment
+from .images import image_for
+from .owner import Owner
+from .plan import Wanted
+from .spec import endpoint_request
+from .volumes import Volumes
+
+_UNMADE = "(to be created)"
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What decides an endpoint's request besides the resource itself."""
+
+    owner: Owner
+    environment: Environment
+    volumes: Volumes
+    live: bool
+
+    def wanted(self, resource: ServerlessResource, source_file: str) -> Wanted:
+        """The endpoint that ``resource`` wants.
+
+        Raises ProvisioningError for a network volume that does not exist, SettingsError when
+        there is no image for this Python.
+        """
+        return self._wanted(resource, source_file, self.volumes.ids(resource))
+
+    def drafted(self, resource: ServerlessResource, source_file: str) -> Wanted:
+        """As ``wanted``, for a plan: a missing volume stands in it under a placeholder."""
+        if self.volumes.missing([resource]):
+            return self._wanted(resource, source_file, (_UNMADE,))
+        return self.wanted(resource, source_file)
+
+    def _wanted(
+        self, resource: ServerlessResource, source_file: str, volume_ids: tuple[str, ...]
+    ) -> Wanted:
+        request = endpoint_request(
+            resource,
+            name=self.owner.endpoint_name(resource.name),
+            image=image_for(resource, self.environment, live=self.live),
+            owner=self.owner.marker,
+            volume_ids=volume_ids,
+        )
+        return Wanted(resource, request, source_file)

@@ -1,0 +1,101 @@
+"""One session's view of the state file: the records of its scope, with the session among users."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..runpod import Endpoint
+from .plan import Wanted
+from .records import Creator, Record, Scope, Volume
+from .state import State
+from .users import User
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Reads and writes records for one session.
+
+    ``creator`` says whether the session is a ``flash run`` or a test run. Every method raises
+    ProvisioningError where the state file cannot be used.
+    """
+
+    state: State
+    scope: Scope
+    user: User
+    creator: Creator
+
+    def record(self, resource: str) -> Record | None:
+        """The record of a resource."""
+        return self.state.read().record(self.scope, resource)
+
+    def records(self) -> tuple[Record, ...]:
+        """Every record of the scope."""
+        return self.state.read().records(self.scope)
+
+    @contextlib.contextmanager
+    def alone(self, resource: str) -> Iterator[None]:
+        """Be the only session on this machine that creates or deletes this endpoint."""
+        with self.state.creating(self.scope, resource):
+            yield
+
+    def intend(self, wanted: Wanted) -> None:
+        """Write down that an endpoint is about to be created."""
+        self._put(wanted, None, self.creator)
+
+    def settle(self, wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> None:
+        """Write down that ``endpoint`` is that of ``wanted``, and that this session uses it."""
+        known = self.record(wanted.resource.name)
+        creator: Creator = "adopted" if adopted else known.created_by if known else self.creator
+        self._put(wanted, endpoint.id, creator)
+
+    def forget(self, resource: str) -> None:
+        """Remove a record: its endpoint does not exist."""
+        with self.state.change() as draft:
+            draft.remove(self.scope, resource)
+
+    def condemn(self, resource: str) -> None:
+        """Write down that an endpoint is about to be deleted."""
+        with self.state.change() as draft:
+            record = draft.record(self.scope, resource)
+            if record is not None:
+                draft.put(self.scope, replace(record, deleting=True))
+
+    def made_volume(self, volume: Volume) -> None:
+        """Write down a network volume that was created. Nothing here ever deletes one."""
+        with self.state.change() as draft:
+            draft.put_volume(self.scope, volume)
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """The network volumes that were created in this scope."""
+        return self.state.read().volumes(self.scope)
+
+    def leave(self, *, keep: bool) -> tuple[Record, ...]:
+        """End this session's use. Returns what is to be deleted, marked so.
+
+        That is what test sessions created and nobody living uses; nothing with ``keep``.
+        """
+        with self.state.change() as draft:
+            unused = draft.leave(self.scope, self.user)
+            if keep:
+                return ()
+            doomed = [record for record in unused if record.created_by == "test"]
+            return tuple(draft.put(self.scope, replace(record, deleting=True)) for record in doomed)
+
+    def _put(self, wanted: Wanted, endpoint_id: str | None, creator: Creator) -> None:
+        with self.state.change() as draft:
+            known = draft.record(self.scope, wanted.resource.name)
+            users = known.living_users() if known else ()
+            record = Record(
+                resource=wanted.resource.name,
+                endpoint_name=wanted.endpoint_name,
+                endpoint_id=endpoint_id,
+                configuration=draft.configuration(wanted.request),
+                source_file=wanted.source_file,
+                created_by=creator,
+                users=users,
+            )
+            if known is not None and known.endpoint_id == endpoint_id:
+                record = replace(record, created_at=known.created_at)
+            draft.put(self.scope, record.joined(self.user))

@@ -1,0 +1,141 @@
+"""What the management plane answers, as far as we read it (REST v2 schema)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ..errors import RunpodConnectionError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Endpoint(BaseModel):
+    """An endpoint (schema ``Endpoint``); unknown fields are kept. ``timeout`` is milliseconds."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+
+    id: str
+    name: str
+    env: dict[str, str] = Field(default_factory=dict, repr=False)
+    timeout: int
+
+    def document(self) -> dict[str, Any]:
+        """The whole answer as plain JSON values."""
+        return self.model_dump(mode="json")
+
+
+class _Answer(BaseModel):
+    """Fields that we do not name are left out."""
+
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Worker(_Answer):
+    """A worker that is not scaled down (schema ``Worker``).
+
+    ``status`` is RUNNING (a job), IDLE (ready), INITIALIZING, THROTTLED (no capacity) or
+    UNHEALTHY. ``is_stale``: it runs an older configuration than the endpoint's.
+    """
+
+    id: str
+    status: str
+    gpu_count: int
+    is_stale: bool
+    gpu_type_id: str | None = None
+    data_center_id: str | None = None
+
+
+class WorkerSummary(_Answer):
+    """How many workers are in each status (schema ``WorkerSummary``)."""
+
+    running: int
+    idle: int
+    initializing: int
+    throttled: int
+    unhealthy: int
+    total: int
+
+
+class Workers(_Answer):
+    """An endpoint's workers (schema ``ListEndpointWorkersResponse``)."""
+
+    workers: tuple[Worker, ...]
+    summary: WorkerSummary
+    endpoint_version: int | None = None
+
+
+class Volume(_Answer):
+    """A network volume (schema ``NetworkVolume``). ``size`` is GB.
+
+    ``type`` is the storage tier, STANDARD or HIGH_PERFORMANCE.
+    """
+
+    id: str
+    name: str
+    size: int
+    data_center: str
+    type: str
+
+
+class GpuPrice(_Answer):
+    """USD per hour for one GPU; ``serverless`` is None outside the serverless pools."""
+
+    secure: float
+    community: float
+    serverless: float | None = None
+
+
+class GpuType(_Answer):
+    """A GPU of the catalog (schema ``GpuType``). ``memory`` is GB; ``pool`` as in requests."""
+
+    id: str
+    name: str
+    pool: str | None
+    memory: int
+    price: GpuPrice
+
+
+class CpuRange(_Answer):
+    """How many vCPUs an instance may have."""
+
+    min: int
+    max: int
+
+
+class CpuPrice(_Answer):
+    """USD per hour for one vCPU."""
+
+    secure_per_vcpu: float
+    serverless_per_vcpu: float
+
+
+class CpuType(_Answer):
+    """A CPU flavor of the catalog (schema ``CpuType``)."""
+
+    id: str
+    name: str
+    vcpu: CpuRange
+    ram_gb_per_vcpu: float
+    price: CpuPrice
+
+
+def one(model: type[M], document: Any, what: str) -> M:
+    """``document`` as a ``model``; RunpodConnectionError, which says ``what``, if it is none."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+    raise RunpodConnectionError(f"{what} in the answer is malformed: {problems}")
+
+
+def many(model: type[M], answer: dict[str, Any], key: str, request: str, what: str) -> list[M]:
+    """The ``model`` items of the list that ``answer`` wraps under ``key``; raises as ``one``."""
+    found = answer.get(key)
+    if not isinstance(found, list):
+        raise RunpodConnectionError(f"{request}: the answer has no list {key!r}")
+    return [one(model, item, what) for item in found]

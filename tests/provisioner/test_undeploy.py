@@ -1,0 +1,156 @@
+"""Deleting on purpose, and never what is not ours."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_flash import LiveServerless
+from pytest_flash.errors import ProvisioningError, SettingsError
+from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.provisioner import Provisioner
+from pytest_flash.provisioner.rollout import orphans
+from pytest_flash.provisioner.spec import endpoint_request
+from pytest_flash.provisioner.undeploy import Undeploy, parse_age
+from pytest_flash.provisioner.users import User
+from pytest_flash.runpod import ManagementClient
+
+FILE = "/app/main.py"
+Make = Callable[..., Provisioner]
+MakeLedger = Callable[..., Ledger]
+
+
+@pytest.fixture
+def work(client: ManagementClient, provisioner: Make, ledger: MakeLedger) -> Undeploy:
+    return Undeploy(client, provisioner(), ledger())
+
+
+def names(client: ManagementClient) -> list[str]:
+    return sorted(endpoint.name for endpoint in client.endpoints())
+
+
+def foreign(client: ManagementClient, name: str, owner: str) -> str:
+    request = endpoint_request(LiveServerless(name="x"), name=name, image="i", owner=owner)
+    return client.create(request).id
+
+
+def test_the_list_says_what_exists_and_who_uses_it(
+    work: Undeploy, provisioner: Make, client: ManagementClient
+) -> None:
+    provisioner().ensure(LiveServerless(name="a"), FILE)
+    client.delete(provisioner(creator="test").ensure(LiveServerless(name="b"), FILE).id)
+
+    listed = {each.record.resource: (each.exists, each.users) for each in work.listing()}
+
+    assert listed == {"a": (True, 1), "b": (False, 1)}
+
+
+def test_names_of_resources_and_endpoints_both_work(
+    work: Undeploy, provisioner: Make, client: ManagementClient
+) -> None:
+    provisioner().ensure_all([(LiveServerless(name=name), FILE) for name in "abc"])
+    assert work.delete(work.named(["a", "live-b", "b"])) == {}
+    assert names(client) == ["live-c"]
+
+
+def test_an_unknown_name_lists_what_there_is(work: Undeploy, provisioner: Make) -> None:
+    provisioner().ensure(LiveServerless(name="a"), FILE)
+    with pytest.raises(ProvisioningError, match=r"no endpoint 'z' is recorded .* it has a"):
+        work.named(["a", "z"])
+
+
+def test_unrecorded_endpoints_of_this_project_are_found_in_any_namespace(
+    work: Undeploy, provisioner: Make, client: ManagementClient
+) -> None:
+    provisioner().ensure(LiveServerless(name="recorded"), FILE)
+    provisioner("shop", "ci1").ensure(LiveServerless(name="recorded"), FILE)
+    lost = {foreign(client, "live-ci2-x", "shop/ci2"), foreign(client, "live-y", "shop/default")}
+    for owner in ("other/default", "shopp/default", "shop", "a/shop/default"):
+        foreign(client, "live-z", owner)
+
+    found = work.unrecorded()
+
+    assert {endpoint.id for endpoint in found} == lost
+    assert work.unrecorded(timedelta(hours=2)) == ()
+    assert work.delete_unrecorded(found) == {}
+    assert len(client.endpoints()) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "age"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("30m", timedelta(minutes=30)),
+        ("2h", timedelta(hours=2)),
+        ("7d", timedelta(days=7)),
+    ],
+)
+def test_an_age_has_a_unit(text: str, age: timedelta) -> None:
+    assert parse_age(text) == age
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-1h", "2 h", "1h30m", "9" * 30 + "d"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="--older-than"):
+        parse_age(text)
+
+
+def test_only_what_is_proven_gone_is_an_orphan(
+    provisioner: Make, ledger: MakeLedger, tmp_path: Any
+) -> None:
+    kept = tmp_path / "not_imported.py"
+    kept.touch()
+    files = {"imported": FILE, "deleted": str(tmp_path / "gone.py"), "unknown": str(kept)}
+    for name, file in files.items():
+        provisioner().ensure(LiveServerless(name=name), file)
+    other = User(pid=1, started="")
+    provisioner(user=other).ensure(LiveServerless(name="used"), FILE)
+
+    found = orphans(ledger().records(), {FILE}, User.current())
+
+    assert sorted(record.resource for record in found) == ["deleted", "imported"]
+
+
+OWNERS = st.sampled_from(
+    ["shop/default", "shop/anna", "other/default", "shop", "", "shop/", "/default", "shopx/default"]
+)
+NAMES = st.sampled_from(["live-a", "live-anna-a", "live-b", "a"])
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(others=st.lists(st.tuples(NAMES, OWNERS), max_size=5), adopt=st.booleans())
+def test_no_command_touches_what_carries_another_mark(
+    client: ManagementClient,
+    provisioner: Make,
+    ledger: MakeLedger,
+    others: list[tuple[str, str]],
+    adopt: bool,
+) -> None:
+    """Create, update, release, orphans and undeploy, on an account with neighbours."""
+    ids = {foreign(client, name, owner): owner for name, owner in others}
+    before = {endpoint.id: endpoint for endpoint in client.endpoints()}
+    mine = provisioner(adopt=adopt, creator="test")
+    for workers in (1, 2):
+        for name in ("a", "b"):
+            with contextlib.suppress(ProvisioningError):  # The name may be taken.
+                mine.ensure(LiveServerless(name=name, workersMax=workers), FILE)
+    work = Undeploy(client, mine, ledger(creator="test"))
+    work.delete(work.ledger.records())
+    work.delete_unrecorded(work.unrecorded())
+    mine.release(keep=False)
+
+    after = {endpoint.id: endpoint for endpoint in client.endpoints()}
+    for id, owner in ids.items():
+        # What carries this project's mark may be taken over, or deleted as unrecorded.
+        if owner not in ("shop/default", "shop/anna", "shop/"):
+            assert after[id] == before[id]
+    for id in after:
+        client.delete(id)
