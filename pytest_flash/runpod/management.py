@@ -48,12 +48,13 @@ class ManagementClient:
         timeout: httpx.Timeout = _TIMEOUT,
     ) -> None:
         policy = retry or (RetryPolicy() if target.is_live else EMBEDDED)
-        if pace is None:
-            pace = Pace(clock=policy.clock, sleep=policy.sleep) if target.is_live else None
+        own_pace = (
+            Pace(clock=policy.clock, sleep=policy.sleep) if target.is_live else Pace.unlimited()
+        )
         self._api = Api(
             target,
             policy=policy,
-            pace=pace or Pace.unlimited(),
+            pace=pace or own_pace,
             timeout=timeout,
             key_source=key_source,
         )

@@ -223,7 +223,8 @@ class Account:
 
     def __init__(self) -> None:
         self.endpoints: dict[str, dict[str, Any]] = {}
-        self._ids = (f"ep{number}" for number in itertools.count())
+        # Downwards, so that the order of ids is not the order of age.
+        self._ids = (f"ep{number}" for number in itertools.count(999, -1))
         self._late: list[tuple[int, dict[str, Any]]] = []
         self._lock = threading.Lock()
 

@@ -1,0 +1,65 @@
+"""A process that provisions, for tests with many of them: ``python -m tests.support.provision``.
+
+Reads one JSON object from standard input: ``management_url``, ``api_key``, ``folder``, ``creator``,
+``namespace``, ``steps``. A step is ``["ensure", {name: workersMax}]``, ``["remove"]``,
+``["release"]`` or ``["wait"]`` (for a line of standard input). Prints a line after each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from pytest_flash import LiveServerless
+from pytest_flash.events import ignore
+from pytest_flash.provisioner.blueprint import Blueprint
+from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.owner import Owner
+from pytest_flash.provisioner.provisioner import Provisioner
+from pytest_flash.provisioner.records import Account, Scope
+from pytest_flash.provisioner.state import State
+from pytest_flash.provisioner.users import User
+from pytest_flash.provisioner.volumes import Volumes
+from pytest_flash.runpod import ManagementClient
+from pytest_flash.runpod.pace import Pace
+from pytest_flash.settings import Environment
+from pytest_flash.target import Target, TargetKind
+
+
+def main() -> None:
+    """Carry out the steps."""
+    order = json.loads(sys.stdin.readline())
+    url, key = order["management_url"], order["api_key"]
+    target = Target(TargetKind.LIVE, url, url, key, "a test asked")
+    owner = Owner("shop", order.get("namespace", "default"))
+    account = Account(order.get("account_url", url), Account.of(target).key_digest)
+    state = State(Path(order["folder"]), on_notice=sys.exit)
+    scope = Scope(account, owner.project, owner.namespace)
+    ledger = Ledger(state, scope, User.current(), order["creator"])
+    with ManagementClient(target, pace=Pace.unlimited()) as client:
+        blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
+        provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
+        for step, *rest in order["steps"]:
+            if step == "ensure":
+                resources = (
+                    LiveServerless(name=name, workersMax=workers)
+                    for name, workers in rest[0].items()
+                )
+                made = provisioner.ensure_all((resource, __file__) for resource in resources)
+                print(json.dumps({name: each.id for name, each in made.items()}), flush=True)
+                continue
+            failed = {}
+            if step == "remove":
+                failed = provisioner.remove(ledger.records())
+            elif step == "release":
+                failed = provisioner.release(keep=False)
+            elif step == "wait":
+                sys.stdin.readline()
+            print(json.dumps({name: str(error) for name, error in failed.items()}), flush=True)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()
