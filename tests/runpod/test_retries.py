@@ -234,6 +234,19 @@ def test_an_answer_that_never_ends_is_cut_off_at_the_deadline(
     assert elapsed(ask) < 5
 
 
+def test_the_deadline_ends_a_longer_wait_for_an_answer(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.always = silence
+    client = connect(retry=RetryPolicy(deadline=0.5), timeout=httpx.Timeout(15.0))
+
+    def ask() -> None:
+        with pytest.raises(RunpodConnectionError, match="timed out"):
+            client.endpoints()
+
+    assert elapsed(ask) < 5
+
+
 @pytest.mark.parametrize("kind", TargetKind)
 def test_nobody_there_is_said_with_the_number_of_tries(
     kind: TargetKind, policy: RetryPolicy, time: FakeTime
