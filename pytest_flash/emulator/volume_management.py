@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .catalog_data import DATA_CENTERS
 from .errors import HttpError
 from .http import json_response, read_body
 
@@ -45,6 +44,7 @@ class VolumeManagement:
     async def create(self, request: Request) -> Response:
         """``POST /v2/network-volumes``."""
         # Here and below: pydantic is loaded with the first body, not before the first answer.
+        from .catalog_data import DATA_CENTERS
         from .volume_bodies import parse_create
 
         body = parse_create(await read_body(request, _BODY_LIMIT))

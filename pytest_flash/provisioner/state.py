@@ -117,6 +117,7 @@ class State:
         self.path = folder / _FILE
         self._on_notice = on_notice
         self._timeout = timeout
+        self._seen: tuple[tuple[int, int, int], Document] | None = None
 
     def read(self) -> Contents:
         """What the file says now. Waits for nobody, and makes no file."""
@@ -163,16 +164,23 @@ class State:
             yield
 
     def _load(self) -> Document:
+        # Before reading: if the file is replaced meanwhile, it is read again the next time.
+        version, seen = _version(self.path), self._seen
+        if seen is not None and seen[0] == version:
+            return seen[1]
         data = read_file(self.path, statefile.SIZE_LIMIT)
         if data is None:
             return Document(salt=secrets.token_hex(_SALT_BYTES))
         try:
-            return statefile.decode(data)
+            document = statefile.decode(data)
         except NewerError as error:
             raise ProvisioningError(
                 f"{self.path} was written by a newer pytest-flash ({error}); upgrade with "
                 "'pip install --upgrade pytest-flash'"
             ) from error
+        if version is not None:
+            self._seen = version, document
+        return document
 
     def _load_or_set_aside(self) -> Document:
         try:
@@ -191,6 +199,17 @@ class State:
         except DamagedError as error:
             raise ProvisioningError(f"{self.path} would not be read again: {error}") from error
         replace_file(self.path, data)
+        version = _version(self.path)
+        self._seen = None if version is None else (version, document)
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """What tells one file at ``path`` from the next: each save is a new one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None  # Reading it tells why.
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _volume_key(scope: Scope, volume: Volume) -> tuple[Scope, str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
@@ -284,6 +284,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_value_is_unprocessable_exactly_when_its_schema_refuses_it(
     rest_schema: dict[str, Any], data: st.DataObject

@@ -38,7 +38,6 @@ FULL_BODY: dict[str, Any] = {
     "registry": "abc",
     "workers": {"min": 0, "max": 1, "idleTimeout": 7},
     "dataCenterIds": ["EU-RO-1"],
-    "networkVolumes": ["vol"],
     "timeout": 600000,
     "flashboot": "FLASHBOOT",
 }
