@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -24,10 +25,12 @@ def show(event: events.Event) -> None:
 
 def ask(text: str) -> bool:
     """Put a question to the person at the terminal; without one it is shown, and answered no."""
-    if sys.stdin.isatty():
-        return click.confirm(text, default=False)
-    click.echo(f"{text} (there is no terminal to answer on)")
-    return False
+    if sys.stdin is None or not sys.stdin.isatty():
+        click.echo(f"{text} (there is no terminal to answer on)")
+        return False
+    click.echo(f"{text} [y/N] ", nl=False)
+    # Not through sys.stdin: a thread that waits in it makes the interpreter abort at its end.
+    return os.read(sys.stdin.fileno(), 1024).strip().lower() in (b"y", b"yes")
 
 
 def _lines(event: events.Event) -> Iterator[str]:

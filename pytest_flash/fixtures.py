@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def flash_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         session = Session(target, identity, environment)
         stack.callback(session.close)
         stack.callback(_release, session, keep=request.config.getoption("flash_keep"))
-        session.provisioner.retry_deletions()
+        for name, error in session.provisioner.retry_deletions().items():
+            warnings.warn(f"{name} could not be deleted on Runpod: {error}", stacklevel=2)
         stack.enter_context(registry.bound(session.calls))
         yield session
 

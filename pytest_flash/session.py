@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
 
-from .events import EventSink, Notice, ignore
+from .events import Event, EventSink, Notice, ignore
 from .functions.calls import RemoteCalls
 from .functions.registry import FunctionSpec
 from .project import Project, find_project
@@ -108,4 +109,9 @@ def connect_from_environment() -> RemoteCalls:
     identity = Identity(
         find_project(Path.cwd()), choose_namespace(None, environment), "run", User.current()
     )
-    return Session(target, identity, environment).calls
+    return Session(target, identity, environment, on_event=_log).calls
+
+
+def _log(event: Event) -> None:
+    """Endpoints cost money: where nobody renders events, the log says what is made."""
+    logging.getLogger("pytest_flash").warning("%s", event)

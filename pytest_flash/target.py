@@ -5,8 +5,10 @@ This module is the one place that decides whether a request may reach the cloud.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
+from types import FrameType
 from urllib.parse import urlsplit
 
 from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
@@ -25,6 +27,12 @@ class TargetKind(str, Enum):
 
     EMULATOR = "emulator"
     LIVE = "live"
+
+
+_OTHERWISE = {
+    TargetKind.EMULATOR: "pass --emulator to run without Runpod and at no cost",
+    TargetKind.LIVE: "pass --live to use Runpod, which costs money",
+}
 
 
 @dataclass(frozen=True)
@@ -61,16 +69,16 @@ def choose(option: TargetKind | None, environment: Environment) -> Choice:
     """The kind of target for ``flash run``: what was asked for, else live if there is a key."""
     if option is not None:
         other = TargetKind.EMULATOR if option is TargetKind.LIVE else TargetKind.LIVE
-        return Choice(option, f"--{option.value}", f"--{other.value} for the other")
+        return Choice(option, f"--{option.value}", _OTHERWISE[other])
     key = environment.get(API_KEY)
     if key is None:
         return Choice(
-            TargetKind.EMULATOR, f"no {API_KEY}", f"set {API_KEY} or pass --live to use Runpod"
+            TargetKind.EMULATOR, f"no {API_KEY}", f"set {API_KEY} to use Runpod, which costs money"
         )
     return Choice(
         TargetKind.LIVE,
         f"{API_KEY} from {key.source}",
-        "pass --emulator to run without Runpod and at no cost",
+        _OTHERWISE[TargetKind.EMULATOR],
     )
 
 
@@ -95,11 +103,11 @@ def open_live(environment: Environment, *, reason: str, granted: bool) -> Target
         )
         raise MissingKeyError(
             f"no {API_KEY} in {looked}; create a key in the Runpod console under Settings > "
-            "API Keys and export it, or leave live mode to use the embedded Runpod"
+            "API Keys and export it, or leave out --live or --flash-live to use the embedded Runpod"
         )
     management, queue = _base_urls(environment, key)
     target = Target(TargetKind.LIVE, management, queue, key.value, reason)
-    if not granted and _UNDER_PYTEST in environment.process and not _all_loopback(target):
+    if not granted and _under_pytest(environment) and not _all_loopback(target):
         raise LiveRefusedError(
             "this call would reach Runpod's cloud from a test run, and nothing granted that. "
             "Use the pytest-flash fixtures (embedded Runpod, no cost), pass --flash-live on "
@@ -117,7 +125,7 @@ def open_plain(environment: Environment) -> Target:
         return open_live(environment, reason=f"{API_KEY} in the environment", granted=False)
     remedy = (
         "Ask for flash_client, flash_server or flash_endpoints in the test"
-        if _UNDER_PYTEST in environment.process
+        if _under_pytest(environment)
         else f"Set {API_KEY} to use Runpod, serve the app with 'flash run', or start "
         "'flash emulator' and export the variables it prints"
     )
@@ -162,6 +170,27 @@ def _check_url(name: str, url: Sourced[str], key: Sourced[str]) -> None:
 
 def _shown(url: str) -> str:
     return url.rpartition("@")[2]
+
+
+def _under_pytest(environment: Environment) -> bool:
+    """Whether a pytest run started this process, or is it.
+
+    Processes inherit the variable that pytest 8.2 and newer sets. In the run itself a test may
+    have cleared the environment, but not the stack that it runs on.
+    """
+    if _UNDER_PYTEST in environment.process:
+        return True
+    if "_pytest.main" not in sys.modules:
+        return False
+    return any(map(_runs_pytest, sys._current_frames().values()))
+
+
+def _runs_pytest(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "_pytest.main":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _all_loopback(target: Target) -> bool:

@@ -24,7 +24,12 @@ def flash_run(tmp_path: Path) -> Iterator[Callable[..., FlashRun]]:
     running: list[FlashRun] = []
 
     def start(
-        *arguments: str, cwd: Path = ROOT, any_port: bool = True, **variables: str
+        *arguments: str,
+        cwd: Path = ROOT,
+        any_port: bool = True,
+        closed_stdin: bool = False,
+        terminal: bool = False,
+        **variables: str,
     ) -> FlashRun:
         if any_port and not any(each.startswith(("-p", "--port")) for each in arguments):
             arguments = (*arguments, "--port", "0")
@@ -33,6 +38,8 @@ def flash_run(tmp_path: Path) -> Iterator[Callable[..., FlashRun]]:
             cwd=cwd,
             env=clean_environment(**variables),
             log=tmp_path / f"flash-run-{len(running)}.log",
+            closed_stdin=closed_stdin,
+            terminal=terminal,
         )
         running.append(started)
         return started

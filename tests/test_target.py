@@ -43,7 +43,7 @@ def test_without_a_key_the_emulator_is_chosen() -> None:
 
     assert choice.kind is TargetKind.EMULATOR
     assert "RUNPOD_API_KEY" in choice.reason
-    assert "--live" in choice.remedy
+    assert "set RUNPOD_API_KEY" in choice.remedy
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,11 @@ def test_one_foreign_url_beside_a_loopback_one_is_the_cloud() -> None:
         open_live(environment(KEY | mixed | UNDER_PYTEST), reason="asked", granted=False)
 
 
-def test_a_plain_process_uses_runpod_when_there_is_a_key() -> None:
-    assert open_plain(environment(KEY)).is_live
+def test_a_test_that_clears_the_environment_is_still_a_test() -> None:
+    with pytest.raises(LiveRefusedError):
+        open_live(environment(KEY), reason="asked", granted=False)
 
 
-@pytest.mark.parametrize(
-    ("process", "way"), [({}, "flash emulator"), ({}, "flash run"), (UNDER_PYTEST, "flash_client")]
-)
-def test_a_plain_process_without_a_key_names_the_ways(process: dict[str, str], way: str) -> None:
-    with pytest.raises(NoTargetError, match=way):
-        open_plain(environment(process))
+def test_a_call_in_a_test_without_fixtures_names_them() -> None:
+    with pytest.raises(NoTargetError, match="flash_client"):
+        open_plain(environment(UNDER_PYTEST))

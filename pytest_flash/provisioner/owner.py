@@ -13,7 +13,8 @@ from .spec import live_name
 
 DEFAULT_NAMESPACE = "default"
 
-_PATTERN = re.compile(r"[a-z0-9]{1,16}")
+# What a person may choose, and what a CI run is given.
+_PATTERN = re.compile(r"[a-z0-9]{1,16}|ci-[0-9a-f]{8}")
 _VARIABLE = "FLASH_NAMESPACE"
 # What tells one run of a CI service from another, on the services that say.
 _RUN_VARIABLES = (

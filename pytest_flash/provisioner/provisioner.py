@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from ..errors import FlashError, ProvisioningError, RunpodApiError
+from ..errors import ConfigurationError, FlashError, ProvisioningError, RunpodApiError
 from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink
 from ..resources import ServerlessResource
 from ..runpod import Endpoint, ManagementClient
@@ -19,7 +19,7 @@ from .inventory import Inventory
 from .ledger import Ledger
 from .plan import Plan, Recreate, Refuse, Reuse, Step, Update, Wanted, decide
 from .records import Record
-from .spec import OWNER_VARIABLE
+from .spec import OWNER_VARIABLE, live_name
 
 _AT_ONCE = 3
 
@@ -52,6 +52,7 @@ class Provisioner:
         self._on_event = on_event
         self._inventory = Inventory(client)
         self._ready: dict[ServerlessResource, Endpoint] = {}
+        self._made_for: dict[str, tuple[ServerlessResource, str]] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -68,9 +69,10 @@ class Provisioner:
         when the name is taken, RunpodError when Runpod refuses or is away, SettingsError when
         there is no image for this Python.
         """
-        with self._lock(resource.name):
+        with self._lock(live_name(resource.name)):
             endpoint = self._ready.get(resource)
             if endpoint is None or endpoint is gone:
+                self._refuse_another(resource, source_file)
                 if gone is not None:
                     self._inventory.forget()
                 wanted = self._blueprint.wanted(resource, source_file)
@@ -129,6 +131,16 @@ class Provisioner:
         """Delete what an earlier session could not; as ``remove``."""
         records = self._ledger.records() if self._ledger else ()
         return self.remove((each for each in records if each.deleting), unused=True)
+
+    def _refuse_another(self, resource: ServerlessResource, source_file: str) -> None:
+        """Two resources on one endpoint would undo each other's settings, call by call."""
+        name = live_name(resource.name)
+        known, file = self._made_for.setdefault(name, (resource, source_file))
+        if known != resource:
+            raise ConfigurationError(
+                f"two different resources share the endpoint {name!r}: one of {file} and one of "
+                f"{source_file}; rename one, or make them equal"
+            )
 
     def _provision(self, wanted: Wanted) -> Endpoint:
         started = time.monotonic()

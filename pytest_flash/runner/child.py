@@ -39,54 +39,59 @@ def main(descriptor: int) -> None:
     """Serve what arrives over the connection at ``descriptor`` until told to stop."""
     link = Link(Connection(descriptor))
     assignment = link.assignment()
-    serving = _Process()
-    link.follow(serving.stop)
+    process = _Process(assignment.listener)
+    link.follow(process.stop)
     try:
-        environment, imports = _prepare(assignment)
-        session = Session(
-            assignment.target,
-            assignment.identity,
-            environment,
-            adopt=assignment.provision.adopt,
-            on_event=link.report,
-        )
-        with contextlib.closing(session), registry.bound(session.calls):
-            loaded = load(assignment.location)
-            uses = discover(registry.functions())
-            rollout = session.rollout()
-            plan = rollout.plan(uses) if assignment.provision.before else None
-            if plan is not None and assignment.provision.dry_run:
-                link.report(rollout.described(plan))
-                return
-            if plan is not None:
-                _provision(session, rollout, plan, assignment, link, imports)
-            ready = _ready(loaded, uses, assignment)
-            serving.run(loaded.app, assignment.listener, lambda: link.report(ready))
+        _serve_app(assignment, link, process)
     except FlashError as error:
         link.report(AppBroken(str(error)))
-        if assignment.generation == 1:
+        if assignment.generation == 1 or process.stopping:
             sys.exit(1)
-        serving.run(_broken(str(error)), assignment.listener)
+        process.run(_broken(str(error)))
+
+
+def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
+    environment, imports = _prepare(assignment)
+    session = Session(
+        assignment.target,
+        assignment.identity,
+        environment,
+        adopt=assignment.provision.adopt,
+        on_event=link.report,
+    )
+    with contextlib.closing(session), registry.bound(session.calls):
+        loaded = load(assignment.location)
+        uses = discover(registry.functions())
+        if assignment.provision.before:
+            rollout = session.rollout()
+            plan = rollout.plan(uses)
+            if assignment.provision.dry_run:
+                link.report(rollout.described(plan))
+                return
+            _provision(session, rollout, plan, assignment, link, imports)
+        ready = _ready(loaded, uses, assignment)
+        process.run(loaded.app, lambda: link.report(ready))
 
 
 class _Process:
     """This process as something that serves, or does not yet, and can be stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self._listener = socket.socket(fileno=descriptor)
         self._server: AppServer | None = None
+        self.stopping = False
 
     def stop(self, grace: float) -> None:
         """End after ``grace`` seconds at most; at once while the app is being imported."""
+        self.stopping = True
         if self._server is None:
             os._exit(0)
         self._server.stop(grace)
 
-    def run(
-        self, app: ASGIApp, descriptor: int, on_started: Callable[[], None] = lambda: None
-    ) -> None:
-        """Serve ``app`` on an inherited listening socket until stopped."""
+    def run(self, app: ASGIApp, on_started: Callable[[], None] = lambda: None) -> None:
+        """Serve ``app`` on the inherited listening socket until stopped."""
         self._server = AppServer(app, grace=_GRACE, on_started=on_started, access_log=True)
-        self._server.serve_on(socket.socket(fileno=descriptor))
+        self._server.serve_on(self._listener)
 
 
 def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:

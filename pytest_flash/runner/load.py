@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -103,12 +104,12 @@ def _search(module: ModuleType, location: AppLocation) -> tuple[str, Any]:
     if not found:
         raise AppNotFoundError(
             f"{where} has no FastAPI app: nothing in it is a FastAPI instance, or a function "
-            f"that makes one. Assign 'app = FastAPI()', or name it: {location.module}:attribute"
+            f"that makes one. Assign 'app = FastAPI()', or name it: {where}:attribute"
         )
     places = "\n".join(f"  {where}:{_line(location, name)}: {name}" for name in found)
     raise AmbiguousAppError(
         f"{where} has {len(found)} FastAPI apps:\n{places}\n"
-        f"Choose one, such as {location.module}:{next(iter(found))}"
+        f"Choose one, such as {where}:{next(iter(found))}"
     )
 
 
@@ -178,7 +179,7 @@ def _line(location: AppLocation, name: str) -> int:
 
 def _broken(location: AppLocation, error: BaseException) -> AppImportError:
     """The error with the app's own frames: file, line and source of each."""
-    own = str(Path(__file__).parent.parent)
+    own = str(Path(__file__).parent.parent) + os.sep
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

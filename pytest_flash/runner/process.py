@@ -7,12 +7,16 @@ import contextlib
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from ..events import Event
 from .link import Answer, Assignment, Question, Stop
+
+# Beyond the grace that was given, for what runs at the end of the app.
+_OVERTIME = 0.5
 
 # What is imported before the assignment is read overlaps with the emulator's start. Ctrl-C in a
 # terminal reaches this process too: `flash run` answers it and tells this one what to do.
@@ -55,14 +59,18 @@ class ServingProcess:
     async def stop(self, grace: float) -> None:
         """End the process: by asking, and by force when ``grace`` seconds were not enough."""
         self._send(Stop(grace))
-        done, _ = await asyncio.wait([self.ended], timeout=grace + 1)
+        done, _ = await asyncio.wait([self.ended], timeout=grace + _OVERTIME)
         if not done:
             self._process.kill()
             await self.ended
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, and let go of it."""
         self._process.kill()
+        self._process.wait()
+        if not self._connection.closed:
+            self._loop.remove_reader(self._connection.fileno())
+            self._connection.close()
 
     def _send(self, message: object) -> None:
         # Where it ended by itself, or was closed on its end, `ended` tells.
@@ -76,13 +84,15 @@ class ServingProcess:
             self._finish()
             return
         if isinstance(message, Question):
-            self._loop.run_in_executor(None, self._answer, message)
+            # Not in an executor: at the end it would be waited for, and a person may not answer.
+            threading.Thread(target=self._answer, args=(message,), daemon=True).start()
         else:
             self._on_event(message)
 
     def _answer(self, question: Question) -> None:
         answer = Answer(self._on_question(question.text))
-        self._loop.call_soon_threadsafe(self._send, answer)
+        with contextlib.suppress(RuntimeError):  # Everything has ended meanwhile.
+            self._loop.call_soon_threadsafe(self._send, answer)
 
     def _finish(self) -> None:
         """The connection closed, so the process is ending."""

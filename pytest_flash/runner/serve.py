@@ -73,7 +73,7 @@ class AppServer(uvicorn.Server):
             lifespan=lifespan,
             log_config=None,
             access_log=access_log,
-            timeout_graceful_shutdown=int(max(grace, 1)),
+            timeout_graceful_shutdown=int(grace),
         )
         super().__init__(config)
         self._on_started = on_started
@@ -117,11 +117,13 @@ class AppServer(uvicorn.Server):
                 raise
         if not self.started:
             raise ServerError(f"the app did not start:\n{self._start_log.text()}")
+        if self.lifespan.shutdown_failed:
+            raise ServerError("the app's lifespan raised while it was shut down; see its log")
 
     def stop(self, grace: float | None = None) -> None:
         """Ask the server to end: at once for idle connections, after ``grace`` s for busy ones."""
         if grace is not None:
-            self.config.timeout_graceful_shutdown = max(1, int(grace))
+            self.config.timeout_graceful_shutdown = int(grace)
         self.should_exit = True
 
 
@@ -156,14 +158,18 @@ class ThreadServer:
                 self._listener.close()
                 raise self._error or ServerError("the app's server ended while it started")
             if time.monotonic() > deadline:
-                self.stop()
+                self._server.stop()
+                self._listener.close()
                 raise ServerError(
                     f"the app did not start within {timeout:g} s: its lifespan, or what it calls, "
                     "takes longer"
                 )
 
     def stop(self) -> None:
-        """Stop serving and wait for the thread; open requests get a grace, then are dropped."""
+        """Stop serving and wait for the thread; open requests get a grace, then are dropped.
+
+        Raises ServerError when the app's lifespan fails to shut down, or blocks.
+        """
         self._server.stop()
         if self._thread.ident is not None:
             self._thread.join(_STOP_DEADLINE)
@@ -173,6 +179,8 @@ class ThreadServer:
                 f"the app's server did not stop within {_STOP_DEADLINE:g} s: something in it "
                 "blocks its event loop"
             )
+        if self._error is not None:
+            raise self._error
 
     def _run(self) -> None:
         try:

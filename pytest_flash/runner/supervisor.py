@@ -28,7 +28,7 @@ from .serve import listen, url_of
 from .watch import changes
 
 _RELOAD_GRACE = 5.0
-_STOP_GRACE = 1.0
+_STOP_GRACE = 0.5
 _PORTS_TO_TRY = 20
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 # The serving process reported why it ended.

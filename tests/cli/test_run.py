@@ -49,7 +49,7 @@ def test_the_first_lines_say_where_functions_run_and_why(flash_run: Start) -> No
     first = run.output.splitlines()[:2]
     assert "the embedded Runpod" in first[0]
     assert "no RUNPOD_API_KEY" in first[0]
-    assert "--live" in first[1]
+    assert "set RUNPOD_API_KEY" in first[1]
 
 
 def test_endpoints_can_be_provisioned_before_serving(flash_run: Start, project: Path) -> None:
@@ -265,3 +265,47 @@ def test_no_request_is_lost_while_reloading(flash_run: Start, project: Path) -> 
             seen.append(httpx.get(url, timeout=20, trust_env=False).raise_for_status().json())
             assert time.monotonic() < deadline
     assert seen == sorted(seen)
+
+
+def test_a_lifespan_that_breaks_while_reloading_is_shown_until_it_is_mended(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    main = project / "main.py"
+    good = main.read_text()
+    run = flash_run(cwd=project)
+    assert http.get(f"{run.url}/").status_code == 200
+
+    main.write_text(
+        "from contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n"
+        "@asynccontextmanager\nasync def life(app):\n    raise OSError('no disk')\n    yield\n"
+        "app = FastAPI(lifespan=life)\n"
+    )
+    wait_until(lambda: http.get(f"{run.url}/").status_code == 503, 20, "the 503")
+    assert "no disk" in http.get(f"{run.url}/").text
+
+    main.write_text(good)
+    wait_until(lambda: http.get(f"{run.url}/").status_code == 200, 20, "the recovery")
+
+
+def test_a_closed_standard_input_is_no_trouble(flash_run: Start, http: httpx.Client) -> None:
+    run = flash_run("docs/quickstart", closed_stdin=True)
+    assert http.get(run.url).status_code == 200
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(5) == 130
+    assert "Assertion" not in run.output
+
+
+def test_ctrl_c_at_a_question_ends_the_command(
+    flash_run: Start, variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        "from fastapi import FastAPI\nfrom pytest_flash import LiveServerless, remote\n"
+        "app = FastAPI()\n"
+        + "".join(f"@remote(LiveServerless(name='m{n}'))\ndef f{n}(): pass\n" for n in range(6))
+    )
+    run = flash_run("--auto-provision", cwd=tmp_path, terminal=True, **variables)
+    run.wait_for("Create them?")
+    tree = run.tree()
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(5) == 130
+    wait_gone(tree, 3)

@@ -12,6 +12,7 @@ import pytest
 from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import (
     AuthenticationError,
+    ConfigurationError,
     ProvisioningError,
     RunpodApiError,
     RunpodError,
@@ -220,6 +221,17 @@ def test_sessions_at_once_create_each_endpoint_once(
         made = list(pool.map(lambda _: provisioner().ensure_all(resources), range(8)))
     assert all(each.keys() == {"a", "b", "c", "d"} for each in made)
     assert len(client.endpoints()) == 4
+
+
+@pytest.mark.parametrize("name", ["gpu", "live-gpu"])
+def test_two_resources_on_one_endpoint_are_refused_with_both_places(
+    provisioner: Make, client: ManagementClient, name: str
+) -> None:
+    mine = provisioner()
+    mine.ensure(LiveServerless(name="gpu", workersMax=1), "/app/one.py")
+    with pytest.raises(ConfigurationError, match=r"/app/one\.py and one of /app/two\.py"):
+        mine.ensure(LiveServerless(name=name, workersMax=2), "/app/two.py")
+    assert len(client.endpoints()) == 1
 
 
 def test_one_failure_leaves_the_others_and_names_itself(

@@ -15,14 +15,26 @@ from .processes import Process, descendants, wait_until
 class FlashRun:
     """A ``flash run`` in the background."""
 
-    def __init__(self, *arguments: str, cwd: Path, env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: dict[str, str],
+        log: Path,
+        closed_stdin: bool = False,
+        terminal: bool = False,
+    ) -> None:
         self.log = log
+        command = [sys.executable, "-m", "flash_cli", "run", *arguments]
+        if closed_stdin:
+            command = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
+        self._terminal = os.openpty() if terminal else ()
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flash_cli", "run", *arguments],
+                command,
                 cwd=cwd,
                 env=env,
-                stdin=subprocess.DEVNULL,
+                stdin=self._terminal[1] if self._terminal else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -65,3 +77,5 @@ class FlashRun:
             for each in tree:
                 if each.is_alive():
                     os.kill(each.pid, signal.SIGKILL)
+            for descriptor in self._terminal:
+                os.close(descriptor)
