@@ -72,9 +72,9 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Say where remote functions would run, and which app was named."""
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say where remote functions would run, and which app was named; nothing if neither was."""
     target = "Runpod (live)" if config.getoption("flash_live") else "emulator"
     option, ini = config.getoption("flash_app"), config.getini("flash_app")
     app = f", app={option} (--flash-app)" if option else f", app={ini} (from ini)" if ini else ""
-    return f"flash: {target}{app}"
+    return f"flash: {target}{app}" if app or config.getoption("flash_live") else None

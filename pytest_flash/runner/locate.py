@@ -47,9 +47,10 @@ def locate(app: str | None, folder: Path) -> AppLocation:
     name, _, attribute = app.partition(":")
     if attribute and _path(name, folder).is_file():
         return _from_file(_path(name, folder), attribute)
-    if all(part.isidentifier() for part in name.split(".")):
+    is_path = name.endswith(".py") or "/" in name
+    if not is_path and all(part.isidentifier() for part in name.split(".")):
         return _from_module(name, attribute or None, folder.resolve())
-    raise _not_found(app, path)
+    raise _not_found(app, _path(name, folder) if attribute else path)
 
 
 def _path(text: str, folder: Path) -> Path:
@@ -61,8 +62,9 @@ def _in_directory(folder: Path) -> AppLocation:
         if (folder / name).is_file():
             return _from_file(folder / name)
     raise AppNotFoundError(
-        f"no app in {folder}: it has none of {', '.join(FILE_NAMES)}. Name the app, such as "
-        "'flash run path/to/file.py' or 'flash run package.module:app'"
+        f"no app in {folder}: it has none of {', '.join(FILE_NAMES)}. Name the app, as "
+        "path/to/file.py or package.module:app: flash run APP, or for pytest --flash-app APP or "
+        "ini flash_app"
     )
 
 

@@ -68,10 +68,19 @@ def test_an_empty_folder_says_what_it_lacks(tmp_path: Path) -> None:
         locate(None, tmp_path)
 
 
-def test_a_misspelt_path_gets_a_suggestion(tmp_path: Path) -> None:
-    write(tmp_path, "quickstart/main.py")
-    with pytest.raises(AppNotFoundError, match="did you mean 'quickstart'"):
-        locate("./quikstart", tmp_path)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("./quikstart", "quickstart"),
+        ("thng.py", "thing.py"),
+        ("thng.py:app", "thing.py"),
+        ("quickstart/mein.py", "main.py"),
+    ],
+)
+def test_a_misspelt_path_gets_a_suggestion(tmp_path: Path, name: str, meant: str) -> None:
+    write(tmp_path, "quickstart/main.py", "thing.py")
+    with pytest.raises(AppNotFoundError, match=f"did you mean '{meant}'"):
+        locate(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "my-app.py"])
