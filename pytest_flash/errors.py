@@ -159,6 +159,10 @@ class RemoteError(FlashError):
         self.worker_id = worker_id
         self.stdout = stdout
 
+    def __str__(self) -> str:
+        # KeyError, where an error is also one, would show the message's repr.
+        return str(self.args[0])
+
 
 class JobFailedError(RemoteError):
     """The job ended FAILED: the function raised, or its worker died."""

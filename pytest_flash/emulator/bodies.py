@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import HttpError
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A request body: no unknown keys, no conversions, and null only where it is ``nullable``."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
     nullable: ClassVar[frozenset[str]] = frozenset()
 
@@ -28,14 +30,14 @@ class _Body(BaseModel):
         return values
 
 
-class QueueDelayBody(_Body):
+class QueueDelayBody(Body):
     """Schema ``QueueDelayScaling``."""
 
     type: Literal["QUEUE_DELAY"]
     queueDelay: Annotated[float, Field(ge=0.5)]
 
 
-class RequestCountBody(_Body):
+class RequestCountBody(Body):
     """Schema ``RequestCountScaling``."""
 
     type: Literal["REQUEST_COUNT"]
@@ -45,7 +47,7 @@ class RequestCountBody(_Body):
 ScalingBody = Annotated[QueueDelayBody | RequestCountBody, Field(discriminator="type")]
 
 
-class WorkersBody(_Body):
+class WorkersBody(Body):
     """Schema ``EndpointWorkers``; ``idleTimeout`` in seconds."""
 
     min: Annotated[int, Field(ge=0)] | None = None
@@ -63,7 +65,7 @@ def _all_different(values: list[Any]) -> None:
         raise ValueError("items must be unique")
 
 
-class UpdateGpuBody(_Body):
+class UpdateGpuBody(Body):
     """Schema ``UpdateEndpointGpuConfig``."""
 
     pools: _Pools | None = None
@@ -92,14 +94,14 @@ class CreateGpuBody(UpdateGpuBody):
     minCudaVersion: _CudaVersion | None = None
 
 
-class CpuBody(_Body):
+class CpuBody(Body):
     """Schema ``CreateCpuConfig``."""
 
     id: Annotated[str, Field(min_length=1)]
     vcpuCount: Annotated[int, Field(ge=2)]
 
 
-class _EndpointBody(_Body):
+class _EndpointBody(Body):
     nullable: ClassVar[frozenset[str]] = frozenset({"registry"})
 
     image: str | None = None
@@ -149,20 +151,21 @@ class UpdateEndpointBody(_EndpointBody):
     templateId: str | None = None
 
 
-_B = TypeVar("_B", bound=_Body)
+_B = TypeVar("_B", bound=Body)
 
 
 def parse_create(body: bytes) -> CreateEndpointBody:
     """Read a create request; raises HttpError 400 (no JSON) or 422 (against the schema)."""
-    return _parse(CreateEndpointBody, body)
+    return parse(CreateEndpointBody, body)
 
 
 def parse_update(body: bytes) -> UpdateEndpointBody:
     """Read a patch; raises HttpError 400 (no JSON) or 422 (against the schema)."""
-    return _parse(UpdateEndpointBody, body)
+    return parse(UpdateEndpointBody, body)
 
 
-def _parse(model: type[_B], body: bytes) -> _B:
+def parse(model: type[_B], body: bytes) -> _B:
+    """Read ``body`` as ``model``; raises HttpError 400 (no JSON) or 422 (against the schema)."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

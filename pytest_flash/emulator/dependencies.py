@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from pytest_flash.errors import EmulatorError
+from ..errors import EmulatorError
 
 
 class DependencyError(EmulatorError):
@@ -36,8 +36,7 @@ class Dependency:
     def parse(cls, text: str) -> Dependency:
         """Read one entry; a relative path is taken from the current directory.
 
-        Raises:
-            DependencyError: neither a requirement nor a path or URL.
+        Raises DependencyError for what is neither a requirement nor a path or URL.
         """
         text = text.strip()
         if text.startswith(("./", "../", "/")):
@@ -126,7 +125,7 @@ class Resolution:
     unlinkable: tuple[str, ...]
 
 
-class Environment:
+class InstalledPackages:
     """The distributions on a search path, as they were when it was made."""
 
     def __init__(self, paths: Sequence[str]) -> None:

@@ -19,19 +19,19 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from pytest_flash.emulator.dependencies import (
+from .dependencies import (
     Dependency,
     DependencyError,
-    Environment,
+    InstalledPackages,
     Installed,
     Resolution,
     fingerprint,
 )
-from pytest_flash.emulator.installer import Installer
-from pytest_flash.emulator.interpreter import Interpreters
-from pytest_flash.emulator.linkfarm import LinkFarms
-from pytest_flash.emulator.overlay import Overlays
-from pytest_flash.errors import EmulatorError
+from .installer import Installer
+from .interpreter import Interpreters
+from .linkfarm import LinkFarms
+from .overlay import Overlays
+from ..errors import EmulatorError
 
 __all__ = ["DependencyError", "Hermetic", "Provided", "WorkerProgram", "default_cache"]
 
@@ -70,16 +70,14 @@ class Hermetic:
         self._installer = Installer()
         self._overlays = Overlays(cache / "overlays", self._installer)
         self._lock = threading.Lock()
-        self._scanned: Environment | None = None
+        self._scanned: InstalledPackages | None = None
         self._compiled = False
 
     def program(self, *, preinstalled: Sequence[str]) -> WorkerProgram:
         """The command that starts a worker; a few milliseconds when warm.
 
         ``preinstalled``: requirements that the image brings; those not installed here are left out.
-
-        Raises:
-            EmulatorError: no interpreter, no cloudpickle, or no writable cache.
+        Raises EmulatorError without an interpreter, cloudpickle or a writable cache.
         """
         try:
             return self._program(preinstalled)
@@ -103,10 +101,8 @@ class Hermetic:
     def provide(self, dependencies: Sequence[str], *, preinstalled: Sequence[str]) -> Provided:
         """Make declared packages available; minutes when they must be installed.
 
-        The folders belong before those of the image, so that declared versions win.
-
-        Raises:
-            DependencyError: an entry is no requirement, or the installer's last words.
+        The folders belong before those of the image, so that declared versions win. Raises
+        DependencyError for an entry that is no requirement, or with the installer's last words.
         """
         try:
             return self._provide(dependencies, preinstalled)
@@ -142,11 +138,11 @@ class Hermetic:
             compileall.compile_dir(_BOOTSTRAP.parent, quiet=2)
         self._compiled = True
 
-    def _environment(self) -> Environment:
+    def _environment(self) -> InstalledPackages:
         with self._lock:
             scanned = self._scanned
             if scanned is None or scanned.fingerprint != fingerprint(scanned.paths):
-                scanned = self._scanned = Environment(self._search_path)
+                scanned = self._scanned = InstalledPackages(self._search_path)
             return scanned
 
 
@@ -159,7 +155,7 @@ def default_cache() -> Path:
     return Path.home() / ".cache" / "pytest-flash"
 
 
-def _image(environment: Environment, preinstalled: Sequence[str]) -> frozenset[Installed]:
+def _image(environment: InstalledPackages, preinstalled: Sequence[str]) -> frozenset[Installed]:
     found: frozenset[Installed] = frozenset()
     for text in preinstalled:
         requirement = Dependency.parse(text).requirement

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_flash.emulator.dependencies import DependencyError
+from .dependencies import DependencyError
 
 _LIFELINE = Path(__file__).parent / "worker" / "lifeline.py"
 _LAST_WORDS = 40
@@ -53,10 +53,8 @@ class Installer:
     ) -> None:
         """Install requirements and what they require into an empty folder.
 
-        ``python`` is the interpreter to install for, ``timeout`` in seconds.
-
-        Raises:
-            DependencyError: with the installer's last words, or why it was ended.
+        ``python`` is the interpreter to install for, ``timeout`` in seconds. Raises
+        DependencyError with the installer's last words, or why it was ended.
         """
         command = _command(dependencies, target, python)
         read, write = os.pipe()

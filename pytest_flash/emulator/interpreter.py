@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_flash.errors import EmulatorError
+from ..errors import EmulatorError
 
 # ssl and ctypes as examples of compiled modules, which must be found from the new place too.
 _PROBE = "import sys, ssl, ctypes, encodings; print(sys.version)"
@@ -31,8 +31,7 @@ class Interpreters:
     def executable(self) -> Path:
         """A ``python`` of this interpreter's version that runs with ``-I -S``.
 
-        Raises:
-            EmulatorError: no base interpreter of this Python can be run.
+        Raises EmulatorError when no base interpreter of this Python can be run.
         """
         tried = []
         for base in _base_executables():

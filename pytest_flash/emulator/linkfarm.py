@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pytest_flash.emulator.dependencies import Environment, Installed
+from .dependencies import InstalledPackages, Installed
 
 # Which distribution a file belongs to, and the file's path below a root or a folder of it.
 _File = tuple[Installed, Sequence[str]]
@@ -31,7 +31,7 @@ class LinkFarms:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def build(self, chosen: frozenset[Installed], environment: Environment) -> Path:
+    def build(self, chosen: frozenset[Installed], environment: InstalledPackages) -> Path:
         """The farm of ``chosen``, made if it is not there yet."""
         farm = self._folder / _key(chosen, environment)
         if _is_sound(farm):
@@ -49,7 +49,7 @@ class LinkFarms:
         return farm
 
 
-def _key(chosen: frozenset[Installed], environment: Environment) -> str:
+def _key(chosen: frozenset[Installed], environment: InstalledPackages) -> str:
     """What is installed beside the chosen ones counts too: it may share a folder with them."""
     marks = sorted(f"{one.info}@{one.stamp}" for one in environment.distributions)
     names = sorted(one.name for one in chosen)
@@ -64,7 +64,7 @@ def _is_sound(farm: Path) -> bool:
         return False
 
 
-def _fill(farm: Path, chosen: frozenset[Installed], environment: Environment) -> None:
+def _fill(farm: Path, chosen: frozenset[Installed], environment: InstalledPackages) -> None:
     files: dict[Path, list[_File]] = defaultdict(list)
     roots = {one.root for one in chosen}
     for installed in environment.distributions:

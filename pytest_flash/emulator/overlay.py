@@ -14,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pytest_flash.emulator.dependencies import Dependency, DependencyError
-from pytest_flash.emulator.installer import Installer
+from .dependencies import Dependency, DependencyError
+from .installer import Installer
 
 # In seconds, for waiting and installing; under the 300 that a worker waits for its answer.
 _DEADLINE = 290.0
@@ -34,9 +34,7 @@ class Overlays:
         """The folder with these packages and all that they require.
 
         Blocks while another process installs the same set. A failure leaves nothing behind.
-
-        Raises:
-            DependencyError: with the installer's last words.
+        Raises DependencyError with the installer's last words.
         """
         texts = sorted({one.text for one in dependencies})
         overlay = self._folder / _key(texts)
@@ -88,6 +86,12 @@ def _key(texts: Sequence[str]) -> str:
 
 
 def _stamp(path: Path) -> int:
-    """The newest modification below a path, in nanoseconds; 0 when it is not there."""
-    files = [path, *(Path(at) / name for at, _, names in os.walk(path) for name in names)]
+    """The newest modification of a file or below a folder, in ns; 0 when it is not there.
+
+    Bytecode does not count: building a project may leave some.
+    """
+    files = [path] if path.is_file() else []
+    for folder, _, names in os.walk(path):
+        if "__pycache__" not in folder:
+            files += (Path(folder) / name for name in names)
     return max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from .bodies import _Body, _parse
+from .bodies import Body, parse
 from .catalog_data import VolumeType
 
 _Name = Annotated[str, Field(min_length=1)]
 _Size = Annotated[int, Field(ge=10, le=4096)]
 
 
-class CreateVolumeBody(_Body):
+class CreateVolumeBody(Body):
     """Schema ``CreateNetworkVolumeRequest``; ``size`` in GB."""
 
     name: _Name
@@ -22,7 +22,7 @@ class CreateVolumeBody(_Body):
     type: VolumeType | None = None
 
 
-class UpdateVolumeBody(_Body):
+class UpdateVolumeBody(Body):
     """Schema ``UpdateNetworkVolumeRequest``; ``size`` in GB."""
 
     name: _Name | None = None
@@ -37,9 +37,9 @@ class UpdateVolumeBody(_Body):
 
 def parse_create(body: bytes) -> CreateVolumeBody:
     """Read a create request; raises HttpError 400 (no JSON) or 422 (against the schema)."""
-    return _parse(CreateVolumeBody, body)
+    return parse(CreateVolumeBody, body)
 
 
 def parse_update(body: bytes) -> UpdateVolumeBody:
     """Read a patch; raises HttpError 400 (no JSON) or 422 (against the schema)."""
-    return _parse(UpdateVolumeBody, body)
+    return parse(UpdateVolumeBody, body)

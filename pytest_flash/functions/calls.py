@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import anyio
@@ -22,24 +22,34 @@ _WAIT = 10.0
 _POLL_FIRST, _POLL_LAST = 0.05, 0.5
 # How long status polls may fail in a row before the caller is told.
 _OUTAGE = 120.0
-# Runpod docs, send-requests: the payload limit of runsync.
-_PAYLOAD_LIMIT = 20 * 1024 * 1024
+# How long a caller that was cancelled is held back while its job is being cancelled.
+_CANCELLING = 2.0
+# Runpod docs, send-requests: the payload limit of runsync, 20 MB.
+_PAYLOAD_LIMIT = 20_000_000
 
 
 class RemoteCalls:
     """Calls remote functions through a queue client.
 
     ``endpoint_for`` gives the endpoint that a function runs on, creating it when needed; the
-    second argument is an endpoint that turned out not to exist any more.
+    second argument is an endpoint that turned out not to exist any more. ``outage`` is how many
+    seconds status polls may fail in a row.
+
+    A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
+    so during the first 10 s this is left to a task of the event loop: when the loop ends before
+    the answer comes, the job runs on to its end, at the latest its endpoint's time limit.
     """
 
     def __init__(
         self,
         queue: QueueClient,
         endpoint_for: Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]],
+        *,
+        outage: float = _OUTAGE,
     ) -> None:
         self._queue = queue
         self._endpoint_for = endpoint_for
+        self._outage = outage
         self._prefixes: dict[FunctionSpec, str] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -54,8 +64,9 @@ class RemoteCalls:
         body = protocol.request_body(self._prefix(spec), args, kwargs)
         if len(body) > _PAYLOAD_LIMIT:
             raise RemoteError(
-                f"{spec.name} ({spec.location}): the arguments are {len(body) / 2**20:.1f} MiB as "
-                "sent and Runpod takes 20 MiB; pass a URL or a path on a network volume instead"
+                f"{spec.name} ({spec.location}): the call is {len(body) / 1e6:.1f} MB as sent, "
+                "arguments and source, and Runpod takes 20 MB; pass a URL or a path on a network "
+                "volume instead"
             )
         endpoint, job = await self._submit(spec, body)
         job = await self._finish(spec, endpoint, job)
@@ -82,7 +93,7 @@ class RemoteCalls:
         try:
             return await asyncio.shield(request)
         except asyncio.CancelledError:
-            self._keep(asyncio.ensure_future(self._abandon(endpoint, request)))
+            self._keep(self._abandon(endpoint, request))
             raise
 
     async def _abandon(self, endpoint: Endpoint, request: asyncio.Future[JobStatus]) -> None:
@@ -98,9 +109,20 @@ class RemoteCalls:
         with contextlib.suppress(RunpodError):
             await self._queue.cancel(endpoint.id, job.id)
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
+
+    async def _insist(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Wait up to ``seconds`` for ``work``, however often the caller is cancelled."""
+        task = self._keep(work)
+        deadline = time.monotonic() + seconds
+        with anyio.CancelScope(shield=True):
+            while not task.done() and (left := deadline - time.monotonic()) > 0:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({task}, timeout=left)
 
     async def _finish(self, spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> JobStatus:
         """Poll until ``job`` is terminal; the server ends it at its own time limits."""
@@ -120,20 +142,27 @@ class RemoteCalls:
                         endpoint_id=endpoint.id,
                     ) from error
                 except (RunpodApiError, RunpodConnectionError) as error:
-                    if not _passes(error) or time.monotonic() - answered > _OUTAGE:
+                    if not _passes(error) or time.monotonic() - answered > self._outage:
                         raise
         except asyncio.CancelledError:
-            self._keep(asyncio.ensure_future(self._cancel(endpoint, job)))
+            # Awaited, since a loop that is being torn down runs no task that begins now.
+            await self._insist(self._cancel(endpoint, job), _CANCELLING)
             raise
         return job
 
     def _result(self, spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Any:
-        if job.state is not JobState.COMPLETED:
-            response = protocol.response_of_failure(job.output)
-            raise failure(spec, endpoint, job, response)
         response = protocol.read_response(job.output)
-        if not response.success:
+        if job.state is not JobState.COMPLETED or (response and not response.success):
             raise failure(spec, endpoint, job, response)
+        if response is None:
+            raise RemoteError(
+                f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer of job "
+                f"{job.id} is no FunctionResponse: {str(job.output)[:200]!r}. The endpoint's image "
+                "must be a Flash worker image",
+                job_id=job.id,
+                endpoint_id=endpoint.id,
+                worker_id=job.worker_id,
+            )
         try:
             return protocol.decode(response.result)
         except Exception as error:  # Unpickling runs code of any class: it may raise anything.

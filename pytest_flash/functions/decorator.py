@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -15,6 +16,11 @@ from .registry import REMOTE_MARK, FunctionSpec, registry
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# "./lib", "/lib", "~/lib", "file:…", "name @ file:…", "C:\\lib", and a wheel's file name.
+_LOCAL_PATH = re.compile(
+    r"\s*(?:[./~\\]|[A-Za-z]:[/\\]|(?:[^@]*@\s*)?file:|[^/:]+\.(?:whl|tar\.gz|zip)$)"
+)
 
 _ARGUMENTS = (
     "resource_config",
@@ -44,9 +50,12 @@ class RemoteFunction(Generic[P, R]):
         """Run the function and return its result."""
         # Keeps this frame out of what pytest prints for an error that came back.
         __tracebackhide__ = True
-        if self.runs_here or "RUNPOD_ENDPOINT_ID" in os.environ:
+        # What is bound wins over the variable, which an app's .env may hold by mistake.
+        caller = registry.bound_caller()
+        if self.runs_here or (caller is None and "RUNPOD_ENDPOINT_ID" in os.environ):
             return await self._run_here(*args, **kwargs)
-        return cast(R, await registry.caller().call(self.spec, args, kwargs))
+        caller = caller or registry.connected_caller()
+        return cast(R, await caller.call(self.spec, args, kwargs))
 
     async def _run_here(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if inspect.iscoroutinefunction(self.spec.function):
@@ -98,6 +107,7 @@ def _remote(
             f"got {resource_config!r}"
         )
     packages = _requirements("dependencies", dependencies)
+    _refuse_local_paths(packages)
     system_packages = _requirements("system_dependencies", system_dependencies)
     for name, value in (("accelerate_downloads", accelerate_downloads), ("local", local)):
         if not isinstance(value, bool):
@@ -160,6 +170,15 @@ def _requirements(name: str, value: Any) -> tuple[str, ...]:
     return items
 
 
+def _refuse_local_paths(requirements: tuple[str, ...]) -> None:
+    for each in requirements:
+        if _LOCAL_PATH.match(each):
+            raise ConfigurationError(
+                f"@remote: dependencies: {each!r} is a path on this machine, which no worker has; "
+                "name a package of an index, or a https:// or git+https:// address"
+            )
+
+
 def _refuse_what_cannot_run(function: Any) -> None:
     if inspect.isclass(function):
         raise ConfigurationError(
@@ -168,11 +187,16 @@ def _refuse_what_cannot_run(function: Any) -> None:
         )
     if isinstance(function, RemoteFunction):
         raise ConfigurationError(f"{function!r} is decorated with @remote twice")
-    if not inspect.isfunction(inspect.unwrap(function)):
+    bare = inspect.unwrap(function) if callable(function) else function
+    if not inspect.isfunction(bare):
         raise ConfigurationError(f"@remote takes a function defined with def, not {function!r}")
-    where = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    where = f"{bare.__code__.co_filename}:{bare.__code__.co_firstlineno}"
+    if bare.__name__ == "<lambda>":
         raise ConfigurationError(
-            f"{where}: {function.__name__} is a generator, whose values cannot be sent back one "
+            f"{where}: @remote on a lambda, which has no name to be found by; define it with def"
+        )
+    if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
+        raise ConfigurationError(
+            f"{where}: {bare.__name__} is a generator, whose values cannot be sent back one "
             "by one; return a list"
         )

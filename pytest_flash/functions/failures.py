@@ -6,9 +6,19 @@ import builtins
 import functools
 import importlib.metadata
 import importlib.util
+import os
 import re
+from pathlib import Path
+from typing import Any
 
-from ..errors import JobCancelledError, JobFailedError, JobTimedOutError, RemoteError
+from ..errors import (
+    JobCancelledError,
+    JobFailedError,
+    JobTimedOutError,
+    RemoteError,
+    SettingsError,
+)
+from ..project import find_project
 from ..runpod import Endpoint, JobState, JobStatus
 from .protocol import FunctionResponse
 from .registry import FunctionSpec
@@ -16,6 +26,7 @@ from .registry import FunctionSpec
 _TRACEBACK = "Traceback (most recent call last):"
 _LAST_LINE = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
+_INSTALLED = {"site-packages", "dist-packages"}
 # Python refuses to let these leave a coroutine, or to build them from a message alone.
 _NOT_RAISABLE = (StopIteration, StopAsyncIteration)
 
@@ -87,7 +98,11 @@ def _error_type(name: str) -> type[RemoteError]:
         if base is Exception:
             break
         try:
-            combined = type(name, (JobFailedError, base), {"__module__": JobFailedError.__module__})
+            combined = type(
+                name,
+                (JobFailedError, base),
+                {"__module__": JobFailedError.__module__, "__reduce__": _reduced},
+            )
             combined("probe")
         except TypeError:
             continue
@@ -95,26 +110,64 @@ def _error_type(name: str) -> type[RemoteError]:
     return JobFailedError
 
 
+def _rebuilt(name: str, message: str) -> RemoteError:
+    return _error_type(name)(message)
+
+
+def _reduced(error: RemoteError) -> tuple[Any, ...]:
+    """``__reduce__`` of the built types, which no import finds."""
+    return _rebuilt, (type(error).__name__, str(error)), vars(error).copy()
+
+
 def _hint(spec: FunctionSpec, last: str) -> str | None:
     found = _MISSING_MODULE.search(last) if last.startswith("ModuleNotFoundError") else None
     if found is None:
         return None
     module = found.group(1)
-    distributions = importlib.metadata.packages_distributions().get(module)
-    if not distributions and _is_local(module):
+    distributions = _distributions(module)
+    if not distributions and _is_local(module, Path(spec.file)):
         return (
             f"{module} is a module of your project, and only {spec.file} travels to the worker: "
             f"define what {spec.name} needs in that file"
         )
-    requirement = sorted(distributions)[0] if distributions else module
+    requirement = distributions[0] if distributions else module
     return (
         f"The worker has only what is declared: add dependencies=[{requirement!r}] to @remote of "
         f"{spec.name} ({spec.location})"
     )
 
 
-def _is_local(module: str) -> bool:
+def _distributions(module: str) -> list[str]:
+    """The installed distributions that bring ``module``, in order of their names."""
+    named = importlib.metadata.packages_distributions().get(module)
+    if named:
+        return sorted(named)
+    # Python 3.10 looks into top_level.txt alone, which many distributions do not have.
+    return sorted(
+        each.metadata["Name"]
+        for each in importlib.metadata.distributions()
+        if any(path.parts[0].partition(".")[0] == module for path in each.files or ())
+    )
+
+
+def _is_local(module: str, file: Path) -> bool:
+    """Whether ``module`` belongs to the project that ``file`` is in."""
     try:
-        return importlib.util.find_spec(module) is not None
+        found = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return False
+    places = [*(found.submodule_search_locations or ()), found.origin] if found else []
+    root = _project_root(file)
+    return any(
+        place is not None
+        and Path(os.path.realpath(place)).is_relative_to(root)
+        and not _INSTALLED & set(Path(place).parts)
+        for place in places
+    )
+
+
+def _project_root(file: Path) -> Path:
+    try:
+        return find_project(file).root
+    except SettingsError:
+        return file.resolve().parent  # Its pyproject.toml is told of elsewhere.

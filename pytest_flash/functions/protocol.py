@@ -14,7 +14,6 @@ from typing import Any
 
 import cloudpickle
 
-from ..errors import RemoteError
 from .registry import FunctionSpec
 from .source import ShippedSource
 
@@ -51,35 +50,30 @@ class FunctionResponse:
     stdout: str = ""
 
 
-def read_response(output: Any) -> FunctionResponse:
-    """Read a job's ``output``.
+def read_response(output: Any) -> FunctionResponse | None:
+    """Read a job's ``output``; None for anything that is no response.
 
     The queue takes ``error`` out of a failed response, so it may be absent here; a function that
-    the worker does not find arrives as ``success`` false with the message in ``result``. Raises
-    RemoteError for anything that is no response, which is what an image that is not a Flash
-    worker gives.
+    the worker does not find arrives as ``success`` false with the message in ``result``. A worker
+    that died says nothing, and an image that is not a Flash worker says something else.
     """
     if not isinstance(output, dict) or not isinstance(output.get("success"), bool):
-        raise RemoteError(
-            f"the worker's answer is no FunctionResponse: {str(output)[:200]!r}. The endpoint's "
-            "image must be a Flash worker image"
-        )
+        return None
     return FunctionResponse(
         success=output["success"],
-        result=output.get("result"),
-        error=output.get("error"),
-        stdout=output.get("stdout") or "",
+        result=_text(output.get("result")),
+        error=_text(output.get("error")),
+        stdout=_text(output.get("stdout")) or "",
     )
-
-
-def response_of_failure(output: Any) -> FunctionResponse | None:
-    """As ``read_response``, where a job failed and the worker may have said nothing."""
-    return read_response(output) if isinstance(output, dict) and "success" in output else None
 
 
 def decode(text: str | None) -> Any:
     """The value behind base64 of a cloudpickle; None (an old worker's None) is None."""
     return None if text is None else cloudpickle.loads(base64.b64decode(text))
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _encode(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..resources import ServerlessResource
+from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+
+_CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, "PYTEST_VERSION")
 
 REMOTE_MARK = "__flash_remote__"
 """An attribute of the decorator, by which it is known under any name a module gives it."""
@@ -52,7 +56,7 @@ class Registry:
     def __init__(self, connect: Callable[[], Caller]) -> None:
         self._functions: list[FunctionSpec] = []
         self._connect = connect
-        self._connected: Caller | None = None
+        self._connected: tuple[tuple[str | None, ...], Caller] | None = None
         self._bound: list[Caller] = []
         self._lock = threading.Lock()
 
@@ -73,14 +77,17 @@ class Registry:
         finally:
             self._bound.remove(caller)
 
-    def caller(self) -> Caller:
-        """Whoever is bound, else a connection made from the environment, once."""
-        if self._bound:
-            return self._bound[-1]
+    def bound_caller(self) -> Caller | None:
+        """Whoever is bound."""
+        return self._bound[-1] if self._bound else None
+
+    def connected_caller(self) -> Caller:
+        """A connection made from the environment, once for each state of what it is made from."""
+        made_from = tuple(os.environ.get(name) for name in _CONNECTION)
         with self._lock:
-            if self._connected is None:
-                self._connected = self._connect()
-            return self._connected
+            if self._connected is None or self._connected[0] != made_from:
+                self._connected = made_from, self._connect()
+            return self._connected[1]
 
 
 def _connect_from_environment() -> Caller:

@@ -11,7 +11,8 @@ import ast
 import functools
 import inspect
 import linecache
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,8 @@ def ship(spec: FunctionSpec) -> ShippedSource:
     """The source to send for ``spec``.
 
     Raises ConfigurationError when the source cannot be read, has changed since it was imported,
-    or the function closes over local variables of another one.
+    the function closes over local variables of another one, or it needs a name that no statement
+    of the file binds.
     """
     function = inspect.unwrap(spec.function)
     if function.__closure__:
@@ -47,12 +49,13 @@ def ship(spec: FunctionSpec) -> ShippedSource:
     tree = _parse(lines, spec)
     node = _find(tree, function, spec)
     remote_lines = frozenset(_remote_lines(tree, function.__globals__))
-    kept = _needed(tree, node, remote_lines)
+    kept = _needed(tree, node, remote_lines, function.__globals__)
+    _refuse_unbound(spec, kept, remote_lines, function.__globals__)
     masked = _mask(lines, kept)
     if node not in tree.body:
         _dedent(masked, node)
     source = "".join(masked).rstrip() + "\n"
-    arguments = (source, spec.file, function.__module__, remote_lines)
+    arguments = (source, spec.file, function.__module__, remote_lines, node.name)
     call = f"load({', '.join(map(repr, arguments))})"
     return ShippedSource(node.name, f"{_prelude()}\n{node.name} = {call}[{node.name!r}]\n")
 
@@ -98,16 +101,25 @@ def _changed(spec: FunctionSpec) -> ConfigurationError:
     )
 
 
-def _needed(tree: ast.Module, node: FunctionNode, remote_lines: frozenset[int]) -> list[ast.stmt]:
+def _needed(
+    tree: ast.Module,
+    node: FunctionNode,
+    remote_lines: frozenset[int],
+    module_globals: Mapping[str, Any],
+) -> list[ast.stmt]:
     """``node`` and the top-level statements it depends on, in file order."""
-    statements = tree.body if node in tree.body else [*tree.body, node]
-    binds = {id(each): names.bound(each) for each in tree.body}
+    candidates = [each for each in tree.body if not names.is_main_guard(each)]
+    statements = candidates if node in candidates else [*candidates, node]
+    binds = {id(each): names.bound(each) for each in candidates}
+    starred = module_globals.keys() - frozenset().union(*binds.values())
+    for each in candidates:
+        binds[id(each)] |= starred & _star_names(each)
     wanted = set(names.used(node, remote_lines))
     kept = {id(node)}
     grown = True
     while grown:
         grown = False
-        for each in tree.body:
+        for each in candidates:
             if id(each) in kept:
                 continue
             if names.is_future(each) or wanted & binds[id(each)] or names.changes(each, wanted):
@@ -115,6 +127,35 @@ def _needed(tree: ast.Module, node: FunctionNode, remote_lines: frozenset[int]) 
                 wanted |= names.used(each, remote_lines)
                 grown = True
     return [each for each in statements if id(each) in kept]
+
+
+def _star_names(statement: ast.stmt) -> Set[str]:
+    """The names that a ``from … import *`` can bind; none for other statements."""
+    imported = names.star_import(statement)
+    module = sys.modules.get(imported) if imported else None
+    return vars(module).keys() if module else frozenset()
+
+
+def _refuse_unbound(
+    spec: FunctionSpec,
+    kept: list[ast.stmt],
+    remote_lines: frozenset[int],
+    module_globals: Mapping[str, Any],
+) -> None:
+    """Refuse names that are there at the caller and would not be on the worker."""
+    used = frozenset[str]().union(*(names.used(each, remote_lines) for each in kept))
+    bound = frozenset[str]().union(
+        *(names.stored(each, remote_lines) | _star_names(each) for each in kept)
+    )
+    unbound = sorted(
+        each for each in (used - bound) & module_globals.keys() if not each.startswith("__")
+    )
+    if unbound:
+        raise ConfigurationError(
+            f"{spec.location}: {spec.name} needs {', '.join(unbound)}, which no statement of the "
+            "file defines at its top level outside of functions; define it there, or pass it as "
+            "an argument"
+        )
 
 
 def _mask(lines: list[str], kept: list[ast.stmt]) -> list[str]:

@@ -107,10 +107,13 @@ class QueueClient:
         kind = {"Content-Type": "application/json"} if payload is not None else None
         try:
             response = await client.request(method, path, content=payload, headers=kind)
-        except httpx.TransportError as error:
-            raise http.transport_error(error) from error
-        http.check(response)
-        return response
+        except httpx.RequestError as error:
+            fault = http.transport_error(error)
+        else:
+            http.check(response)
+            return response
+        # Not within the handler: the frames of httpx's error hold the request's headers.
+        raise fault
 
 
 def job_status(document: Mapping[str, Any]) -> JobStatus:

@@ -126,6 +126,57 @@ def test_a_started_emulator_serves_until_it_is_stopped(tmp_path: Path) -> None:
     emulator.stop()
 
 
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [(signal.SIGKILL, "was killed by SIGKILL"), (signal.SIGTERM, "exited with code 0")],
+)
+def test_an_emulator_that_ends_is_noticed_and_says_how(
+    tmp_path: Path, number: int, how: str
+) -> None:
+    with EmulatorProcess.start(tmp_path) as emulator, ThreadPoolExecutor(1) as threads:
+        assert emulator.ended() is None
+        waiting = threads.submit(emulator.wait)
+        os.kill(emulator.pid, number)
+        assert how in str(waiting.result(5))
+        assert how in str(emulator.ended())
+        assert not emulator.running
+    assert how in str(emulator.ended())
+
+
+def test_an_end_is_noticed_without_waiting_while_others_wait(tmp_path: Path) -> None:
+    with EmulatorProcess.start(tmp_path) as emulator, ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(emulator.wait) for _ in range(4)]
+        emulator.stop()
+        assert all("exited with code 0" in str(each.result(5)) for each in waiting)
+        assert "exited with code 0" in str(emulator.wait())
+
+
+def test_an_emulator_that_fails_leaves_its_last_words(tmp_path: Path) -> None:
+    with EmulatorProcess.start(tmp_path) as emulator:
+        with httpx.Client(
+            base_url=emulator.management_url,
+            headers={"Authorization": f"Bearer {emulator.api_key}"},
+        ) as client:
+            image = {"name": "x", "type": "QUEUE", "image": "runpod/flash-cpu"}
+            scaling = {"scaling": {"type": "REQUEST_COUNT", "requestCount": 1}}
+            workers = {"cpu": [{"id": "cpu3c", "vcpuCount": 2}], "workers": {"min": 1, "max": 1}}
+            made = client.post("/v2/serverless", json={**image, **scaling, **workers})
+            assert made.status_code == 201, made.text
+            os.kill(worker_of(emulator.pid), signal.SIGSEGV)
+            words = until(lambda: emulator.last_words(), lambda text: "SIGSEGV" in text)
+        os.kill(emulator.pid, signal.SIGKILL)
+        error = str(emulator.wait())
+        assert "its last words" in error
+        assert words in error
+
+
+def test_an_emulator_with_a_log_names_it_at_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "emulator.log"
+    with EmulatorProcess.start(tmp_path, log=log) as emulator:
+        os.kill(emulator.pid, signal.SIGKILL)
+        assert f"see {log}" in str(emulator.wait())
+
+
 def test_two_emulators_have_keys_of_their_own(tmp_path: Path) -> None:
     with EmulatorProcess.start(tmp_path) as one, EmulatorProcess.start(tmp_path) as other:
         assert one.api_key != other.api_key

@@ -206,6 +206,30 @@ def test_a_configuration_hides_its_key(tmp_path: Path) -> None:
     assert EmulatorConfig(tmp_path).api_key != EmulatorConfig(tmp_path).api_key
 
 
+@pytest.mark.parametrize("given", [None, "given"])
+def test_the_key_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    monkeypatch.setenv("FLASH_EMULATOR_KEY", "secret-key")
+    assert load_config(tmp_path, api_key=given).api_key == (given or "secret-key")
+    assert "FLASH_EMULATOR_KEY" not in os.environ  # installers run build scripts in it
+
+
+def test_an_empty_key_in_the_environment_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASH_EMULATOR_KEY", "")
+    assert len(load_config(tmp_path).api_key) > 20
+
+
+def test_a_wrong_key_in_the_environment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASH_EMULATOR_KEY", "schl\u00fcssel")
+    with pytest.raises(SettingsError, match="FLASH_EMULATOR_KEY"):
+        load_config(tmp_path)
+
+
 def record(image: str) -> EndpointRecord:
     container = Container(image=image)
     now = datetime.now(timezone.utc)

@@ -99,10 +99,16 @@ def test_the_first_result_counts(emulator: Emulator) -> None:
         b'{"input": {"a": 1}, "policy": {"executionTimeout": "x"}}',
         b'{"input": {"a": 1}, "policy": {"ttl": 604800001}}',
         b'{"input": {"a": 1}, "policy": {"ttl": true}}',
+        b'{"input": {"a": 1}, "policy": {"ttl": 1e999}}',
+        b'{"input": {"a": 1}, "policy": {"ttl": 20000.5}}',
+        b'{"input": {"a": 1}, "policy": {"ttl": "20000"}}',
+        b'{"input": {"a": 1}, "policy": {"executionTimeout": -1e999}}',
+        b'{"input": {"a": 1}, "policy": {"executionTimeout": 1%s}}' % (b"0" * 4000),
+        b'{"input": {"a": 1e999}}',
         b'{"input": {"a": 1}, "webhook": "http://localhost"}',
         b"[" * 100_000,
     ],
-    ids=lambda body: body[:30].decode(),
+    ids=lambda body: body[:64].decode(),
 )
 @pytest.mark.parametrize("operation", ["run", "runsync"])
 def test_bad_requests_are_refused_with_a_reason(
@@ -115,7 +121,7 @@ def test_bad_requests_are_refused_with_a_reason(
     assert emulator.queue.get(f"/{endpoint}/health").json()["jobs"]["inQueue"] == 0
 
 
-@pytest.mark.parametrize("wait", ["0", "999", "300001", "soon"])
+@pytest.mark.parametrize("wait", ["0", "999", "300001", "soon", "inf", "1e999", "2000.5"])
 def test_a_wait_out_of_range_is_refused(emulator: Emulator, wait: str) -> None:
     answer = emulator.queue.post(
         f"/{emulator.create()}/runsync?wait={wait}", json={"input": {"a": 1}}

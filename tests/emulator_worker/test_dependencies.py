@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from pytest_flash.emulator.dependencies import (
     Dependency,
     DependencyError,
-    Environment,
+    InstalledPackages,
     Resolution,
     fingerprint,
 )
@@ -38,7 +38,7 @@ def add(site: Path, name: str, version: str = "1.0", **options: list[str]) -> Pa
 
 
 def resolve(site: Path, *requirements: str) -> Resolution:
-    return Environment([str(site)]).resolve(map(Requirement, requirements))
+    return InstalledPackages([str(site)]).resolve(map(Requirement, requirements))
 
 
 def names(resolution: Resolution) -> set[str]:
@@ -119,7 +119,7 @@ def test_the_first_folder_of_the_search_path_wins(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     install(first, make_wheel(tmp_path, "tool", "1.0"))
     install(second, make_wheel(tmp_path, "tool", "2.0"))
-    environment = Environment([str(tmp_path / "absent"), str(first), str(second)])
+    environment = InstalledPackages([str(tmp_path / "absent"), str(first), str(second)])
     (found,) = environment.resolve([Requirement("tool")]).found
     assert str(found.version) == "1.0"
 
@@ -128,7 +128,7 @@ def test_what_installers_of_old_or_broken_ones_leave_is_told_apart(site: Path) -
     (site / "old_tool-1.0-py3.8.egg-info").mkdir()
     (site / "~ool-1.0.dist-info").mkdir()
     (site / "tool-1.0.data").mkdir()
-    assert [one.name for one in Environment([str(site)]).distributions] == ["old-tool"]
+    assert [one.name for one in InstalledPackages([str(site)]).distributions] == ["old-tool"]
     assert resolve(site, "old-tool").unlinkable == ("old-tool has no RECORD of its files",)
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from pytest_flash.emulator.dependencies import Environment
+from pytest_flash.emulator.dependencies import InstalledPackages
 from pytest_flash.emulator.linkfarm import LinkFarms
 from tests.emulator_worker.wheels import install, make_wheel
 
@@ -26,7 +26,7 @@ def put(site: Path, name: str, files: Mapping[str, str], version: str = "1.0") -
 
 
 def farm_of(site: Path, *names: str) -> Path:
-    environment = Environment([str(site)])
+    environment = InstalledPackages([str(site)])
     resolution = environment.resolve(map(Requirement, names))
     assert resolution.missing == ()
     return LinkFarms(site.parent / "farms").build(resolution.found, environment)
@@ -97,7 +97,7 @@ def test_a_package_of_two_folders_is_that_of_the_first(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     put(first, "one", {"pack/__init__.py": "", "pack/one.py": ""})
     put(second, "two", {"pack/__init__.py": "", "pack/two.py": "", "two.py": ""})
-    environment = Environment([str(first), str(second)])
+    environment = InstalledPackages([str(first), str(second)])
     found = environment.resolve([Requirement("one"), Requirement("two")]).found
     farm = LinkFarms(tmp_path / "farms").build(found, environment)
     assert importable(farm, "pack.one", "pack.two", "two") == [True, False, True]

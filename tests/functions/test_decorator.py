@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -74,6 +75,14 @@ def test_inside_a_worker_the_function_runs_there(monkeypatch: pytest.MonkeyPatch
     assert asyncio.run(add(1)) == 3
 
 
+def test_what_is_bound_wins_over_the_variable_of_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNPOD_ENDPOINT_ID", "abc")
+    with registry.bound(Recorder()):
+        assert asyncio.run(add(1)) == ("add", (1,), {})  # type: ignore[comparison-overlap]
+
+
 def test_a_local_function_needs_no_endpoint() -> None:
     assert here.spec not in registry.functions()
 
@@ -117,6 +126,51 @@ def test_generators_are_refused_with_their_place(module: Callable[[str], ModuleT
     )
     with pytest.raises(ConfigurationError, match=r"shipped_\d+.py:2: many is a generator"):
         module(source)
+
+
+def test_lambdas_are_refused_with_their_place() -> None:
+    with pytest.raises(ConfigurationError, match=r"test_decorator.py:\d+: @remote on a lambda"):
+        remote(GPU)(lambda: 1)
+
+
+def test_a_cached_function_can_be_remote() -> None:
+    @functools.cache
+    def square(x: int) -> int:
+        return x * x
+
+    assert remote(GPU)(square).spec.name == "square"
+
+
+def test_a_cached_generator_is_refused() -> None:
+    @functools.cache
+    def many() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(ConfigurationError, match="many is a generator"):
+        remote(GPU)(many)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("./lib", "../lib", "/srv/lib", "~/lib", ".", "file:lib", "file:///lib"),
+        *("lib @ file:///lib", "C:\\lib", "lib-1.0-py3-none-any.whl", "lib[extra]@file:../lib"),
+    ],
+)
+def test_a_local_path_is_no_dependency(path: str) -> None:
+    refused(GPU, dependencies=["numpy", path], match="is a path on this machine")
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        *("numpy", "numpy[all]>=1,<2", "lib @ https://host/lib-1.0.whl", "filelock"),
+        *("lib@git+https://host/lib", "https://host/lib-1.0-py3-none-any.whl"),
+        "torch==2.1; python_version > '3.8'",
+    ],
+)
+def test_addresses_and_names_are_dependencies(requirement: str) -> None:
+    remote(GPU, dependencies=[requirement])
 
 
 @pytest.mark.parametrize("value", [int, print, object()])

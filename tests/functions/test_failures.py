@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import importlib.metadata
+import pickle
 import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,6 +22,7 @@ from pytest_flash.errors import (
 )
 from pytest_flash.functions.failures import failure
 from pytest_flash.functions.protocol import FunctionResponse
+from pytest_flash.functions.registry import FunctionSpec
 from pytest_flash.runpod import Endpoint, JobState, JobStatus
 
 
@@ -118,3 +125,65 @@ def test_timed_out_names_the_limit_and_the_way_out() -> None:
 
 def test_cancelled() -> None:
     assert isinstance(failed(None, JobState.CANCELLED), JobCancelledError)
+
+
+@pytest.mark.parametrize("kind", [KeyError, OSError, ImportError, ValueError])
+def test_a_message_reads_plainly(kind: type[Exception]) -> None:
+    error = raised(kind("plain"))
+    assert "\n\nRemote traceback" in str(error)
+    assert "\\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "kind", [*BUILT_IN, UnicodeError, type("Custom", (Exception,), {}), SystemExit]
+)
+@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_error_can_be_copied_and_pickled(
+    kind: type[BaseException], copied: Callable[[RemoteError], RemoteError]
+) -> None:
+    error = raised(kind("gone"))
+
+    twin = copied(error)
+
+    assert type(twin) is type(error)
+    assert str(twin) == str(error)
+    assert vars(twin) == vars(error)
+    assert twin.job_id == "job1"
+
+
+def missing(spec: FunctionSpec, module: str) -> str:
+    text = f"x\nTraceback (most recent call last):\nModuleNotFoundError: No module named '{module}'"
+    job = JobStatus(id="job1", state=JobState.FAILED, error=text)
+    return str(failure(spec, ENDPOINT, job, None))
+
+
+@pytest.mark.parametrize("package", ["click", "pydantic", "dotenv", "httpx"])
+def test_an_installed_package_is_a_dependency_even_without_top_level_txt(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What Python 3.10 answers for distributions that have no top_level.txt.
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", dict)
+    requirement = {"dotenv": "python-dotenv"}.get(package, package)
+    assert f"dependencies=['{requirement}']" in missing(work.spec, package)
+
+
+def test_a_module_beside_the_function_is_one_of_the_project(
+    module: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_helpers_of_the_shop.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    made = module(
+        "from pytest_flash import LiveServerless, remote\n"
+        "@remote(LiveServerless(name='g'))\ndef f():\n    pass\n"
+    )
+    assert "is a module of your project" in missing(made.f.spec, "my_helpers_of_the_shop")
+
+
+def test_a_module_of_elsewhere_is_none_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some_module_of_elsewhere.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "dependencies=['some_module_of_elsewhere']" in missing(
+        work.spec, "some_module_of_elsewhere"
+    )

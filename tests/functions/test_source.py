@@ -144,6 +144,69 @@ TRAVELS = {
         6,
     ),
     "defined in an if": ("if True:\n    @remote(gpu)\n    def f(x):\n        return x\n", [1], 1),
+    "table filled in a loop": (
+        "TABLE = {}\nfor key in 'ab':\n    TABLE[key] = 1\n"
+        "@remote(gpu)\ndef f(x):\n    return TABLE\n",
+        [1],
+        {"a": 1, "b": 1},
+    ),
+    "table filled in with, try, if and while": (
+        "import contextlib\nT = []\nwith contextlib.nullcontext():\n    T.append(1)\n"
+        "try:\n    T.append(2)\nfinally:\n    pass\nif T:\n    T.append(3)\n"
+        "while len(T) < 4:\n    T.append(4)\n@remote(gpu)\ndef f(x):\n    return T\n",
+        [1],
+        [1, 2, 3, 4],
+    ),
+    "entries deleted and unpacked into": (
+        "T = {'a': 1, 'b': 2}\ndel T['a']\nT['c'], other = 3, 4\n"
+        "@remote(gpu)\ndef f(x):\n    return T\n",
+        [1],
+        {"b": 2, "c": 3},
+    ),
+    "star import": (
+        "from math import *\n@remote(gpu)\ndef f(x):\n    return floor(x)\n",
+        [1.5],
+        1,
+    ),
+    "star import for a helper": (
+        "from math import *\ndef h(x):\n    return floor(x)\n"
+        "@remote(gpu)\ndef f(x):\n    return h(x)\n",
+        [1.5],
+        1,
+    ),
+    "names of the module": (
+        "@remote(gpu)\ndef f(x):\n    return bool(__name__ and __file__)\n",
+        [1],
+        True,
+    ),
+    "annotated constant": ("K: int = 2\n@remote(gpu)\ndef f(x):\n    return K\n", [1], 2),
+    "main guard stays": (
+        "T = [1]\nif __name__.startswith('shipped'):\n    T.append(2)\n"
+        "if __name__ == '__main__':\n    T.append(no_such_name)\n"
+        "@remote(gpu)\ndef f(x):\n    return T\n",
+        [1],
+        [1, 2],
+    ),
+    "another remote function, awaited": (
+        "@remote(gpu)\ndef inner(x):\n    return x + 1\n"
+        "@remote(gpu)\nasync def f(x):\n    return await inner(x) * 2\n",
+        [1],
+        4,
+    ),
+    "another async remote function of another resource": (
+        "cpu = LiveServerless(name='cpu')\n"
+        "@remote(cpu)\nasync def inner(x: fastapi.Request) -> fastapi.Request:\n    return x + 1\n"
+        "async def helper(x):\n    return await inner(x)\n"
+        "@remote(gpu)\nasync def f(x):\n    return await helper(x) * 2\n",
+        [1],
+        4,
+    ),
+    "remote functions that await each other": (
+        "@remote(gpu)\nasync def even(x):\n    return x == 0 or await f(x - 1)\n"
+        "@remote(gpu)\nasync def f(x):\n    return x != 0 and await even(x - 1)\n",
+        [3],
+        True,
+    ),
     "a name of the prelude": (
         "def load(x):\n    return x\n@remote(gpu)\ndef f(x):\n    return load(x)\n",
         [1],
@@ -155,6 +218,12 @@ TRAVELS = {
         "ä€😀ß",
     ),
     "windows line ends": ("K = 2\r\n@remote(gpu)\r\ndef f(x):\r\n    return x * K\r\n", [2], 4),
+    "future dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass D:\n    x: int\n"
+        "@remote(gpu)\ndef f(x):\n    return D(x).x\n",
+        [2],
+        2,
+    ),
     "future annotations": (
         "import decimal\n@remote(gpu)\ndef f(x: Later) -> Later:\n    return x\n",
         [1],
@@ -177,6 +246,48 @@ def test_the_web_half_stays_at_home(module: Module) -> None:
     code = ship(made.f.spec).code
     assert "hush" not in code
     assert "FastAPI" not in code
+
+
+def test_resources_of_awaited_functions_stay_at_home(module: Module) -> None:
+    made = module(
+        HEAD + "from pathlib import Path\ncpu = LiveServerless(name=Path('cpu').name)\n"
+        "@remote(cpu)\ndef inner():\n    return 1\n"
+        "@remote(gpu)\nasync def f():\n    return await inner()\n"
+    )
+    code = ship(made.f.spec).code
+    assert "LiveServerless" not in code
+    assert "pathlib" not in code
+    assert "pytest_flash" not in code
+
+
+def test_two_targets_of_one_source_are_both_called_bare(
+    module: Module, on_worker: OnWorker
+) -> None:
+    made = module(
+        HEAD + "@remote(gpu)\ndef one(x):\n    return (x, two)[0]\n"
+        "@remote(gpu)\ndef two(x):\n    return (-x, one)[0]\n"
+    )
+    assert on_worker(made.one.spec, [1]) == [{"value": 1}]
+    assert on_worker(made.two.spec, [1]) == [{"value": -1}]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "globals()['HIDDEN'] = 1\n",
+        "if __name__ != '__main__':\n    globals().update(HIDDEN=1)\n",
+        "def init():\n    global HIDDEN\n    HIDDEN = 1\ninit()\n",
+    ],
+)
+def test_a_name_that_would_not_travel_is_refused(module: Module, source: str) -> None:
+    made = module(HEAD + source + "@remote(gpu)\ndef f():\n    return HIDDEN\n")
+    with pytest.raises(ConfigurationError, match=r"shipped_\d+.py:\d+: f needs HIDDEN, which"):
+        ship(made.f.spec)
+
+
+def test_a_star_import_that_nobody_needs_stays_at_home(module: Module) -> None:
+    made = module(HEAD + "from math import *\n@remote(gpu)\ndef f():\n    return 1\n")
+    assert "math" not in ship(made.f.spec).code
 
 
 def test_module_state_lasts_as_long_as_the_worker(module: Module, on_worker: OnWorker) -> None:

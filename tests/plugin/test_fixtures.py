@@ -134,6 +134,10 @@ def at_the_top():
     return click.__name__
 
 @remote(cpu)
+def takes(value):
+    return value
+
+@remote(cpu)
 def inside():
     import pydantic
     return pydantic.__name__
@@ -156,12 +160,21 @@ def test_undeclared(flash_endpoints, function, package):
     assert f"dependencies=['{package}']" in str(caught.value)
     assert __file__ in str(caught.value)
 
+def test_undeclared_through_an_argument(flash_endpoints):
+    with pytest.raises(ModuleNotFoundError, match="dependencies=.'httpx'."):
+        import httpx
+        asyncio.run(takes(httpx.URL("http://x")))
+
+def test_a_wrong_call_is_a_type_error(flash_endpoints):
+    with pytest.raises(TypeError):
+        asyncio.run(takes())
+
 def test_declared(flash_endpoints):
     assert asyncio.run(declared()) == "click"
     assert asyncio.run(declared_with_what_it_needs()) == 3
 """,
     )
-    passes(project.pytest(), passed=3)
+    passes(project.pytest(), passed=5)
 
 
 def test_the_app_can_be_overridden(project: Any, passes: Passes) -> None:

@@ -55,6 +55,30 @@ def test_it():
     assert project.hosts() <= LOOPBACK
 
 
+def test_clearing_the_environment_is_no_way_round(project: Any, passes: Passes) -> None:
+    project.write(
+        "test_app.py",
+        """
+import asyncio, os
+from unittest import mock
+import pytest
+import main
+from pytest_flash.errors import LiveRefusedError, NoTargetError
+
+def test_it():
+    with mock.patch.dict(os.environ, {"RUNPOD_API_KEY": "k"}, clear=True):
+        with pytest.raises(LiveRefusedError):
+            asyncio.run(main.double(2))
+
+def test_again():
+    with pytest.raises(NoTargetError):
+        asyncio.run(main.double(2))
+""",
+    )
+    passes(project.pytest("-p", "no:flash"), passed=2)
+    assert project.hosts() <= LOOPBACK
+
+
 def test_a_subprocess_of_a_test_is_refused(project: Any, passes: Passes) -> None:
     project.write(
         "test_app.py",

@@ -137,6 +137,7 @@ def test_no_command_touches_what_carries_another_mark(
     """Create, update, release, orphans and undeploy, on an account with neighbours."""
     ids = {foreign(client, name, owner): owner for name, owner in others}
     before = {endpoint.id: endpoint for endpoint in client.endpoints()}
+    mine = provisioner(adopt=adopt, creator="test")
     for workers in (1, 2):
         mine = provisioner(adopt=adopt, creator="test")
         for name in ("a", "b"):

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import threading
+import traceback
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,7 @@ from pytest_flash.errors import (
 from pytest_flash.runpod import JobState, ManagementClient, QueueClient
 from pytest_flash.runpod.queue import job_status
 from pytest_flash.target import Target, embedded
-from tests.runpod.scripted import KEY, PROBLEM, ScriptedServer, half, says
+from tests.runpod.scripted import KEY, PROBLEM, Act, ScriptedServer, half, reset, says
 
 
 def management(target: Target) -> Any:
@@ -78,6 +79,19 @@ def test_half_a_body_is_a_connection_error(
     server.always = half({"endpoints": []})
     with pytest.raises(RunpodConnectionError, match="no answer"):
         request_something(server.embedded)
+
+
+@pytest.mark.parametrize("act", [says(b"not gzip", Content_Encoding="gzip"), half({}), reset])
+def test_a_damaged_answer_of_the_queue_is_a_connection_error_without_the_key(
+    server: ScriptedServer, act: Act
+) -> None:
+    server.always = act
+    with pytest.raises(RunpodConnectionError, match="no answer") as caught:
+        queue(server.live)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert KEY not in "".join(shown.format())
 
 
 @BOTH

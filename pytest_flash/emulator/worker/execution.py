@@ -68,7 +68,9 @@ def describe(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_RUNTIME_FOLDER):
         trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace)
+    # Where only the worker's own frames are left, as for arguments that cannot be read, they
+    # stay: the caller tells the error's type by the traceback.
+    lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
     return f"{_message(error)}\n{''.join(lines)}"
 
 
