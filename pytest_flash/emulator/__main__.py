@@ -8,13 +8,11 @@ where ``--api-key`` is not given: an argument can be read by every user of the m
 from __future__ import annotations
 
 import getopt
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FlashError
-from .client import KEY_VARIABLE
 from .config import load_config
 from .console import serve
 
@@ -32,13 +30,12 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(str(error), 2)
     if rest:
         return _fail(f"unexpected argument {rest[0]!r}", 2)
-    key = os.environ.pop(KEY_VARIABLE, None)
     try:
         config = load_config(
             Path(options.get("--project", ".")),
             host=options.get("--host", "127.0.0.1"),
             port=port,
-            api_key=options.get("--api-key", key),
+            api_key=options.get("--api-key"),
         )
         serve(config, as_json="--json" in options, quiet="--quiet" in options, lifeline=lifeline)
     except FlashError as error:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
 
+KEY_VARIABLE = "FLASH_EMULATOR_KEY"
+"""Tells an emulator the key to use; an argument could be read by every user of the machine."""
+
 
 @dataclass(frozen=True)
 class Announcement:

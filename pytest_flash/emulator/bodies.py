@@ -16,7 +16,13 @@ from .errors import HttpError
 class Body(BaseModel):
     """A request body: no unknown keys, no conversions, and null only where it is ``nullable``."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
     nullable: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,8 @@ from typing import IO
 
 from ..errors import EmulatorError
 from ..settings import API_KEY
-from .announcement import Announcement
-
-KEY_VARIABLE = "FLASH_EMULATOR_KEY"
+from .announcement import KEY_VARIABLE, Announcement
+from .endings import await_end, how_it_ended
 
 _STOP_LIMIT = 3.0
 _LAST_WORDS = 4000
@@ -40,6 +40,7 @@ class EmulatorProcess:
     pid: int
     _process: subprocess.Popen[bytes] = field(repr=False, compare=False)
     _lifeline: IO[bytes] = field(repr=False, compare=False)
+    _words: _LastWords = field(repr=False, compare=False)
 
     @classmethod
     def start(
@@ -51,18 +52,20 @@ class EmulatorProcess:
         ``log`` receives what the emulator and its workers print; without it only the emulator's
         own warnings are kept, for error messages. Raises EmulatorError with the last of them.
         """
-        # Kept under a name of its own: `with` would close it before the process has ended.
-        errors = log.open("ab") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
-        with errors:
-            process, lifeline = _spawn(project, errors, quiet=log is None)
+        words = _LastWords(log)
+        try:
+            process, lifeline = _spawn(project, words.file, quiet=log is None)
             try:
                 announcement = _announced(process, time.monotonic() + timeout)
-            except BaseException as error:
+            except BaseException:
                 _end(process, lifeline)
-                if isinstance(error, TimeoutError | ValueError):
-                    words = _last_words(errors, log)
-                    raise EmulatorError(f"the emulator did not start: {error}{words}") from None
                 raise
+        except (TimeoutError, ValueError) as error:
+            words.close()
+            raise EmulatorError(f"the emulator did not start: {error}{words}") from None
+        except BaseException:
+            words.close()
+            raise
         return cls(
             management_url=announcement.management_url,
             queue_url=announcement.queue_url,
@@ -70,6 +73,7 @@ class EmulatorProcess:
             pid=process.pid,
             _process=process,
             _lifeline=lifeline,
+            _words=words,
         )
 
     @property
@@ -77,9 +81,32 @@ class EmulatorProcess:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
+    def ended(self) -> EmulatorError | None:
+        """None while the emulator runs, else an error, for the caller to raise, that says how it
+        ended and with which last words. Never blocks; cheap enough for every failed request."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        return EmulatorError(
+            f"the emulator (process {self.pid}) {how_it_ended(code)}, and its endpoints, jobs and "
+            f"volumes went with it; start again{self._words}"
+        )
+
+    def wait(self) -> EmulatorError:
+        """Block until the emulator has ended, also by ``stop``; returns what ``ended`` says then.
+
+        For a daemon thread: any number of threads may wait, beside calls of the other methods.
+        """
+        await_end(self._process)
+        self._process.wait()
+        error = self.ended()
+        assert error is not None
+        return error
+
     def stop(self) -> None:
         """End the emulator with all its workers; within three seconds, or by force."""
         _end(self._process, self._lifeline)
+        self._words.close()
 
     def __enter__(self) -> EmulatorProcess:
         return self
@@ -91,6 +118,39 @@ class EmulatorProcess:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+class _LastWords:
+    """Where an emulator's stderr goes, and as text the end of it, ready to end a message.
+
+    Of a log that was asked for it gives the name; else it keeps a file without one. Thread-safe.
+    """
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log
+        self.file = tempfile.TemporaryFile() if log is None else log.open("ab")  # noqa: SIM115
+        self._kept = ""
+        self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        if self._log is not None:
+            return f" (see {self._log})"
+        with self._lock:
+            text = self._kept if self.file.closed else self._read()
+        return f"; its last words:\n{text}" if text else ""
+
+    def close(self) -> None:
+        """Let go of the file; its last words stay. May be called again."""
+        with self._lock:
+            if not self.file.closed and self._log is None:
+                self._kept = self._read()
+            self.file.close()
+
+    def _read(self) -> str:
+        # The emulator writes at the position that this descriptor shares with it: never seek.
+        size = os.fstat(self.file.fileno()).st_size
+        tail = os.pread(self.file.fileno(), _LAST_WORDS, max(0, size - _LAST_WORDS))
+        return tail.decode("utf-8", errors="replace").strip()
 
 
 def _spawn(
@@ -147,12 +207,3 @@ def _end(process: subprocess.Popen[bytes], lifeline: IO[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _last_words(errors: IO[bytes], log: Path | None) -> str:
-    if log is not None:
-        return f" (see {log})"
-    size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - _LAST_WORDS))
-    text = errors.read().decode("utf-8", errors="replace").strip()
-    return f"; its last words:\n{text}" if text else ""

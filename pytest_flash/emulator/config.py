@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..loopback import is_loopback
 from ..project import find_project, refuse_unknown_keys
+from .announcement import KEY_VARIABLE
 
 _KEYS = ("preinstalled", "flash_images")
 _KINDS = ("gpu", "cpu")
@@ -66,7 +68,9 @@ class EmulatorConfig:
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port {self.port} is no port; give 0 (any free one) to 65535")
         if not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key.strip()):
-            raise SettingsError("--api-key must be printable ASCII and not empty")
+            raise SettingsError(
+                f"--api-key or {KEY_VARIABLE} must be printable ASCII and not empty"
+            )
 
 
 def load_config(
@@ -74,9 +78,11 @@ def load_config(
 ) -> EmulatorConfig:
     """The configuration of an emulator for ``project``, with its ``[tool.flash.emulator]``.
 
-    Without ``api_key`` the emulator gets a random one. Raises SettingsError for a host that is
-    not loopback and for anything wrong in ``pyproject.toml``.
+    Without ``api_key`` it is what FLASH_EMULATOR_KEY says, else a random one. The variable is
+    taken out of the environment: what the emulator starts has no use for it. Raises
+    SettingsError for a host that is not loopback and for anything wrong in ``pyproject.toml``.
     """
+    own_key = os.environ.pop(KEY_VARIABLE, None)
     found = find_project(project)
     where = f"{found.root / 'pyproject.toml'}: [tool.flash.emulator]"
     table = found.config.get("emulator", {})
@@ -90,7 +96,8 @@ def load_config(
         preinstalled=_preinstalled(table, where),
         flash_images=_strings(table.get("flash_images", ()), f"{where} flash_images"),
     )
-    return config if api_key is None else replace(config, api_key=api_key)
+    key = own_key or None if api_key is None else api_key
+    return config if key is None else replace(config, api_key=key)
 
 
 def _preinstalled(table: Mapping[str, Any], where: str) -> Preinstalled:

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from ..errors import EmulatorError
 from .dependencies import (
     Dependency,
     DependencyError,
-    InstalledPackages,
     Installed,
+    InstalledPackages,
     Resolution,
     fingerprint,
 )
@@ -31,7 +32,6 @@ from .installer import Installer
 from .interpreter import Interpreters
 from .linkfarm import LinkFarms
 from .overlay import Overlays
-from ..errors import EmulatorError
 
 __all__ = ["DependencyError", "Hermetic", "Provided", "WorkerProgram", "default_cache"]
 

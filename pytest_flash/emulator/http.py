@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
+import reprlib
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -56,7 +58,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises HttpError 400 for anything else."""
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise HttpError(400, f"the request body is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -88,6 +90,13 @@ def _too_large(limit: int) -> NoReturn:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {reprlib.repr(text)} is too large")
+    return number
 
 
 def _title(status: int) -> str:

@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .dependencies import InstalledPackages, Installed
+from .dependencies import Installed, InstalledPackages
 
 # Which distribution a file belongs to, and the file's path below a root or a folder of it.
 _File = tuple[Installed, Sequence[str]]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .documents import WorkerView
+from .endings import how_it_ended
 from .ids import new_id
-from .process import WorkerProcess, how_it_ended
+from .process import WorkerProcess
 
 _LINES_SHOWN = 20
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .endings import how_it_ended
 from .jobs import Job, JobQueue, JobState
 from .member import Worker
-from .process import how_it_ended
 from .programs import NoProgramError
 from .scaling import Load, desired_workers
 from .starts import Starts

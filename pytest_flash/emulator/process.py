@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .endings import await_end
+
 _LOG_CHUNK = 1 << 16
 _LOG_KEPT_BYTES = 1 << 18
 
@@ -180,16 +182,6 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], folder: Path) -> WorkerPr
     return WorkerProcess(process, lifeline, log)
 
 
-def how_it_ended(code: int) -> str:
-    """A return code in words, such as ``was killed by SIGKILL``."""
-    if code >= 0:
-        return f"exited with code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
-
-
 def _open_stat(pid: int) -> int | None:
     """A descriptor that tells the state of a process again and again; None without /proc."""
     if sys.platform != "linux":
@@ -204,21 +196,30 @@ def _on_exit(
     loop: asyncio.AbstractEventLoop, process: subprocess.Popen[bytes], ended: Callable[[], None]
 ) -> None:
     """Call ``ended`` in ``loop`` when ``process`` has ended; on Linux before it is reaped."""
-    if sys.platform == "linux":
-        try:
-            handle = os.pidfd_open(process.pid)
-        except OSError:
-            pass  # a kernel or sandbox without pidfd: wait in a thread
-        else:
-            loop.add_reader(handle, _pidfd_ready, loop, handle, ended)
-            return
+    handle = _open_pidfd(process.pid)
+    if handle is not None:
+        loop.add_reader(handle, _pidfd_ready, loop, handle, ended)
+        return
 
     def wait() -> None:
-        process.wait()
+        await_end(process)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested
             loop.call_soon_threadsafe(ended)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def _open_pidfd(pid: int) -> int | None:
+    """A descriptor that can be read once the process has ended.
+
+    None where the system, its sandbox or this build of Python has no such thing.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 def _pidfd_ready(loop: asyncio.AbstractEventLoop, handle: int, ended: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -66,6 +67,8 @@ class FlashPrograms:
     def __init__(self, config: EmulatorConfig) -> None:
         self._config = config
         self._runtime: Hermetic | None = None
+        self._closed = False
+        self._lock = threading.Lock()
 
     def program(self, record: EndpointRecord) -> Program:
         """See ProgramSource."""
@@ -86,16 +89,21 @@ class FlashPrograms:
 
     def close(self) -> None:
         """See ProgramSource."""
-        if self._runtime is not None:
-            self._runtime.close()
+        with self._lock:
+            self._closed = True
+            if self._runtime is not None:
+                self._runtime.close()
 
     def _hermetic(self) -> Hermetic:
         # Imported with the first worker: the emulator should be serving by then.
         from .hermetic import Hermetic, default_cache
 
-        if self._runtime is None:
-            self._runtime = Hermetic(default_cache())
-        return self._runtime
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = Hermetic(default_cache())
+                if self._closed:
+                    self._runtime.close()
+            return self._runtime
 
     def _preinstalled(self, record: EndpointRecord) -> tuple[str, ...]:
         kind = self._kind(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ _WEEK = 7 * 24 * 3_600_000
 _EXECUTION_TIMEOUT = (5_000, _WEEK)
 _TTL_DEFAULT = 24 * 3_600_000
 _TTL = (10_000, _WEEK)
+_DIGITS = 20
 
 
 class Queue:
@@ -60,7 +62,7 @@ class Queue:
     async def runsync(self, request: Request) -> Response:
         """``POST /runsync``: the job when it has ended, or as it is after ``wait``."""
         endpoint = self._endpoint(request)
-        wait = _whole(request.query_params.get("wait", _WAIT_DEFAULT), "wait", _WAIT)
+        wait = _whole_text(request.query_params.get("wait", str(_WAIT_DEFAULT)), "wait", _WAIT)
         job = _submit(endpoint, await read_body(request, _RUNSYNC_LIMIT), sync=True)
         await endpoint.wait(job, wait / 1000)
         return json_response(job.document())
@@ -71,7 +73,7 @@ class Queue:
         job = _job(endpoint, request)
         ttl = request.query_params.get("ttl")
         if ttl is not None:
-            endpoint.extend(job, _whole(ttl, "ttl", _TTL) / 1000)
+            endpoint.extend(job, _whole_text(ttl, "ttl", _TTL) / 1000)
         return json_response(job.document())
 
     async def stream(self, request: Request) -> Response:
@@ -166,7 +168,8 @@ def _policy(endpoint: Endpoint, policy: Any) -> Policy:
         policy = {}
     if not isinstance(policy, Mapping):
         raise HttpError(400, "'policy' must be an object")
-    timeout, ttl = endpoint.record.timeout, _TTL_DEFAULT
+    # No job lives for longer than a week, whatever its endpoint would allow.
+    timeout, ttl = min(endpoint.record.timeout, _WEEK), _TTL_DEFAULT
     if policy.get("executionTimeout") is not None:
         timeout = _whole(policy["executionTimeout"], "policy.executionTimeout", _EXECUTION_TIMEOUT)
     if policy.get("ttl") is not None:
@@ -175,12 +178,16 @@ def _policy(endpoint: Endpoint, policy: Any) -> Policy:
 
 
 def _whole(value: Any, name: str, limits: tuple[int, int]) -> int:
-    """A number of milliseconds within ``limits``. Raises HttpError 400."""
+    """A number of milliseconds within ``limits``. Raises HttpError 400 for anything else."""
     low, high = limits
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = low - 1
-    if isinstance(value, bool) or not low <= number <= high:
-        raise HttpError(400, f"{name} must be between {low} and {high} ms, not {value!r}")
-    return number
+    if type(value) is int and low <= value <= high:  # a bool is an int, but no number
+        return value
+    shown = reprlib.repr(value)
+    raise HttpError(400, f"{name} must be a whole number from {low} to {high} (ms), not {shown}")
+
+
+def _whole_text(text: str, name: str, limits: tuple[int, int]) -> int:
+    """``_whole`` for the text of a query parameter."""
+    # Longer ones are out of range, and Python refuses to read very long ones.
+    digits = text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+    return _whole(int(text) if digits else text, name, limits)

@@ -7,12 +7,13 @@ import contextlib
 import functools
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 from ..emulator.client import EmulatorProcess
-from ..errors import PortTakenError
+from ..errors import EmulatorError, PortTakenError
 from ..events import EventSink, PortTaken, Reloading, ServerEnded, TargetChosen
 from ..project import Project, find_project
 from ..provisioner.owner import choose_namespace
@@ -39,7 +40,7 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
     """Run the dev server until a signal ends it; returns the exit code.
 
     ``ask`` puts a yes-or-no question to a person; it is called from a thread. Raises FlashError
-    when the app, the target or the port cannot be had.
+    when the app, the target or the port cannot be had, and when the emulator ends by itself.
     """
     stopped = _stop_signals()
     location = locate(options.app, options.folder)
@@ -54,7 +55,7 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
         server = _DevServer(spawn, stopped, on_event)
         stack.callback(server.kill)
         # While the emulator starts, the first serving process imports what it will need.
-        target = await _open_target(options, environment, project, on_event, stack)
+        target = await _open_target(options, environment, project, on_event, stack, stopped)
         assignment = Assignment(
             location=location,
             target=target,
@@ -121,6 +122,7 @@ async def _open_target(
     project: Project,
     on_event: EventSink,
     stack: contextlib.ExitStack,
+    stopped: asyncio.Future[int],
 ) -> Target:
     choice = choose(options.target, environment)
     if choice.kind is TargetKind.LIVE:
@@ -129,6 +131,7 @@ async def _open_target(
     else:
         emulator = await asyncio.to_thread(EmulatorProcess.start, project.root)
         stack.callback(emulator.stop)
+        _end_with(emulator, stopped)
         target = embedded(
             emulator.management_url, emulator.queue_url, emulator.api_key, choice.reason
         )
@@ -147,6 +150,22 @@ def _listen(where: Address, on_event: EventSink) -> socket.socket:
                 on_event(PortTaken(wanted=where.port, used=port))
             return listener
     return listen(where.host, where.port)
+
+
+def _end_with(emulator: EmulatorProcess, stopped: asyncio.Future[int]) -> None:
+    """Make ``stopped`` fail when the emulator ends by itself: no call could succeed any more."""
+    loop = asyncio.get_running_loop()
+
+    def fail(error: EmulatorError) -> None:
+        if not stopped.done():
+            stopped.set_exception(error)
+
+    def watch() -> None:
+        error = emulator.wait()
+        with contextlib.suppress(RuntimeError):  # The loop has ended, and the emulator after it.
+            loop.call_soon_threadsafe(fail, error)
+
+    threading.Thread(target=watch, name="flash-emulator", daemon=True).start()
 
 
 def _stop_signals() -> asyncio.Future[int]:

@@ -309,3 +309,18 @@ def test_ctrl_c_at_a_question_ends_the_command(
     run.process.send_signal(signal.SIGINT)
     assert run.wait(5) == 130
     wait_gone(tree, 3)
+
+
+def test_an_emulator_that_dies_ends_the_command_with_its_reason(
+    flash_run: Start, http: httpx.Client
+) -> None:
+    run = flash_run("docs/quickstart")
+    assert http.get(run.url).status_code == 200
+    tree = run.tree()
+    (emulator,) = [each for each in tree if "pytest_flash.emulator" in each.command]
+
+    os.kill(emulator.pid, signal.SIGKILL)
+
+    assert run.wait(5) == 1
+    assert "SIGKILL" in run.output
+    wait_gone(tree, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jsonschema
@@ -223,6 +224,14 @@ def test_cuda_constraints_are_cleared_by_empty_values(emulator: Emulator) -> Non
     both = {"gpu": {"allowedCudaVersions": ["12.8"], "minCudaVersion": ""}}
     gpu = emulator.management.patch(path, json=both).json()["gpu"]
     assert (gpu["allowedCudaVersions"], gpu["minCudaVersion"]) == (["12.8"], None)
+
+
+def test_a_number_too_large_for_a_float_is_unprocessable(emulator: Emulator) -> None:
+    content = json.dumps({**BODY, "scaling": {"type": "QUEUE_DELAY", "queueDelay": "x"}})
+    answer = emulator.management.post("/v2/serverless", content=content.replace('"x"', "1e999"))
+    assert answer.status_code == 422
+    assert "queueDelay" in answer.text
+    assert emulator.management.get("/v2/serverless").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Barrier
 
 import httpx
 import pytest
 
 from pytest_flash.emulator.config import EmulatorConfig, Preinstalled, load_config
-from pytest_flash.emulator.programs import FlashPrograms, NoProgramError, repository
+from pytest_flash.emulator.programs import (
+    FlashPrograms,
+    NoProgramError,
+    SupplyError,
+    repository,
+)
 from pytest_flash.emulator.records import Container, EndpointRecord
 from pytest_flash.emulator.scaling import RequestCount
 from pytest_flash.errors import SettingsError
@@ -245,6 +252,36 @@ def test_images_of_ones_own_run_the_flash_runtime_when_they_are_listed(
     assert programs.program(record("my/image:1")) == expected
     with pytest.raises(NoProgramError, match="'your/image:1'"):
         programs.program(record("your/image:1"))
+
+
+def test_threads_that_need_the_runtime_first_share_one(tmp_path: Path) -> None:
+    threads, rounds = 8, 40
+    config = EmulatorConfig(tmp_path)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in range(rounds):
+                programs, start = FlashPrograms(config), Barrier(threads)
+
+                def first(programs: FlashPrograms, start: Barrier) -> object:
+                    start.wait(10)
+                    return programs._hermetic()
+
+                asked = [pool.submit(first, programs, start) for _ in range(threads)]
+                assert len({id(each.result(10)) for each in asked}) == 1
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_nothing_is_installed_once_programs_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASH_CACHE_DIR", str(tmp_path))
+    programs = FlashPrograms(EmulatorConfig(tmp_path))
+    programs.close()
+    with pytest.raises(SupplyError, match="the emulator is stopping"):
+        programs.supply(record("runpod/flash-cpu"), ["no-such-package-anywhere"])
 
 
 @pytest.mark.parametrize(

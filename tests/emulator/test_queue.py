@@ -121,6 +121,11 @@ def test_bad_requests_are_refused_with_a_reason(
     assert emulator.queue.get(f"/{endpoint}/health").json()["jobs"]["inQueue"] == 0
 
 
+def test_an_endpoint_may_allow_any_time(emulator: Emulator) -> None:
+    document = emulator.call(emulator.create(timeout=10**400), do="echo", value=1)
+    assert document["status"] == "COMPLETED"
+
+
 @pytest.mark.parametrize("wait", ["0", "999", "300001", "soon", "inf", "1e999", "2000.5"])
 def test_a_wait_out_of_range_is_refused(emulator: Emulator, wait: str) -> None:
     answer = emulator.queue.post(

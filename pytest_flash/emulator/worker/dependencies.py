@@ -26,8 +26,7 @@ class Dependencies:
     def ensure(self, request: FunctionRequest) -> str:
         """Make ``request.dependencies`` importable; lines for the job's stdout, or nothing.
 
-        Raises:
-            DependencyError: with the installer's words.
+        Raises DependencyError with the installer's words.
         """
         notes = self._note_system(tuple(request.system_dependencies or ()))
         wanted = tuple(request.dependencies or ())

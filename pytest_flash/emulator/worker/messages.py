@@ -40,9 +40,8 @@ class FunctionRequest:
     def from_input(cls, value: object) -> FunctionRequest:
         """Check a job's input.
 
-        Raises:
-            RequestError: not an object, a field of a wrong type, or a required one missing;
-                the message has a line for each problem.
+        Raises RequestError for what is no object, or has a field of a wrong type or misses a
+        required one; the message has a line for each problem.
         """
         if not isinstance(value, dict):
             raise RequestError(f"the input is not a FunctionRequest: {type(value).__name__}")

@@ -45,8 +45,7 @@ class WorkerPlane:
     def take(self) -> Job | None:
         """Wait for a job; None when the platform's long poll ends without one.
 
-        Raises:
-            PlaneError: no answer, an error status, or a job without ``id`` and ``input``.
+        Raises PlaneError for no answer, an error status, or a job without ``id`` and ``input``.
         """
         headers = self._headers | {"Content-Type": "application/json"}
         url = f"{self._settings.take_url}&job_in_progress=0"
@@ -60,11 +59,7 @@ class WorkerPlane:
         return _job(reply.body) if reply.body else None
 
     def done(self, job_id: str, body: bytes) -> Reply:
-        """Post the final result of a job, JSON text.
-
-        Raises:
-            PlaneError: no answer.
-        """
+        """Post the final result of a job, JSON text. Raises PlaneError without an answer."""
         headers = self._headers | {
             "Content-Type": "application/x-www-form-urlencoded",
             "charset": "utf-8",
@@ -76,8 +71,7 @@ class WorkerPlane:
     def provide(self, dependencies: list[str], system_dependencies: list[str]) -> Reply:
         """Ask the emulator for the folders of packages; may take minutes.
 
-        Raises:
-            PlaneError: no answer, or this platform provides none.
+        Raises PlaneError without an answer, or where this platform provides none.
         """
         if self._settings.dependencies_url is None:
             raise PlaneError("FLASH_DEPENDENCIES_URL is not set: nothing here installs packages")
@@ -109,8 +103,7 @@ class Pinger:
     def ping(self, job_id: str | None) -> None:
         """Send one ping; a platform that is away is told at the next one.
 
-        Raises:
-            PlaneError: no answer.
+        Raises PlaneError without an answer.
         """
         if self._settings.ping_url is None:
             return

@@ -34,8 +34,7 @@ class WorkerSettings:
     def take_from(cls, environ: MutableMapping[str, str]) -> WorkerSettings:
         """Read the settings and remove from ``environ`` what user code must not see.
 
-        Raises:
-            SettingsMissing: a required variable is not set.
+        Raises SettingsMissing when a required variable is not set.
         """
         try:
             worker_id = environ["RUNPOD_POD_ID"]

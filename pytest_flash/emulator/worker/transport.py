@@ -40,8 +40,7 @@ class Connection:
     ) -> Reply:
         """Send a request to an ``http`` address and read the whole answer.
 
-        Raises:
-            TransportError: refused, reset, timed out, or not HTTP.
+        Raises TransportError when it is refused, reset, timed out or not HTTP.
         """
         parts = urlsplit(url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path

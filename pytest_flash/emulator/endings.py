@@ -1,0 +1,33 @@
+"""How processes end. Standard library only; cheap to import."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+
+
+def how_it_ended(code: int) -> str:
+    """A return code in words, such as ``was killed by SIGKILL``."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def await_end(process: subprocess.Popen[bytes]) -> None:
+    """Block until ``process`` has ended, and leave it to others to reap it where that is possible.
+
+    Until it is reaped its id is not used again. And ``Popen.wait`` would hold a lock that makes
+    ``Popen.poll`` in other threads miss the end for a moment.
+    """
+    if process.returncode is not None:
+        return
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):  # reaped meanwhile
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        process.wait()
