@@ -46,7 +46,7 @@ def undeploy(request: Request) -> int:
     """Carry out ``request``; 0 when nothing that was to go is left."""
     folder = Path.cwd()
     environment = read_environment(folder, request.env_file)
-    namespace = choose_namespace(request.namespace, environment)
+    namespace = choose_namespace(request.namespace, environment, live=True)
     identity = Identity(find_project(folder), namespace, "run", User.current())
     target = open_live(environment, reason="flash undeploy", granted=False)
     session = Session(target, identity, environment, on_event=show)

@@ -170,7 +170,8 @@ def _identity(config: pytest.Config, environment: Environment, project: Project)
     from .provisioner.users import User
     from .session import Identity
 
-    namespace = choose_namespace(config.getoption("flash_namespace"), environment)
+    option, live = config.getoption("flash_namespace"), config.getoption("flash_live")
+    namespace = choose_namespace(option, environment, live=live)
     return Identity(project, namespace, "test", User.current())
 
 

@@ -107,7 +107,10 @@ def connect_from_environment() -> RemoteCalls:
     environment = read_process_environment()
     target = open_plain(environment)
     identity = Identity(
-        find_project(Path.cwd()), choose_namespace(None, environment), "run", User.current()
+        find_project(Path.cwd()),
+        choose_namespace(None, environment, live=True),
+        "run",
+        User.current(),
     )
     return Session(target, identity, environment, on_event=_log).calls
 

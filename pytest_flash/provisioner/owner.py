@@ -46,12 +46,12 @@ class Owner:
         return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
 
 
-def choose_namespace(option: str | None, environment: Environment) -> str:
+def choose_namespace(option: str | None, environment: Environment, *, live: bool) -> str:
     """The namespace: ``option``, else ``FLASH_NAMESPACE``, else one for this CI run.
 
-    Under ``CI`` the default is ``ci-`` and 8 hex digits, the same for every process of a run
-    where the service tells runs apart. Elsewhere it is ``default``. Raises SettingsError for
-    anything but 1 to 16 lower-case letters and digits.
+    Under ``CI`` the default for a ``live`` target is ``ci-`` and 8 hex digits, the same for every
+    process of a run where the service tells runs apart. Else it is ``default``.
+    Raises SettingsError for anything but 1 to 16 lower-case letters and digits.
     """
     given = Sourced(option, "--namespace") if option else environment.get(_VARIABLE)
     if given is not None:
@@ -61,7 +61,7 @@ def choose_namespace(option: str | None, environment: Environment) -> str:
                 "and digits"
             )
         return given.value
-    if not environment.value("CI"):
+    if not live or not environment.value("CI"):
         return DEFAULT_NAMESPACE
     run = [environment.value(name) or "" for name in _RUN_VARIABLES]
     seed = "/".join(run) if any(run) else secrets.token_hex(8)

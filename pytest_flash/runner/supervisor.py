@@ -20,7 +20,7 @@ from ..provisioner.owner import choose_namespace
 from ..provisioner.users import User
 from ..session import Identity
 from ..settings import Environment, read_environment
-from ..target import Target, TargetKind, choose, embedded, open_live
+from ..target import Choice, Target, TargetKind, choose, embedded, open_live
 from .link import Assignment
 from .locate import locate
 from .options import Address, RunOptions, address
@@ -47,7 +47,9 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
     environment = read_environment(location.folder, options.env_file)
     project = find_project(location.root)
     where = address(options, environment)
-    namespace = choose_namespace(options.namespace, environment)
+    choice = choose(options.target, environment)
+    live = choice.kind is TargetKind.LIVE
+    namespace = choose_namespace(options.namespace, environment, live=live)
     identity = Identity(project, namespace, "run", User.current())
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listen(where, on_event))
@@ -55,7 +57,7 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
         server = _DevServer(spawn, stopped, on_event)
         stack.callback(server.kill)
         # While the emulator starts, the first serving process imports what it will need.
-        target = await _open_target(options, environment, project, on_event, stack, stopped)
+        target = await _open_target(choice, options, environment, project, on_event, stack, stopped)
         assignment = Assignment(
             location=location,
             target=target,
@@ -117,6 +119,7 @@ class _DevServer:
 
 
 async def _open_target(
+    choice: Choice,
     options: RunOptions,
     environment: Environment,
     project: Project,
@@ -124,7 +127,6 @@ async def _open_target(
     stack: contextlib.ExitStack,
     stopped: asyncio.Future[int],
 ) -> Target:
-    choice = choose(options.target, environment)
     if choice.kind is TargetKind.LIVE:
         granted = options.target is TargetKind.LIVE
         target = open_live(environment, reason=choice.reason, granted=granted)
