@@ -101,6 +101,54 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class JobStarted:
+    """A remote function was called and its job is being submitted.
+
+    ``call`` numbers the calls of one session, from 1; the job's id is not known yet.
+    ``location`` is the function's ``file:line``.
+    """
+
+    call: int
+    function: str
+    location: str
+    endpoint: str
+    endpoint_id: str
+
+
+@dataclass(frozen=True)
+class JobNamed:
+    """Runpod named the job of a call, which has not ended."""
+
+    call: int
+    job_id: str
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """A call is over.
+
+    ``state`` is the job's terminal state, or None when the call ended without one: no answer
+    arrived, or its caller was cancelled. The times are milliseconds, None where unknown. ``cold``
+    says that this session saw the job's worker for the first time. ``error`` is the text that the
+    worker, or the client, gave.
+    """
+
+    call: int
+    function: str
+    location: str
+    endpoint: str
+    endpoint_id: str
+    job_id: str | None
+    state: str | None
+    delay_time: int | None
+    execution_time: int | None
+    worker_id: str | None
+    cold: bool
+    stdout: str
+    error: str | None
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something that a person should know, in words."""
 
@@ -126,6 +174,9 @@ Event = (
     | ServerEnded
     | PortTaken
     | Planned
+    | JobStarted
+    | JobNamed
+    | JobEnded
     | Notice
 )
 EventSink = Callable[[Event], None]

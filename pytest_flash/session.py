@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from .events import Event, EventSink, Notice, ignore
+from .events import Event, EventSink, JobEnded, JobNamed, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
 from .functions.registry import FunctionSpec
 from .project import Project, find_project
@@ -74,7 +74,7 @@ class Session:
             on_event=on_event,
         )
         self.queue = QueueClient(target)
-        self.calls = RemoteCalls(self.queue, self._endpoint_for)
+        self.calls = RemoteCalls(self.queue, self._endpoint_for, on_event=on_event)
 
     def rollout(self) -> Rollout:
         """Provisioning before serving, with this session's parts."""
@@ -117,4 +117,6 @@ def connect_from_environment() -> RemoteCalls:
 
 def _log(event: Event) -> None:
     """Endpoints cost money: where nobody renders events, the log says what is made."""
+    if isinstance(event, JobStarted | JobNamed | JobEnded):
+        return  # The caller gets the result or the error.
     logging.getLogger("pytest_flash").warning("%s", event)

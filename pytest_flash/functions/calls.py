@@ -11,10 +11,12 @@ from typing import Any
 import anyio
 
 from ..errors import NotFoundError, RemoteError, RunpodApiError, RunpodConnectionError, RunpodError
+from ..events import EventSink, ignore
 from ..runpod import Endpoint, JobState, JobStatus, QueueClient
 from . import protocol
 from .failures import failure
 from .registry import FunctionSpec
+from .reports import Reports
 from .source import ship
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
@@ -46,10 +48,12 @@ class RemoteCalls:
         endpoint_for: Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]],
         *,
         outage: float = _OUTAGE,
+        on_event: EventSink = ignore,
     ) -> None:
         self._queue = queue
         self._endpoint_for = endpoint_for
         self._outage = outage
+        self._reports = Reports(on_event)
         self._prefixes: dict[FunctionSpec, str] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -68,8 +72,16 @@ class RemoteCalls:
                 "arguments and source, and Runpod takes 20 MB; pass a URL or a path on a network "
                 "volume instead"
             )
-        endpoint, job = await self._submit(spec, body)
-        job = await self._finish(spec, endpoint, job)
+        endpoint = await self._endpoint_for(spec, None)
+        report = self._reports.start(spec, endpoint)
+        try:
+            endpoint, job = await self._submit(spec, endpoint, body)
+            report.named(job)
+            job = await self._finish(spec, endpoint, job)
+        except BaseException as error:
+            report.broken(error)
+            raise
+        report.ended(job)
         return self._result(spec, endpoint, job)
 
     def _prefix(self, spec: FunctionSpec) -> str:
@@ -78,8 +90,9 @@ class RemoteCalls:
             prefix = self._prefixes[spec] = protocol.request_prefix(spec, ship(spec))
         return prefix
 
-    async def _submit(self, spec: FunctionSpec, body: bytes) -> tuple[Endpoint, JobStatus]:
-        endpoint = await self._endpoint_for(spec, None)
+    async def _submit(
+        self, spec: FunctionSpec, endpoint: Endpoint, body: bytes
+    ) -> tuple[Endpoint, JobStatus]:
         try:
             return endpoint, await self._runsync(endpoint, body)
         except NotFoundError:

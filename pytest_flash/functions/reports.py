@@ -1,0 +1,87 @@
+"""What is reported of calls, as events."""
+
+from __future__ import annotations
+
+import itertools
+
+from ..events import EventSink, JobEnded, JobNamed, JobStarted
+from ..runpod import Endpoint, JobStatus
+from . import protocol
+from .registry import FunctionSpec
+
+
+class Reports:
+    """Numbers the calls of one session and knows the workers it has met. Thread-safe."""
+
+    def __init__(self, on_event: EventSink) -> None:
+        self._on_event = on_event
+        self._numbers = itertools.count(1)
+        self._workers: set[tuple[str, str]] = set()
+
+    def start(self, spec: FunctionSpec, endpoint: Endpoint) -> CallReport:
+        """A call begins."""
+        return CallReport(next(self._numbers), spec, endpoint, self._on_event, self._workers)
+
+
+class CallReport:
+    """Reports one call, each step at most once."""
+
+    def __init__(
+        self,
+        number: int,
+        spec: FunctionSpec,
+        endpoint: Endpoint,
+        on_event: EventSink,
+        workers: set[tuple[str, str]],
+    ) -> None:
+        self._number = number
+        self._spec = spec
+        self._endpoint = endpoint
+        self._on_event = on_event
+        self._workers = workers
+        self._job_id: str | None = None
+        self._ended = False
+        on_event(JobStarted(number, spec.name, spec.location, endpoint.name, endpoint.id))
+
+    def named(self, job: JobStatus) -> None:
+        """The job's id is known."""
+        if self._job_id is None:
+            self._job_id = job.id
+            if not job.state.is_terminal:
+                self._on_event(JobNamed(self._number, job.id))
+
+    def ended(self, job: JobStatus) -> None:
+        """The job is terminal."""
+        response = protocol.read_response(job.output)
+        worker = (self._endpoint.id, job.worker_id) if job.worker_id else None
+        cold = worker is not None and worker not in self._workers
+        if worker is not None:
+            self._workers.add(worker)
+        error = job.error or (response.error if response else None)
+        self._end(job, cold, response.stdout if response else "", error)
+
+    def broken(self, error: BaseException) -> None:
+        """The call ended before its job did."""
+        self._end(None, False, "", str(error) or type(error).__name__)
+
+    def _end(self, job: JobStatus | None, cold: bool, stdout: str, error: str | None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._on_event(
+            JobEnded(
+                call=self._number,
+                function=self._spec.name,
+                location=self._spec.location,
+                endpoint=self._endpoint.name,
+                endpoint_id=self._endpoint.id,
+                job_id=self._job_id,
+                state=job.state.value if job else None,
+                delay_time=job.delay_time if job else None,
+                execution_time=job.execution_time if job else None,
+                worker_id=job.worker_id if job else None,
+                cold=cold,
+                stdout=stdout,
+                error=error,
+            )
+        )

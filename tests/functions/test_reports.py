@@ -1,0 +1,77 @@
+"""What is reported of calls while they run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pytest_flash import LiveServerless, remote
+from pytest_flash.errors import RunpodApiError
+from pytest_flash.events import Event, JobEnded, JobNamed, JobStarted
+from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.runpod import Endpoint, QueueClient
+from tests.runpod.scripted import ScriptedServer, refuses, says, scripted
+
+
+@remote(LiveServerless(name="reports"))
+def work() -> None: ...
+
+
+async def find(_spec: FunctionSpec, _gone: Endpoint | None) -> Endpoint:
+    return Endpoint(id="ep0", name="live-reports", timeout=60_000)
+
+
+def job(state: str, **more: Any) -> Any:
+    return says({"id": "job1", "status": state, **more})
+
+
+def reported(server: ScriptedServer, calls: int = 1) -> list[Event]:
+    events: list[Event] = []
+    remote_calls = RemoteCalls(QueueClient(server.embedded), find, on_event=events.append)
+
+    async def run() -> None:
+        for _ in range(calls):
+            await remote_calls.call(work.spec, (), {})
+
+    asyncio.run(run())
+    return events
+
+
+def test_a_call_is_reported_from_its_start_to_its_end() -> None:
+    done = job(
+        "COMPLETED",
+        output={"success": True, "stdout": "hello\n"},
+        delayTime=3,
+        executionTime=4,
+        workerId="w1",
+    )
+    with scripted() as server:
+        server.plays(job("IN_PROGRESS"), done, done)
+        started, named, ended, *second = reported(server, calls=2)
+    assert started == JobStarted(1, "work", work.spec.location, "live-reports", "ep0")
+    assert named == JobNamed(1, "job1")
+    assert isinstance(ended, JobEnded)
+    assert (ended.call, ended.job_id, ended.state) == (1, "job1", "COMPLETED")
+    assert (ended.delay_time, ended.execution_time, ended.worker_id) == (3, 4, "w1")
+    assert (ended.cold, ended.stdout, ended.error) == (True, "hello\n", None)
+    # A warm call names its job with its end; its worker was met before.
+    assert [type(each) for each in second] == [JobStarted, JobEnded]
+    assert isinstance(second[-1], JobEnded)
+    assert second[-1].cold is False
+
+
+def test_a_call_without_an_answer_is_reported_as_ended_without_a_state() -> None:
+    events: list[Event] = []
+    with scripted() as server:
+        server.plays(refuses(400))
+        calls = RemoteCalls(QueueClient(server.embedded), find, on_event=events.append)
+        with pytest.raises(RunpodApiError):
+            asyncio.run(calls.call(work.spec, (), {}))
+    ended = events[-1]
+    assert isinstance(ended, JobEnded)
+    assert (ended.state, ended.job_id) == (None, None)
+    assert ended.error is not None
+    assert "400" in ended.error
