@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..loopback import is_loopback
 from ..project import find_project, refuse_unknown_keys
 from .announcement import KEY_VARIABLE
 
-_KEYS = ("preinstalled", "flash_images")
+_KEYS = ("preinstalled", "flash_images", "images")
 _KINDS = ("gpu", "cpu")
 
 
@@ -57,6 +58,7 @@ class EmulatorConfig:
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     preinstalled: Preinstalled = Preinstalled()
     flash_images: tuple[str, ...] = ()
+    images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timings: Timings = Timings()
 
     def __post_init__(self) -> None:
@@ -71,6 +73,21 @@ class EmulatorConfig:
             raise SettingsError(
                 f"--api-key or {KEY_VARIABLE} must be printable ASCII and not empty"
             )
+
+    def command(self, image: str) -> tuple[str, ...] | None:
+        """The command that the project runs for an image: its exact name before its repository."""
+        exact = self.images.get(image)
+        return self.images.get(repository(image)) if exact is None else exact
+
+
+def repository(image: str) -> str:
+    """The repository of an image reference, without Docker Hub's host, tag and digest."""
+    name = image.partition("@")[0]
+    folder, slash, last = name.rpartition("/")
+    name = folder + slash + last.partition(":")[0]
+    for host in ("docker.io/", "index.docker.io/"):
+        name = name.removeprefix(host)
+    return name
 
 
 def load_config(
@@ -95,6 +112,7 @@ def load_config(
         port=port,
         preinstalled=_preinstalled(table, where),
         flash_images=_strings(table.get("flash_images", ()), f"{where} flash_images"),
+        images=_commands(table.get("images", {}), f"{where} images"),
     )
     key = own_key or None if api_key is None else api_key
     return config if key is None else replace(config, api_key=key)
@@ -110,6 +128,23 @@ def _preinstalled(table: Mapping[str, Any], where: str) -> Preinstalled:
     refuse_unknown_keys(value, _KINDS, where)
     kinds = {kind: _requirements(names, f"{where}.{kind}") for kind, names in value.items()}
     return Preinstalled(**kinds)
+
+
+def _commands(value: Any, where: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise SettingsError(f'{where} must be a table, such as {{"my/image:1" = "python a.py"}}')
+    return {image: _command(text, f"{where} {image!r}") for image, text in value.items()}
+
+
+def _command(text: Any, where: str) -> tuple[str, ...]:
+    """The words of a command line, split as a POSIX shell would."""
+    try:
+        words = tuple(shlex.split(text)) if isinstance(text, str) else ()
+    except ValueError as error:
+        raise SettingsError(f"{where}: {text!r} cannot be split into words: {error}") from error
+    if not words:
+        raise SettingsError(f'{where} must be a command line, such as "python handler.py"')
+    return words
 
 
 def _requirements(value: Sequence[Any], where: str) -> tuple[str, ...]:

@@ -38,11 +38,12 @@ class Launcher:
         self._volumes = volumes
 
     def launch(self, record: EndpointRecord, worker_id: str) -> WorkerProcess:
-        """Start one worker. Raises NoProgramError, OSError, or what the program source raises."""
+        """Start one worker. Raises OSError, or what the program source raises."""
         program = self._programs.program(record)
         home = self._home(worker_id)
         home.mkdir(mode=0o700, parents=True)
-        return spawn(program.argv, self._environment(record, worker_id, program), home)
+        environment = self._environment(record, worker_id, program)
+        return spawn(program.argv, environment, program.folder or home)
 
     def clean(self, worker_id: str) -> None:
         """Remove what a worker left in its folder."""
@@ -75,4 +76,4 @@ class Launcher:
             platform["RUNPOD_VOLUME_PATH"] = str(volume)
         home = str(self._home(worker_id))
         system = {"PATH": _PATH, "HOME": home, "LANG": "C.UTF-8"}
-        return {**system, **record.container.env, **platform}
+        return {**system, **program.env, **record.container.env, **platform}

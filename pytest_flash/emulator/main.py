@@ -68,14 +68,14 @@ async def _serve(
     from .endpoints import Endpoints
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
-    from .programs import FlashPrograms
+    from .programs import ProjectPrograms
     from .volumes import Volumes
 
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         origin = f"http://{in_url(config.host)}:{listener.getsockname()[1]}"
         credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
-        source = programs if programs is not None else FlashPrograms(config)
+        source = programs if programs is not None else ProjectPrograms(config)
         volumes = Volumes(folder / "volumes")
         launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder, volumes)
         endpoints = Endpoints(Surroundings(source, launcher, config.timings))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from ..errors import EmulatorError
+from .config import repository
 
 if TYPE_CHECKING:
     from .config import EmulatorConfig
@@ -20,6 +27,10 @@ _FLASH_IMAGES: dict[str, Compute] = {
     "runpod/flash-lb-cpu": "cpu",
 }
 
+_GUARDED = Path(__file__).parent / "worker" / "guarded.py"
+# They test the network and a GPU; offline and without one they would end every worker.
+_NO_FITNESS_CHECKS = {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true", "RUNPOD_SKIP_GPU_CHECK": "true"}
+
 
 class NoProgramError(Exception):
     """Nothing says what a worker of this image should run here."""
@@ -31,10 +42,16 @@ class SupplyError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """A command line. ``asks_for_dependencies`` tells a runtime of ours from a foreign worker."""
+    """A command line, where it runs, and variables that the endpoint's own may override.
+
+    ``asks_for_dependencies`` tells a runtime of ours from a foreign worker. ``folder`` is the
+    working directory, by default the worker's own.
+    """
 
     argv: tuple[str, ...]
     asks_for_dependencies: bool = False
+    folder: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,8 @@ class ProgramSource(Protocol):
     """Knows the programs. Its methods block, and are called in threads."""
 
     def program(self, record: EndpointRecord) -> Program:
-        """What a worker of this endpoint runs. Raises NoProgramError."""
+        """What a worker of this endpoint runs. Raises NoProgramError when nothing says so, and
+        EmulatorError when it cannot be run."""
         ...
 
     def supply(self, record: EndpointRecord, dependencies: Sequence[str]) -> Supply:
@@ -61,8 +79,8 @@ class ProgramSource(Protocol):
         ...
 
 
-class FlashPrograms:
-    """The hermetic runtime for the Flash images, and nothing for any other."""
+class ProjectPrograms:
+    """The project's commands for the images that it maps, the hermetic runtime for Flash's."""
 
     def __init__(self, config: EmulatorConfig) -> None:
         self._config = config
@@ -72,6 +90,9 @@ class FlashPrograms:
 
     def program(self, record: EndpointRecord) -> Program:
         """See ProgramSource."""
+        command = self._config.command(record.container.image)
+        if command is not None:
+            return self._mapped(record.container.image, command)
         preinstalled = self._preinstalled(record)
         return Program(self._hermetic().program(preinstalled=preinstalled).argv, True)
 
@@ -93,6 +114,16 @@ class FlashPrograms:
             self._closed = True
             if self._runtime is not None:
                 self._runtime.close()
+
+    def _mapped(self, image: str, command: tuple[str, ...]) -> Program:
+        folder, path = self._config.project, os.environ.get("PATH", os.defpath)
+        if os.sep not in command[0] and shutil.which(command[0], path=path) is None:
+            raise EmulatorError(
+                f"{command[0]!r} is not on your PATH; [tool.flash.emulator.images] of "
+                f"{folder / 'pyproject.toml'} names it as the program of the image {image!r}"
+            )
+        argv = (sys.executable, "-I", "-S", "-B", str(_GUARDED), *command)
+        return Program(argv, folder=folder, env={"PATH": path, **_NO_FITNESS_CHECKS})
 
     def _hermetic(self) -> Hermetic:
         # Imported with the first worker: the emulator should be serving by then.
@@ -116,19 +147,14 @@ class FlashPrograms:
             return record.compute
         kind = _FLASH_IMAGES.get(name)
         if kind is None:
-            raise NoProgramError(
-                f"the emulator knows no program for the image {image!r}: it runs the images "
-                f"{', '.join(_FLASH_IMAGES)}, and those of your own that are built on them and "
-                "listed in flash_images of [tool.flash.emulator] in pyproject.toml"
-            )
+            raise NoProgramError(self._no_program(image))
         return kind
 
-
-def repository(image: str) -> str:
-    """The repository of an image reference, without Docker Hub's host, tag and digest."""
-    name = image.partition("@")[0]
-    folder, slash, last = name.rpartition("/")
-    name = folder + slash + last.partition(":")[0]
-    for host in ("docker.io/", "index.docker.io/"):
-        name = name.removeprefix(host)
-    return name
+    def _no_program(self, image: str) -> str:
+        return (
+            f"the emulator runs no containers and knows no program for the image {image!r}. To "
+            f"run one for it, add to {self._config.project / 'pyproject.toml'} and start again:\n"
+            f'\n    [tool.flash.emulator.images]\n    "{image}" = "python handler.py"\n\n'
+            "An image that is built on one of Flash's belongs in flash_images of "
+            "[tool.flash.emulator] instead"
+        )

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from pytest_flash.emulator.config import EmulatorConfig, Timings
 from pytest_flash.emulator.main import run
-from pytest_flash.emulator.programs import FlashPrograms, Program, Supply, SupplyError
+from pytest_flash.emulator.programs import Program, ProjectPrograms, Supply, SupplyError
 from pytest_flash.emulator.records import EndpointRecord
 
 WORKER = Path(__file__).parent / "worker_program.py"
 
 
-class Programs(FlashPrograms):
+class Programs(ProjectPrograms):
     def program(self, record: EndpointRecord) -> Program:
         if record.container.image == "test/worker":
             return Program((sys.executable, "-I", "-S", "-B", str(WORKER)), True)

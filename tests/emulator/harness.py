@@ -107,17 +107,32 @@ class StartEmulator(Protocol):
 
 @contextmanager
 def started(**timings: float) -> Iterator[Emulator]:
+    """An emulator of test workers, with ``Timings`` of its own."""
+    program = str(HERE / "emulator_program.py")
+    with _serving(lambda lifeline: [program, json.dumps(timings), str(lifeline)]) as emulator:
+        yield emulator
+
+
+@contextmanager
+def serving_project(project: Path, **variables: str) -> Iterator[Emulator]:
+    """The emulator as it is, for a project and with more environment variables."""
+    options = ["-m", "pytest_flash.emulator", "--json", "--quiet", "--project", str(project)]
+    with _serving(
+        lambda lifeline: [*options, "--lifeline-fd", str(lifeline)],
+        FLASH_EMULATOR_KEY=KEY,
+        **variables,
+    ) as emulator:
+        yield emulator
+
+
+@contextmanager
+def _serving(arguments: Callable[[int], list[str]], **variables: str) -> Iterator[Emulator]:
     lifeline_end, lifeline = os.pipe()
     process = subprocess.Popen(
-        [
-            sys.executable,
-            str(HERE / "emulator_program.py"),
-            json.dumps(timings),
-            str(lifeline_end),
-        ],
+        [sys.executable, *arguments(lifeline_end)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        env={**os.environ, "TEST_KEY": KEY},
+        env={**os.environ, "TEST_KEY": KEY, **variables},
         pass_fds=(lifeline_end,),
         start_new_session=True,
     )

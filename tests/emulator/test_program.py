@@ -18,12 +18,16 @@ from threading import Barrier
 import httpx
 import pytest
 
-from pytest_flash.emulator.config import EmulatorConfig, Preinstalled, load_config
-from pytest_flash.emulator.programs import (
-    FlashPrograms,
-    NoProgramError,
-    SupplyError,
+from pytest_flash.emulator.config import (
+    EmulatorConfig,
+    Preinstalled,
+    load_config,
     repository,
+)
+from pytest_flash.emulator.programs import (
+    NoProgramError,
+    ProjectPrograms,
+    SupplyError,
 )
 from pytest_flash.emulator.records import Container, EndpointRecord
 from pytest_flash.emulator.scaling import RequestCount
@@ -198,12 +202,28 @@ def test_preinstalled_packages_are_read(tmp_path: Path, table: str, expected: Pr
         ("preinstalled = [1]", "must be a list of strings"),
         ('preinstalled = ["num py"]', "'num py' is no requirement"),
         ('flash_images = "x"', "must be a list of strings"),
+        ('images = "python handler.py"', "images must be a table"),
+        ('images = {"a:1" = 3}', "'a:1' must be a command line"),
+        ('images = {"a:1" = " "}', "'a:1' must be a command line"),
+        ('images = {"a:1" = "python \'handler.py"}', "cannot be split into words"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, table: str, words: str) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.flash.emulator]\n{table}\n")
     with pytest.raises(SettingsError, match=words):
         load_config(tmp_path)
+
+
+def test_an_image_is_mapped_by_its_name_before_its_repository(tmp_path: Path) -> None:
+    images = """[tool.flash.emulator.images]
+"my/image:1" = "python 'my handler.py' $HOME"
+"my/image" = "./any.sh"
+"""
+    (tmp_path / "pyproject.toml").write_text(images)
+    config = load_config(tmp_path)
+    assert config.command("my/image:1") == ("python", "my handler.py", "$HOME")
+    assert config.command("docker.io/my/image:2") == ("./any.sh",)
+    assert config.command("my/other:1") is None
 
 
 def test_a_configuration_hides_its_key(tmp_path: Path) -> None:
@@ -247,7 +267,7 @@ def test_images_of_ones_own_run_the_flash_runtime_when_they_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLASH_CACHE_DIR", str(tmp_path))
-    programs = FlashPrograms(EmulatorConfig(tmp_path, flash_images=("my/image",)))
+    programs = ProjectPrograms(EmulatorConfig(tmp_path, flash_images=("my/image",)))
     expected = programs.program(record("runpod/flash-cpu"))
     assert programs.program(record("my/image:1")) == expected
     with pytest.raises(NoProgramError, match="'your/image:1'"):
@@ -262,9 +282,9 @@ def test_threads_that_need_the_runtime_first_share_one(tmp_path: Path) -> None:
     try:
         with ThreadPoolExecutor(threads) as pool:
             for _ in range(rounds):
-                programs, start = FlashPrograms(config), Barrier(threads)
+                programs, start = ProjectPrograms(config), Barrier(threads)
 
-                def first(programs: FlashPrograms, start: Barrier) -> object:
+                def first(programs: ProjectPrograms, start: Barrier) -> object:
                     start.wait(10)
                     return programs._hermetic()
 
@@ -278,7 +298,7 @@ def test_nothing_is_installed_once_programs_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLASH_CACHE_DIR", str(tmp_path))
-    programs = FlashPrograms(EmulatorConfig(tmp_path))
+    programs = ProjectPrograms(EmulatorConfig(tmp_path))
     programs.close()
     with pytest.raises(SupplyError, match="the emulator is stopping"):
         programs.supply(record("runpod/flash-cpu"), ["no-such-package-anywhere"])
