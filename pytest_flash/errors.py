@@ -19,6 +19,7 @@
     │       ├── AuthenticationError     401
     │       └── NotFoundError           404
     ├── ProvisioningError           an endpoint could not be created or updated
+    │   └── EndpointLimitError      more would be created than this run may
     └── RemoteError                 a call of a remote function did not return
         ├── JobFailedError          the function raised, or its worker died
         ├── JobTimedOutError
@@ -135,6 +136,10 @@ class NotFoundError(RunpodApiError):
 
 class ProvisioningError(FlashError):
     """An endpoint could not be created or updated."""
+
+
+class EndpointLimitError(ProvisioningError):
+    """More endpoints would be created than this run may create."""
 
 
 class RemoteError(FlashError):

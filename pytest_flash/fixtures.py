@@ -38,6 +38,7 @@ def flash_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """
     from .functions.registry import registry
     from .project import find_project
+    from .provisioner.reaper import reaping
     from .session import Session
     from .settings import read_environment
 
@@ -51,8 +52,11 @@ def flash_session(request: pytest.FixtureRequest) -> Iterator[Session]:
             patch.setenv(name, value)
         target = _target(request.config, environment, project, stack)
         identity = _identity(request.config, environment, project)
-        session = Session(target, identity, environment)
+        limit = request.config.getoption("flash_max_endpoints")
+        session = Session(target, identity, environment, max_creations=limit)
         stack.callback(session.close)
+        if session.ledger is not None and not request.config.getoption("flash_keep"):
+            stack.enter_context(reaping(target, session.ledger))
         stack.callback(_release, session, keep=request.config.getoption("flash_keep"))
         for name, error in session.provisioner.retry_deletions().items():
             warnings.warn(f"{name} could not be deleted on Runpod: {error}", stacklevel=2)

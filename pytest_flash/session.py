@@ -48,7 +48,7 @@ class Session:
     """A target with the clients that talk to it. Use ``calls`` to run remote functions.
 
     Endpoints on a live target are remembered in the project's ``.runpod``; those of the embedded
-    Runpod end with it.
+    Runpod end with it. ``max_creations`` limits what is created on a live target.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Session:
         environment: Environment,
         *,
         adopt: bool = False,
+        max_creations: int | None = None,
         on_event: EventSink = ignore,
     ) -> None:
         self.target = target
@@ -72,6 +73,7 @@ class Session:
             ledger=self.ledger,
             adopt=adopt,
             on_event=on_event,
+            max_creations=max_creations if target.is_live else None,
         )
         self.queue = QueueClient(target)
         self.calls = RemoteCalls(self.queue, self._endpoint_for, on_event=on_event)

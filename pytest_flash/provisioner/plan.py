@@ -114,9 +114,14 @@ def decide(
 
 
 def _recorded(wanted: Wanted, endpoint: Endpoint) -> Step:
-    if _marker(endpoint) not in (wanted.owner, None):
-        return _foreign(wanted, endpoint)
-    return _compared(wanted, endpoint)
+    marker = _marker(endpoint)
+    if marker is None:
+        return Refuse(
+            f"endpoint {endpoint.name!r} ({endpoint.id}) is recorded as ours, but its variable "
+            f"{OWNER_VARIABLE} is gone. Set it to {wanted.owner!r} in the Runpod console, or "
+            "delete the endpoint there"
+        )
+    return _compared(wanted, endpoint) if marker == wanted.owner else _foreign(wanted, endpoint)
 
 
 def _compared(wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> Step:

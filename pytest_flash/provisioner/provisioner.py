@@ -10,7 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from ..errors import ConfigurationError, FlashError, ProvisioningError, RunpodApiError
+from ..errors import (
+    ConfigurationError,
+    EndpointLimitError,
+    FlashError,
+    ProvisioningError,
+    RunpodApiError,
+)
 from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink
 from ..resources import ServerlessResource
 from ..runpod import Endpoint, ManagementClient
@@ -33,7 +39,8 @@ class Provisioner:
     and every other caller waits for that. With a ``ledger`` everything that is made is
     remembered, across processes too; without one (the embedded Runpod, which ends with us)
     nothing is, and whatever carries our marker is ours. ``adopt`` takes over endpoints that
-    carry our marker, have no record, and differ.
+    carry our marker, have no record, and differ. ``max_creations`` is how many endpoints may be
+    created in all.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Provisioner:
         ledger: Ledger | None,
         adopt: bool,
         on_event: EventSink,
+        max_creations: int | None = None,
     ) -> None:
         self._client = client
         self._blueprint = blueprint
@@ -55,6 +63,8 @@ class Provisioner:
         self._made_for: dict[str, tuple[ServerlessResource, str]] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._max_creations = max_creations
+        self._creations = 0
 
     def known(self, resource: ServerlessResource) -> Endpoint | None:
         """The endpoint of ``resource`` if it was provisioned before; costs nothing."""
@@ -170,6 +180,7 @@ class Provisioner:
             self._on_event(EndpointPending(wanted.endpoint_name, f"recreating ({step.why})"))
             self._delete(step.endpoint)
             return self._create(wanted), "recreated"
+        self._count_creation(wanted)
         why = f" ({step.why})" if step.why else ""
         self._on_event(EndpointPending(wanted.endpoint_name, f"creating{why}"))
         return self._create(wanted), "created"
@@ -185,6 +196,15 @@ class Provisioner:
             raise
         self._settle(wanted, endpoint)
         return endpoint
+
+    def _count_creation(self, wanted: Wanted) -> None:
+        with self._guard:
+            if self._max_creations is not None and self._creations >= self._max_creations:
+                raise EndpointLimitError(
+                    f"{wanted.endpoint_name} is not created: this run may create "
+                    f"{self._max_creations} endpoints, and did so"
+                )
+            self._creations += 1
 
     def _settle(self, wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> None:
         self._inventory.put(endpoint)
@@ -218,10 +238,15 @@ class Provisioner:
         if record.endpoint_id is None:
             self._inventory.forget()
         existing = self._inventory.including(record.endpoint_id)
-        if record.endpoint_id is not None:
-            found = [each for each in existing if each.id == record.endpoint_id]
-        else:
+        if record.endpoint_id is None:
             found = [each for each in existing if each.name == record.endpoint_name]
+        else:
+            found = [each for each in existing if each.id == record.endpoint_id]
+            if found and OWNER_VARIABLE not in found[0].env:
+                raise ProvisioningError(
+                    f"endpoint {found[0].name!r} ({found[0].id}) lost its variable "
+                    f"{OWNER_VARIABLE}, so it is left alone; delete it in the Runpod console"
+                )
         return [each for each in found if each.env.get(OWNER_VARIABLE) == marker]
 
     @contextlib.contextmanager

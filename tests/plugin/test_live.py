@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from pytest_flash.runpod import Endpoint
 from tests.support.environment import clean_environment
-from tests.support.processes import wait_until
+from tests.support.processes import descendants, wait_gone, wait_until
 
 Passes = Callable[..., None]
 Endpoints = Callable[[], list[Endpoint]]
@@ -74,14 +77,16 @@ def test_more_endpoints_than_allowed_end_the_run_before_the_first(
     passes(project.pytest("--flash-live", "--flash-max-endpoints", "3", **variables), passed=1)
 
 
-def test_a_run_that_was_killed_is_cleaned_up_by_the_next(
-    project: Any, passes: Passes, variables: dict[str, str], endpoints: Endpoints
-) -> None:
-    project.write(
-        "test_app.py",
-        USES_IT + "    import os, time\n    if os.environ.get('HANG'):\n"
-        "        open('ready', 'w').close()\n        time.sleep(600)\n",
-    )
+HANGS = (
+    USES_IT + "    import os, time\n    if os.environ.get('HANG'):\n"
+    "        open('ready', 'w').close()\n        time.sleep(600)\n"
+)
+
+
+@contextlib.contextmanager
+def hanging(project: Any, variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A live run in the middle of a test."""
+    project.write("test_app.py", HANGS)
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--flash-live"],
         cwd=project.folder,
@@ -90,9 +95,29 @@ def test_a_run_that_was_killed_is_cleaned_up_by_the_next(
     )
     try:
         wait_until((project.folder / "ready").exists, 60, "the test to be under way")
+        yield run
     finally:
         run.kill()
         run.wait()
+
+
+def test_what_a_killed_run_created_is_deleted_at_once(
+    project: Any, variables: dict[str, str], endpoints: Endpoints
+) -> None:
+    with hanging(project, variables) as run:
+        started = descendants(run.pid)
+        assert names(endpoints) == ["live-gpu"]
+    wait_until(lambda: endpoints() == [], 30, "the end of the endpoint")
+    wait_gone(started, 10)
+
+
+def test_what_a_killed_run_leaves_is_deleted_by_the_next(
+    project: Any, passes: Passes, variables: dict[str, str], endpoints: Endpoints
+) -> None:
+    with hanging(project, variables) as run:
+        # The process that would clean up goes first.
+        for process in sorted(descendants(run.pid), key=lambda each: each.pid == run.pid):
+            os.kill(process.pid, signal.SIGKILL)
     assert names(endpoints) == ["live-gpu"]
 
     passes(project.pytest("--flash-live", **variables), passed=1)

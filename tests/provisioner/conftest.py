@@ -87,6 +87,7 @@ def provisioner(
         *,
         adopt: bool = False,
         remembers: bool = True,
+        max_creations: int | None = None,
     ) -> Provisioner:
         return Provisioner(
             client,
@@ -99,6 +100,7 @@ def provisioner(
             ledger=ledger(project, namespace, creator, user) if remembers else None,
             adopt=adopt,
             on_event=events.append,
+            max_creations=max_creations,
         )
 
     return make

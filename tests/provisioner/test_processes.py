@@ -18,6 +18,7 @@ from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
 from tests.support.environment import ROOT, clean_environment
+from tests.support.processes import wait_until
 from tests.support.relay import Relay, relaying
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -34,7 +35,9 @@ def start(account: Target, tmp_path: Path) -> Iterator[Start]:
     """Start ``tests.support.provision`` with steps."""
     running: list[subprocess.Popen[str]] = []
 
-    def run(*steps: Any, url: str | None = None, creator: str = "run") -> subprocess.Popen[str]:
+    def run(
+        *steps: Any, url: str | None = None, creator: str = "run", reaper: bool = False
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.provision"],
             cwd=ROOT,
@@ -51,6 +54,7 @@ def start(account: Target, tmp_path: Path) -> Iterator[Start]:
             "api_key": account.api_key,
             "folder": str(tmp_path / ".runpod"),
             "creator": creator,
+            "reaper": reaper,
             "steps": steps,
         }
         assert process.stdin is not None
@@ -167,7 +171,7 @@ def test_sessions_in_every_order_keep_what_the_other_uses(
     for event in order:
         what, name = event.split()
         if what == "start":
-            sessions[name] = start(*steps, creator="test")
+            sessions[name] = start(*steps, creator="test", reaper=True)
             assert reached(sessions[name]).keys() == {"a", "b"}
         elif name == killed:
             dying = sessions.pop(name)
@@ -179,7 +183,18 @@ def test_sessions_in_every_order_keep_what_the_other_uses(
             finish(process)
         if sessions:
             assert names(client) == ["live-a", "live-b"]
-    if order[-1].split()[1] == killed:
-        # Nobody was left to clean up; the next session does it.
-        finish(start(["ensure", {"a": 1, "b": 1}], ["release"], creator="test"))
-    assert client.endpoints() == []
+    # One that was killed is cleaned up after, which takes a moment.
+    wait_until(lambda: client.endpoints() == [], 30, "the end of every endpoint")
+
+
+def test_a_create_under_way_when_its_session_is_killed_is_undone(
+    start: Start, relay: Relay, client: ManagementClient, ledger: Callable[..., Ledger]
+) -> None:
+    relay.delay["POST"] = 1.0
+    process = start(["wait"], ["ensure", {"a": 1}], url=relay.url, creator="test", reaper=True)
+    go_on(process)
+    wait_until(ledger().records, 30, "the intent to create")
+    process.kill()
+    process.wait()
+    wait_until(client.endpoints, 30, "the endpoint that nobody waits for")
+    wait_until(lambda: client.endpoints() == [], 60, "its end")

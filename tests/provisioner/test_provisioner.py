@@ -13,6 +13,7 @@ from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import (
     AuthenticationError,
     ConfigurationError,
+    EndpointLimitError,
     ProvisioningError,
     RunpodApiError,
     RunpodError,
@@ -368,6 +369,32 @@ def test_nothing_foreign_is_deleted_by_a_record(
     client.update(made.id, {"env": {"PYTEST_FLASH_OWNER": "other/default"}})
     provisioner().remove(ledger().records())
     assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
+
+
+def test_an_endpoint_that_lost_its_mark_is_neither_changed_nor_deleted_nor_forgotten(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+) -> None:
+    made = provisioner().ensure(LiveServerless(name="gpu"), FILE)
+    client.update(made.id, {"env": {}})
+    (bare,) = client.endpoints()
+
+    with pytest.raises(ProvisioningError, match="PYTEST_FLASH_OWNER is gone"):
+        provisioner().ensure(LiveServerless(name="gpu", workersMax=2), FILE)
+    (failed,) = provisioner().remove(ledger().records()).values()
+
+    assert "delete it in the Runpod console" in str(failed)
+    assert client.endpoints() == [bare]
+    assert [record.endpoint_id for record in ledger().records()] == [made.id]
+
+
+def test_no_more_is_created_than_the_limit(provisioner: Make, client: ManagementClient) -> None:
+    mine = provisioner(max_creations=1)
+    mine.ensure(LiveServerless(name="a"), FILE)
+    with pytest.raises(EndpointLimitError, match="live-b is not created: this run may create 1"):
+        mine.ensure(LiveServerless(name="b"), FILE)
+    mine.ensure(LiveServerless(name="a"), FILE)
+    provisioner(max_creations=0).ensure(LiveServerless(name="a"), FILE)
+    assert [endpoint.name for endpoint in client.endpoints()] == ["live-a"]
 
 
 def test_a_wrong_key_is_an_error_without_the_key(account: Target) -> None:

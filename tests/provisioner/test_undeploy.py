@@ -145,12 +145,19 @@ def test_no_command_touches_what_carries_another_mark(
                 mine.ensure(LiveServerless(name=name, workersMax=workers), FILE)
     work = Undeploy(client, mine, ledger(creator="test"))
     work.delete(work.ledger.records())
-    work.delete_unrecorded(work.unrecorded())
     mine.release(keep=False)
 
     after = {endpoint.id: endpoint for endpoint in client.endpoints()}
     for id, owner in ids.items():
-        # What carries this project's mark may be taken over, or deleted as unrecorded.
+        # What carries our own mark may be taken over.
+        if owner != "shop/default":
+            assert after[id] == before[id]
+
+    work.delete_unrecorded(work.unrecorded())
+
+    after = {endpoint.id: endpoint for endpoint in client.endpoints()}
+    for id, owner in ids.items():
+        # This project's, of any namespace, are deleted when nothing records them.
         if owner not in ("shop/default", "shop/anna", "shop/"):
             assert after[id] == before[id]
     for id in after:

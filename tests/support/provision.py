@@ -1,7 +1,7 @@
 """A process that provisions, for tests with many of them: ``python -m tests.support.provision``.
 
 Reads one JSON object from standard input: ``management_url``, ``api_key``, ``folder``, ``creator``,
-``namespace``, ``steps``. A step is ``["ensure", {name: workersMax}]``, ``["remove"]``,
+``namespace``, ``reaper``, ``steps``. A step is ``["ensure", {name: workersMax}]``, ``["remove"]``,
 ``["release"]`` or ``["wait"]`` (for a line of standard input). Prints a line after each.
 """
 
@@ -18,6 +18,7 @@ from pytest_flash.provisioner.blueprint import Blueprint
 from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
+from pytest_flash.provisioner.reaper import reaping
 from pytest_flash.provisioner.records import Account, Scope
 from pytest_flash.provisioner.state import State
 from pytest_flash.provisioner.users import User
@@ -38,7 +39,8 @@ def main() -> None:
     state = State(Path(order["folder"]), on_notice=sys.exit)
     scope = Scope(account, owner.project, owner.namespace)
     ledger = Ledger(state, scope, User.current(), order["creator"])
-    with ManagementClient(target, pace=Pace.unlimited()) as client:
+    guard = reaping(target, ledger) if order["reaper"] else contextlib.nullcontext()
+    with guard, ManagementClient(target, pace=Pace.unlimited()) as client:
         blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
         for step, *rest in order["steps"]:

@@ -1,0 +1,140 @@
+"""A process that deletes what a killed test session left on Runpod, and then ends.
+
+It waits on a pipe whose writing end the session holds. A session that ends says so; one that was
+killed cannot, and the end of the pipe is the sign. It is the one process of ours that outlives
+its session, by the seconds that deleting takes and by ``_LIMIT`` at most. What it cannot delete
+stays recorded, and the next session tries again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..events import ignore
+from ..runpod import ManagementClient
+from ..settings import Environment
+from ..target import Target, TargetKind
+from .blueprint import Blueprint
+from .ledger import Ledger
+from .owner import Owner
+from .provisioner import Provisioner
+from .records import Account, Scope
+from .state import State
+from .users import User
+from .volumes import Volumes
+
+_DONE = b"done"
+_LIMIT = 120
+# A request to create that was under way when the session died may take this long to take effect.
+_SETTLING = 10.0
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What the reaper needs to know, as one line of JSON on its standard input."""
+
+    management_url: str
+    queue_url: str
+    api_key: str = field(repr=False)
+    folder: str
+    account_url: str
+    key_digest: str
+    project: str
+    namespace: str
+    pid: int
+    started: str
+
+
+@contextlib.contextmanager
+def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
+    """While the block lasts, have what ``ledger``'s test session created deleted if it is killed.
+
+    Enter it before anything is created, and leave it when the session has cleaned up itself.
+    """
+    order = _Order(
+        target.management_url,
+        target.queue_url,
+        target.api_key,
+        str(ledger.state.folder.resolve()),
+        ledger.scope.account.management_url,
+        ledger.scope.account.key_digest,
+        ledger.scope.project,
+        ledger.scope.namespace,
+        ledger.user.pid,
+        ledger.user.started,
+    )
+    reaper = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # With -m the working directory heads sys.path: not one with modules of the user's.
+        cwd=os.sep,
+        # Not in reach of a terminal's signals.
+        start_new_session=True,
+    )
+    _tell(reaper, json.dumps(asdict(order)).encode() + b"\n")
+    try:
+        yield
+    finally:
+        _tell(reaper, _DONE)
+        _end(reaper)
+
+
+def _tell(reaper: subprocess.Popen[bytes], text: bytes) -> None:
+    assert reaper.stdin is not None
+    # If it has died, the next session cleans up in its place.
+    with contextlib.suppress(BrokenPipeError):
+        reaper.stdin.write(text)
+        reaper.stdin.flush()
+
+
+def _end(reaper: subprocess.Popen[bytes]) -> None:
+    try:
+        reaper.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        reaper.kill()
+        reaper.communicate()
+
+
+def main() -> None:
+    """Wait for the session's end; clean up if it did not say that it had."""
+    line = sys.stdin.buffer.readline()
+    if line and sys.stdin.buffer.read() != _DONE:
+        signal.alarm(_LIMIT)
+        _reap(_Order(**json.loads(line)))
+
+
+def _reap(order: _Order) -> None:
+    # The session's own way to the cloud was granted when its target was opened.
+    target = Target(
+        TargetKind.LIVE, order.management_url, order.queue_url, order.api_key, "a killed session"
+    )
+    owner = Owner(order.project, order.namespace)
+    account = Account(order.account_url, order.key_digest)
+    scope = Scope(account, order.project, order.namespace)
+    state = State(Path(order.folder), on_notice=lambda _: None)
+    ledger = Ledger(state, scope, User(order.pid, order.started), "test")
+    with ManagementClient(target) as client:
+        blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
+        provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
+        doomed = ledger.leave(keep=False)
+        intents = [each for each in doomed if each.endpoint_id is None]
+        provisioner.remove((each for each in doomed if each not in intents), unused=True)
+        if intents:
+            time.sleep(_SETTLING)
+            provisioner.remove(intents, unused=True)
+
+
+if __name__ == "__main__":
+    main()
