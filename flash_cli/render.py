@@ -64,8 +64,9 @@ def _serving(event: events.Serving) -> Iterator[str]:
     if event.generation > 1:
         yield f"{_label('serving')} generation {event.generation}"
         return
-    for function in event.functions:
-        yield f"{_label('remote')} {function.name} on {function.endpoint} ({function.hardware})"
+    for endpoint in event.endpoints:
+        names = ", ".join(function.name for function in endpoint.functions)
+        yield f"{_label('remote')} {names} on {endpoint.name} ({endpoint.hardware})"
     yield f"{_label('app')} {event.app} at {click.style(event.url, fg='green', bold=True)}"
     yield f"{_label('docs')} {event.url}/docs"
 

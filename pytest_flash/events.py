@@ -43,13 +43,28 @@ class EndpointRemoved:
 
 
 @dataclass(frozen=True)
-class RemoteFunctionFound:
-    """A function that the app will call remotely."""
+class FunctionFound:
+    """A function that the app will call remotely. ``location`` is its ``file:line``."""
 
     name: str
     location: str
-    endpoint: str
+    dependencies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EndpointFound:
+    """An endpoint that the app's functions run on.
+
+    ``exists`` says whether it is known to exist already; otherwise its first call creates it.
+    ``configuration`` is what its resource asks for, as labels with values in words; of variables
+    it has the names only.
+    """
+
+    name: str
     hardware: str
+    functions: tuple[FunctionFound, ...]
+    exists: bool = False
+    configuration: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ class Serving:
     url: str
     app: str
     generation: int
-    functions: tuple[RemoteFunctionFound, ...]
+    endpoints: tuple[EndpointFound, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,9 @@ class JobStarted:
     """A remote function was called and its job is being submitted.
 
     ``call`` numbers the calls of one session, from 1; the job's id is not known yet.
-    ``location`` is the function's ``file:line``.
+    ``location`` is the function's ``file:line``. A session that records values says in ``input``
+    what was passed, shortened, and keeps in ``arguments`` what ``RemoteCalls.repeat`` takes,
+    unless that is large.
     """
 
     call: int
@@ -113,6 +130,8 @@ class JobStarted:
     location: str
     endpoint: str
     endpoint_id: str
+    input: str | None = None
+    arguments: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +149,7 @@ class JobEnded:
     ``state`` is the job's terminal state, or None when the call ended without one: no answer
     arrived, or its caller was cancelled. The times are milliseconds, None where unknown. ``cold``
     says that this session saw the job's worker for the first time. ``error`` is the text that the
-    worker, or the client, gave.
+    worker, or the client, gave; ``output``, where values are recorded, the result, shortened.
     """
 
     call: int
@@ -146,6 +165,7 @@ class JobEnded:
     cold: bool
     stdout: str
     error: str | None
+    output: str | None = None
 
 
 @dataclass(frozen=True)

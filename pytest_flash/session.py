@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .provisioner.rollout import Rollout
 from .provisioner.state import FOLDER, State
 from .provisioner.users import User
 from .provisioner.volumes import Volumes
+from .resources import ServerlessResource
 from .runpod import Endpoint, ManagementClient, QueueClient
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
@@ -48,7 +50,8 @@ class Session:
     """A target with the clients that talk to it. Use ``calls`` to run remote functions.
 
     Endpoints on a live target are remembered in the project's ``.runpod``; those of the embedded
-    Runpod end with it. ``max_creations`` limits what is created on a live target.
+    Runpod end with it. ``max_creations`` limits what is created on a live target. With
+    ``record_values`` the events of calls tell arguments and results.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Session:
         adopt: bool = False,
         max_creations: int | None = None,
         on_event: EventSink = ignore,
+        record_values: bool = False,
     ) -> None:
         self.target = target
         self._on_event = on_event
@@ -76,11 +80,24 @@ class Session:
             max_creations=max_creations if target.is_live else None,
         )
         self.queue = QueueClient(target)
-        self.calls = RemoteCalls(self.queue, self._endpoint_for, on_event=on_event)
+        self.calls = RemoteCalls(
+            self.queue, self._endpoint_for, on_event=on_event, record_values=record_values
+        )
 
     def rollout(self) -> Rollout:
         """Provisioning before serving, with this session's parts."""
         return Rollout(self.management, self.provisioner, self.volumes, self.ledger, self._on_event)
+
+    def existing(self, resources: Iterable[ServerlessResource]) -> frozenset[str]:
+        """The names of the endpoints of ``resources`` that are known to exist.
+
+        Runpod is not asked: they were provisioned by this session, or are remembered.
+        """
+        recorded = self.ledger.records() if self.ledger is not None else ()
+        known = [self.provisioner.known(each) for each in resources]
+        return frozenset(each.endpoint_name for each in recorded if each.endpoint_id) | frozenset(
+            each.name for each in known if each is not None
+        )
 
     def close(self) -> None:
         """Close the management connections; a queue connection closes with its event loop."""

@@ -16,8 +16,9 @@ from ..runpod import Endpoint, JobState, JobStatus, QueueClient
 from . import protocol
 from .failures import failure
 from .registry import FunctionSpec
-from .reports import Reports
+from .reports import Arguments, Reports
 from .source import ship
+from .values import shown, shown_call
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
 _WAIT = 10.0
@@ -35,7 +36,8 @@ class RemoteCalls:
 
     ``endpoint_for`` gives the endpoint that a function runs on, creating it when needed; the
     second argument is an endpoint that turned out not to exist any more. ``outage`` is how many
-    seconds status polls may fail in a row.
+    seconds status polls may fail in a row. With ``record_values`` events say what was passed and
+    returned.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
     so during the first 10 s this is left to a task of the event loop: when the loop ends before
@@ -49,11 +51,13 @@ class RemoteCalls:
         *,
         outage: float = _OUTAGE,
         on_event: EventSink = ignore,
+        record_values: bool = False,
     ) -> None:
         self._queue = queue
         self._endpoint_for = endpoint_for
         self._outage = outage
         self._reports = Reports(on_event)
+        self._record_values = record_values
         self._prefixes: dict[FunctionSpec, str] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -65,7 +69,18 @@ class RemoteCalls:
         Raises RemoteError (and the built-in type that the function raised), RunpodError when
         Runpod cannot be reached or refuses, ProvisioningError when there is no endpoint.
         """
-        body = protocol.request_body(self._prefix(spec), args, kwargs)
+        text = shown_call(args, kwargs) if self._record_values else None
+        return await self._call(spec, Arguments(protocol.request_arguments(args, kwargs), text))
+
+    async def repeat(self, spec: FunctionSpec, arguments: Arguments) -> Any:
+        """Run ``spec`` with the arguments of an earlier call, as its JobStarted gave them.
+
+        Raises as ``call``.
+        """
+        return await self._call(spec, arguments)
+
+    async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
+        body = (self._prefix(spec) + arguments.sent).encode()
         if len(body) > _PAYLOAD_LIMIT:
             raise RemoteError(
                 f"{spec.name} ({spec.location}): the call is {len(body) / 1e6:.1f} MB as sent, "
@@ -73,7 +88,7 @@ class RemoteCalls:
                 "volume instead"
             )
         endpoint = await self._endpoint_for(spec, None)
-        report = self._reports.start(spec, endpoint)
+        report = self._reports.start(spec, endpoint, arguments)
         try:
             endpoint, job = await self._submit(spec, endpoint, body)
             report.named(job)
@@ -81,8 +96,13 @@ class RemoteCalls:
         except BaseException as error:
             report.broken(error)
             raise
-        report.ended(job)
-        return self._result(spec, endpoint, job)
+        try:
+            result = self._result(spec, endpoint, job)
+        except RemoteError:
+            report.ended(job, None)
+            raise
+        report.ended(job, shown(result) if self._record_values else None)
+        return result
 
     def _prefix(self, spec: FunctionSpec) -> str:
         prefix = self._prefixes.get(spec)

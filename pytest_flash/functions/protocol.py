@@ -33,11 +33,11 @@ def request_prefix(spec: FunctionSpec, source: ShippedSource) -> str:
     return f'{{"input": {json.dumps(request)[:-1]}'
 
 
-def request_body(prefix: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
-    """The whole request body: ``prefix`` with each argument as base64 of its cloudpickle."""
+def request_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """The rest of a request body: each argument as base64 of its cloudpickle."""
     positional = json.dumps([_encode(value) for value in args])
     named = json.dumps({name: _encode(value) for name, value in kwargs.items()})
-    return f'{prefix}, "args": {positional}, "kwargs": {named}}}}}'.encode()
+    return f', "args": {positional}, "kwargs": {named}}}}}'
 
 
 @dataclass(frozen=True)

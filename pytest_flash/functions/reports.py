@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from ..events import EventSink, JobEnded, JobNamed, JobStarted
 from ..runpod import Endpoint, JobStatus
 from . import protocol
 from .registry import FunctionSpec
+
+# Larger arguments are not kept: reports are for people, and stay small.
+_KEPT = 64_000
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of a call: as they are sent, and, where values are recorded, in words."""
+
+    sent: str
+    shown: str | None = None
 
 
 class Reports:
@@ -18,9 +30,10 @@ class Reports:
         self._numbers = itertools.count(1)
         self._workers: set[tuple[str, str]] = set()
 
-    def start(self, spec: FunctionSpec, endpoint: Endpoint) -> CallReport:
+    def start(self, spec: FunctionSpec, endpoint: Endpoint, arguments: Arguments) -> CallReport:
         """A call begins."""
-        return CallReport(next(self._numbers), spec, endpoint, self._on_event, self._workers)
+        number = next(self._numbers)
+        return CallReport(number, spec, endpoint, arguments, self._on_event, self._workers)
 
 
 class CallReport:
@@ -31,6 +44,7 @@ class CallReport:
         number: int,
         spec: FunctionSpec,
         endpoint: Endpoint,
+        arguments: Arguments,
         on_event: EventSink,
         workers: set[tuple[str, str]],
     ) -> None:
@@ -41,7 +55,18 @@ class CallReport:
         self._workers = workers
         self._job_id: str | None = None
         self._ended = False
-        on_event(JobStarted(number, spec.name, spec.location, endpoint.name, endpoint.id))
+        kept = arguments.shown is not None and len(arguments.sent) <= _KEPT
+        on_event(
+            JobStarted(
+                number,
+                spec.name,
+                spec.location,
+                endpoint.name,
+                endpoint.id,
+                input=arguments.shown,
+                arguments=arguments.sent if kept else None,
+            )
+        )
 
     def named(self, job: JobStatus) -> None:
         """The job's id is known."""
@@ -50,21 +75,28 @@ class CallReport:
             if not job.state.is_terminal:
                 self._on_event(JobNamed(self._number, job.id))
 
-    def ended(self, job: JobStatus) -> None:
-        """The job is terminal."""
+    def ended(self, job: JobStatus, output: str | None) -> None:
+        """The job is terminal; ``output`` is its result in words."""
         response = protocol.read_response(job.output)
         worker = (self._endpoint.id, job.worker_id) if job.worker_id else None
         cold = worker is not None and worker not in self._workers
         if worker is not None:
             self._workers.add(worker)
         error = job.error or (response.error if response else None)
-        self._end(job, cold, response.stdout if response else "", error)
+        self._end(job, cold, response.stdout if response else "", error, output)
 
     def broken(self, error: BaseException) -> None:
         """The call ended before its job did."""
         self._end(None, False, "", str(error) or type(error).__name__)
 
-    def _end(self, job: JobStatus | None, cold: bool, stdout: str, error: str | None) -> None:
+    def _end(
+        self,
+        job: JobStatus | None,
+        cold: bool,
+        stdout: str,
+        error: str | None,
+        output: str | None = None,
+    ) -> None:
         if self._ended:
             return
         self._ended = True
@@ -83,5 +115,6 @@ class CallReport:
                 cold=cold,
                 stdout=stdout,
                 error=error,
+                output=output,
             )
         )

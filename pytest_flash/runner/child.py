@@ -18,18 +18,18 @@ from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
 from ..errors import FlashError
-from ..events import AppBroken, Notice, RemoteFunctionFound, Serving
+from ..events import AppBroken, Notice, Serving
 from ..functions.registry import registry
 from ..functions.warm import warm
-from ..provisioner.discover import ResourceUse, discover
-from ..provisioner.hardware import describe
+from ..provisioner.discover import discover
+from ..provisioner.overview import overview
 from ..provisioner.plan import Plan
 from ..provisioner.rollout import Rollout
 from ..session import Session
 from ..settings import Environment, read_environment
 from .fresh import Imports, import_from_source
 from .link import Assignment, Link
-from .load import LoadedApp, load
+from .load import load
 from .serve import AppServer
 
 _GRACE = 5.0
@@ -69,7 +69,9 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
                 link.report(rollout.described(plan))
                 return
             _provision(session, rollout, plan, assignment, link, imports)
-        ready = _ready(loaded, uses, assignment)
+        existing = session.existing(use.resource for use in uses)
+        endpoints = overview(uses, assignment.identity.owner, existing)
+        ready = Serving(assignment.url, loaded.name, assignment.generation, endpoints)
         process.run(loaded.app, lambda: link.report(ready))
 
 
@@ -130,20 +132,6 @@ def _provision(
         resources = [wanted.resource for wanted, _ in plan.steps]
         for name, error in asyncio.run(warm(session.calls, resources)).items():
             link.report(Notice(f"{name} is not warm: {error}"))
-
-
-def _ready(loaded: LoadedApp, uses: tuple[ResourceUse, ...], assignment: Assignment) -> Serving:
-    functions = tuple(
-        RemoteFunctionFound(
-            name=spec.name,
-            location=spec.location,
-            endpoint=assignment.identity.owner.endpoint_name(use.resource.name),
-            hardware=describe(use.resource),
-        )
-        for use in uses
-        for spec in use.functions
-    )
-    return Serving(assignment.url, loaded.name, assignment.generation, functions)
 
 
 def _broken(text: str) -> ASGIApp:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from pytest_flash import LiveServerless, remote
@@ -12,12 +14,16 @@ from pytest_flash.errors import RunpodApiError
 from pytest_flash.events import Event, JobEnded, JobNamed, JobStarted
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.reports import Arguments
 from pytest_flash.runpod import Endpoint, QueueClient
 from tests.runpod.scripted import ScriptedServer, refuses, says, scripted
 
 
 @remote(LiveServerless(name="reports"))
 def work() -> None: ...
+
+
+RESULT = base64.b64encode(cloudpickle.dumps([1, 2])).decode()
 
 
 async def find(_spec: FunctionSpec, _gone: Endpoint | None) -> Endpoint:
@@ -75,3 +81,38 @@ def test_a_call_without_an_answer_is_reported_as_ended_without_a_state() -> None
     assert (ended.state, ended.job_id) == (None, None)
     assert ended.error is not None
     assert "400" in ended.error
+
+
+def test_values_are_told_where_they_are_recorded_and_can_be_sent_again() -> None:
+    done = job("COMPLETED", output={"success": True, "result": RESULT})
+    events: list[Event] = []
+    with scripted() as server:
+        server.plays(done, done)
+        calls = RemoteCalls(
+            QueueClient(server.embedded), find, on_event=events.append, record_values=True
+        )
+        assert asyncio.run(calls.call(work.spec, (), {"text": "x"})) == [1, 2]
+        started, ended = events
+        assert isinstance(started, JobStarted)
+        assert isinstance(ended, JobEnded)
+        assert (started.input, ended.output) == ("text='x'", "[1, 2]")
+        assert started.arguments is not None
+        asyncio.run(calls.repeat(work.spec, Arguments(started.arguments, started.input)))
+        first, second = (request.body for request in server.requests)
+    assert first == second
+
+
+def test_large_arguments_are_not_kept() -> None:
+    done = job("COMPLETED", output={"success": True})
+    events: list[Event] = []
+    with scripted() as server:
+        server.plays(done)
+        calls = RemoteCalls(
+            QueueClient(server.embedded), find, on_event=events.append, record_values=True
+        )
+        asyncio.run(calls.call(work.spec, (b"x" * 100_000,), {}))
+    started = events[0]
+    assert isinstance(started, JobStarted)
+    assert started.arguments is None
+    assert started.input is not None
+    assert "(100,000 bytes)" in started.input
