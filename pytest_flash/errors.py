@@ -2,6 +2,7 @@
 
     FlashError
     ├── ConfigurationError          a resource or an argument of @remote is wrong
+    │   └── CannotTravelError       a function, or what it needs, cannot be sent to a worker
     ├── SettingsError               an option, variable or configuration key is wrong
     │   ├── MissingKeyError         live was asked for and there is no API key
     │   ├── NoTargetError           nothing says where remote functions should run
@@ -21,9 +22,15 @@
     ├── ProvisioningError           an endpoint could not be created or updated
     │   └── EndpointLimitError      more would be created than this run may
     └── RemoteError                 a call of a remote function did not return
-        ├── JobFailedError          the function raised, or its worker died
-        ├── JobTimedOutError
-        └── JobCancelledError
+        ├── JobFailedError          the function raised
+        │   └── WorkerDiedError     its worker's process ended
+        ├── JobTimedOutError        it ran for longer than allowed
+        │   └── NoCapacityError     no worker took it in time
+        ├── JobCancelledError
+        ├── JobLostError            Runpod does not know the job any more
+        ├── OutcomeUnknownError     the connection was lost before the job had a name
+        ├── PayloadTooLargeError    arguments and source exceed Runpod's limit; nothing was sent
+        └── UnreadableResultError   the job completed, and its result cannot be read here
 
 A message says what happened, where, and what to do next.
 """
@@ -37,6 +44,10 @@ class FlashError(Exception):
 
 class ConfigurationError(FlashError):
     """A resource or an argument of ``@remote`` has a value that cannot work."""
+
+
+class CannotTravelError(ConfigurationError):
+    """A function, or a value that it needs, cannot be sent to a worker. Nothing was sent."""
 
 
 class SettingsError(FlashError):
@@ -88,7 +99,12 @@ class RunpodError(FlashError):
 
 
 class RunpodConnectionError(RunpodError):
-    """No complete answer arrived: refused, reset or timed out."""
+    """No complete answer arrived: refused, reset or timed out.
+
+    ``reached`` is False where no connection was made, so that Runpod never saw the request.
+    """
+
+    reached: bool = True
 
 
 class RunpodApiError(RunpodError):
@@ -145,8 +161,9 @@ class EndpointLimitError(ProvisioningError):
 class RemoteError(FlashError):
     """A call of a remote function did not return.
 
-    ``job_id``, ``endpoint_id`` and ``worker_id`` are None until they are known;
-    ``stdout`` is what the function printed before it failed.
+    ``job_id``, ``endpoint_id`` and ``worker_id`` are None until they are known; ``stdout`` is what
+    the function printed and logged. ``remote_traceback`` is the worker's traceback as text, None
+    where nothing was raised there.
     """
 
     def __init__(
@@ -157,25 +174,51 @@ class RemoteError(FlashError):
         endpoint_id: str | None = None,
         worker_id: str | None = None,
         stdout: str = "",
+        remote_traceback: str | None = None,
     ) -> None:
         super().__init__(message)
         self.job_id = job_id
         self.endpoint_id = endpoint_id
         self.worker_id = worker_id
         self.stdout = stdout
+        self.remote_traceback = remote_traceback
 
     def __str__(self) -> str:
         # KeyError, where an error is also one, would show the message's repr.
-        return str(self.args[0])
+        return str(self.args[0]) if self.args else ""
 
 
 class JobFailedError(RemoteError):
     """The job ended FAILED: the function raised, or its worker died."""
 
 
+class WorkerDiedError(JobFailedError):
+    """The process of the worker ended while it ran the job."""
+
+
 class JobTimedOutError(RemoteError):
     """The job ended TIMED_OUT: it ran, or waited, for longer than its endpoint allows."""
 
 
+class NoCapacityError(JobTimedOutError):
+    """No worker took the job in time."""
+
+
 class JobCancelledError(RemoteError):
     """The job ended CANCELLED by someone else."""
+
+
+class JobLostError(RemoteError):
+    """Runpod does not know the job: it expired, or its endpoint was deleted."""
+
+
+class OutcomeUnknownError(RemoteError):
+    """The connection was lost before Runpod named the job: it may have run, or may run still."""
+
+
+class PayloadTooLargeError(RemoteError):
+    """Arguments and source together are larger than Runpod takes. Nothing was sent."""
+
+
+class UnreadableResultError(RemoteError):
+    """The job completed, and its result cannot be read here."""

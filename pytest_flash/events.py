@@ -143,13 +143,31 @@ class JobNamed:
 
 
 @dataclass(frozen=True)
+class JobOutput:
+    """What a remote function printed or logged: whole lines, each reported once.
+
+    ``worker_id`` is None where it is not known.
+    """
+
+    call: int
+    function: str
+    location: str
+    endpoint: str
+    job_id: str
+    worker_id: str | None
+    text: str
+
+
+@dataclass(frozen=True)
 class JobEnded:
     """A call is over.
 
     ``state`` is the job's terminal state, or None when the call ended without one: no answer
     arrived, or its caller was cancelled. The times are milliseconds, None where unknown. ``cold``
-    says that this session saw the job's worker for the first time. ``error`` is the text that the
-    worker, or the client, gave; ``output``, where values are recorded, the result, shortened.
+    says that this session saw the job's worker for the first time. ``stdout`` is all that the
+    function printed and logged, which JobOutput has reported already. ``error`` is the text that
+    the worker, or the client, gave, and ``traceback`` the remote traceback of a function that
+    raised; ``output``, where values are recorded, the result, shortened.
     """
 
     call: int
@@ -166,6 +184,7 @@ class JobEnded:
     stdout: str
     error: str | None
     output: str | None = None
+    traceback: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +215,7 @@ Event = (
     | Planned
     | JobStarted
     | JobNamed
+    | JobOutput
     | JobEnded
     | Notice
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from .events import Event, EventSink, JobEnded, JobNamed, JobStarted, Notice, ignore
+from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
 from .functions.registry import FunctionSpec
 from .project import Project, find_project
@@ -136,6 +136,6 @@ def connect_from_environment() -> RemoteCalls:
 
 def _log(event: Event) -> None:
     """Endpoints cost money: where nobody renders events, the log says what is made."""
-    if isinstance(event, JobStarted | JobNamed | JobEnded):
+    if isinstance(event, JobStarted | JobNamed | JobOutput | JobEnded):
         return  # The caller gets the result or the error.
     logging.getLogger("pytest_flash").warning("%s", event)

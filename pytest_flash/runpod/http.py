@@ -27,6 +27,7 @@ _BODY_LIMIT = 200
 # in an error text that quotes the whole header.
 _KEY = re.compile(r"[!-~]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
@@ -105,9 +106,11 @@ def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
     """``error`` with the request that it ended, never with its headers."""
     request = error.request
     what = str(error) or type(error).__name__
-    return RunpodConnectionError(
+    made = RunpodConnectionError(
         f"{request.method} {request.url.copy_with(query=None)}: no answer: {what}"
     )
+    made.reached = not isinstance(error, _NEVER_SENT)
+    return made
 
 
 def retry_after(response: httpx.Response) -> int | None:
