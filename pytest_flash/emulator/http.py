@@ -101,4 +101,9 @@ def _finite(text: str) -> float:
 
 def _title(status: int) -> str:
     # Its name in RFC 9110, and in Python from 3.13 on, is another than in Runpod's schema.
-    return "Unprocessable Entity" if status == 422 else HTTPStatus(status).phrase
+    if status == 422:
+        return "Unprocessable Entity"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"  # a status that only a fault can ask for

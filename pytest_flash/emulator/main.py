@@ -64,8 +64,10 @@ async def _serve(
     programs: ProgramSource | None,
 ) -> None:
     from .app import build_app
+    from .control_plane import ControlPlane
     from .endpoint import Surroundings
     from .endpoints import Endpoints
+    from .faults import Faults
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
     from .programs import ProjectPrograms
@@ -78,8 +80,18 @@ async def _serve(
         source = programs if programs is not None else ProjectPrograms(config)
         volumes = Volumes(folder / "volumes")
         launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder, volumes)
-        endpoints = Endpoints(Surroundings(source, launcher, config.timings))
-        app = build_app(endpoints, volumes, credentials, origin=origin, timings=config.timings)
+        faults = Faults()
+        endpoints = Endpoints(Surroundings(source, launcher, config.timings, faults))
+        control = ControlPlane(endpoints, faults, launcher.stack_file)
+        app = build_app(
+            endpoints,
+            volumes,
+            credentials,
+            control,
+            faults,
+            origin=origin,
+            timings=config.timings,
+        )
         serving = asyncio.create_task(_server(app).serve(sockets=[listener]))
         if lifeline is not None:
             _stopped_by_end_of(lifeline, stop)

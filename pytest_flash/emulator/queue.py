@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from .errors import HttpError
+from .gate import scope_of
 from .http import json_response, parse_object, read_body
 from .jobs import Policy
 
@@ -55,15 +56,15 @@ class Queue:
 
     async def run(self, request: Request) -> Response:
         """``POST /run``: the job's id, at once."""
-        endpoint = self._endpoint(request)
-        job = _submit(endpoint, await read_body(request, _RUN_LIMIT), sync=False)
+        body = await read_body(request, _RUN_LIMIT)
+        _, job = self._submit(request, body, sync=False)
         return json_response({"id": job.id, "status": "IN_QUEUE"})
 
     async def runsync(self, request: Request) -> Response:
         """``POST /runsync``: the job when it has ended, or as it is after ``wait``."""
-        endpoint = self._endpoint(request)
         wait = _whole_text(request.query_params.get("wait", str(_WAIT_DEFAULT)), "wait", _WAIT)
-        job = _submit(endpoint, await read_body(request, _RUNSYNC_LIMIT), sync=True)
+        body = await read_body(request, _RUNSYNC_LIMIT)
+        endpoint, job = self._submit(request, body, sync=True)
         await endpoint.wait(job, wait / 1000)
         return json_response(job.document())
 
@@ -102,14 +103,15 @@ class Queue:
 
     async def purge(self, request: Request) -> Response:
         """``POST /purge-queue``."""
-        removed = self._endpoint(request).purge()
+        endpoint = self._endpoint(request)
+        removed = sum(part.purge() for part in self._endpoints.parts(endpoint.record.id))
         return json_response({"removed": removed, "status": "completed"})
 
     async def health(self, request: Request) -> Response:
         """``GET /health``; every counter, since strict clients require them all."""
-        endpoint = self._endpoint(request)
-        counts = endpoint.counts()
-        statuses = [worker.status for worker in endpoint.workers()]
+        endpoint_id = self._endpoint(request).record.id
+        counts = self._endpoints.counts(endpoint_id)
+        statuses = [worker.status for worker in self._endpoints.workers(endpoint_id)]
         return json_response(
             {
                 "jobs": {
@@ -124,17 +126,28 @@ class Queue:
                     "initializing": statuses.count("INITIALIZING"),
                     "ready": statuses.count("IDLE"),
                     "running": statuses.count("RUNNING"),
-                    "throttled": 0,
+                    "throttled": statuses.count("THROTTLED"),
                     "unhealthy": statuses.count("UNHEALTHY"),
                 },
             }
         )
 
     def _endpoint(self, request: Request) -> Endpoint:
-        endpoint = self._endpoints.get(request.path_params["endpoint"])
-        if endpoint.record.type != "QUEUE":
-            raise HttpError(400, "a LOAD_BALANCER endpoint has no queue")
-        return endpoint
+        endpoint_id, job_id = request.path_params["endpoint"], request.path_params.get("job")
+        if job_id is not None:
+            return _with_queue(self._endpoints.holding(endpoint_id, job_id))
+        return _with_queue(self._endpoints.get(endpoint_id))
+
+    def _submit(self, request: Request, body: bytes, *, sync: bool) -> tuple[Endpoint, Job]:
+        scope = scope_of(request.scope)
+        endpoint = self._endpoints.submitting(request.path_params["endpoint"], scope)
+        return endpoint, _submit(_with_queue(endpoint), body, scope, sync=sync)
+
+
+def _with_queue(endpoint: Endpoint) -> Endpoint:
+    if endpoint.record.type != "QUEUE":
+        raise HttpError(400, "a LOAD_BALANCER endpoint has no queue")
+    return endpoint
 
 
 def _job(endpoint: Endpoint, request: Request) -> Job:
@@ -145,7 +158,7 @@ def _job(endpoint: Endpoint, request: Request) -> Job:
     return job
 
 
-def _submit(endpoint: Endpoint, body: bytes, *, sync: bool) -> Job:
+def _submit(endpoint: Endpoint, body: bytes, scope: str | None, *, sync: bool) -> Job:
     document = parse_object(body)
     content = document.get("input")
     if content is None:
@@ -159,7 +172,8 @@ def _submit(endpoint: Endpoint, body: bytes, *, sync: bool) -> Job:
     if document.get("webhook") is not None:
         raise HttpError(400, "the emulator delivers no webhooks; leave out 'webhook'")
     extra = {"s3Config": document["s3Config"]} if "s3Config" in document else {}
-    return endpoint.submit(content, _policy(endpoint, document.get("policy")), extra, sync=sync)
+    policy = _policy(endpoint, document.get("policy"))
+    return endpoint.submit(content, policy, extra, sync=sync, scope=scope)
 
 
 def _policy(endpoint: Endpoint, policy: Any) -> Policy:

@@ -132,8 +132,9 @@ class Workers:
         return taker.jobs.result() if received and not taker.jobs.cancelled() else []
 
     def _worker(self, request: Request) -> tuple[Endpoint, Worker]:
-        endpoint = self._endpoints.get(request.path_params["endpoint"])
-        worker = endpoint.worker(request.path_params["worker"])
+        endpoint_id, worker_id = request.path_params["endpoint"], request.path_params["worker"]
+        endpoint = self._endpoints.employing(endpoint_id, worker_id)
+        worker = endpoint.worker(worker_id)
         if worker is None:
             raise HttpError(404, "no such worker, or it was told to end")
         return endpoint, worker
