@@ -17,7 +17,6 @@ from .gate import FaultGate
 from .guard import Credentials, Guard, Plane, Refusal, bare, bearer, either
 from .http import error_response, problem_response
 from .management import Management
-from .queue import Queue
 from .volume_management import VolumeManagement
 from .workers import Workers
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from .control_plane import ControlPlane
     from .endpoints import Endpoints
     from .faults import Faults
+    from .queue import Queue
     from .volumes import Volumes
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def build_app(
     endpoints: Endpoints,
     volumes: Volumes,
     credentials: Credentials,
+    queue: Queue,
     control: ControlPlane,
     faults: Faults,
     *,
@@ -51,14 +52,14 @@ def build_app(
         *VolumeManagement(volumes).routes(),
         *catalog_routes(),
     ]
-    queue = _served(Queue(endpoints).routes(), error_response)
+    jobs = _served(queue.routes(), error_response)
     rest = _served(management, problem_response)
     return Guard(
         [
             Plane(
                 "/queue/",
                 either(key),
-                FaultGate("queue", queue, faults, error_response),
+                FaultGate("queue", jobs, faults, error_response),
                 error_response,
             ),
             Plane(

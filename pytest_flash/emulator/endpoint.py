@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .hindrance import Hindrance
-from .jobs import Job, JobQueue, Policy
+from .jobs import Job, JobQueue
 from .pool import WorkerPool
 from .threads import in_thread
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .member import Worker
     from .programs import ProgramSource, Supply
     from .records import EndpointRecord
+    from .submissions import Submission
+    from .webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Surroundings:
     launcher: Launcher
     timings: Timings
     faults: Faults
+    webhooks: Webhooks
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,29 +125,28 @@ class Endpoint:
 
     # What clients do
 
-    def submit(
-        self,
-        content: Any,
-        policy: Policy,
-        extra: dict[str, Any],
-        *,
-        sync: bool,
-        scope: str | None = None,
-    ) -> Job:
-        """Queue a job whose ``input`` is ``content``, submitted in ``scope``."""
+    def submit(self, submission: Submission, *, sync: bool, scope: str | None = None) -> Job:
+        """Queue a job, submitted in ``scope``."""
         timings = self._surroundings.timings
         job = Job(
             id=f"{'sync-' if sync else ''}{uuid.uuid4()}-e1",
-            input=content,
-            policy=policy,
+            input=submission.input,
+            policy=submission.policy,
             retention=timings.runsync_retention if sync else timings.run_retention,
-            extra=extra,
+            extra=submission.extra,
+            webhook=submission.webhook,
             scope=scope,
         )
         self._queue.submit(job)
+        if submission.problem is not None:
+            self._queue.fail(job, submission.problem)
         self._pool.demand()
         self._settle()
         return job
+
+    def jobs(self) -> list[Job]:
+        """Its jobs, those that have ended for as long as they are kept, the oldest first."""
+        return self._queue.jobs()
 
     def job(self, job_id: str) -> Job | None:
         """The job, or None when there is none or it has expired."""
@@ -287,6 +289,8 @@ class Endpoint:
         for waiter in self._waiters.get(job.id, ()):
             _settle_future(waiter, None)
         self._pool.job_ended(job)
+        if job.webhook is not None:
+            self._surroundings.webhooks.deliver(job.webhook, job.document())
 
     def _set_alarm(self) -> None:
         due = self._queue.next_due()

@@ -22,7 +22,11 @@ def json_response(
 ) -> Response:
     """``content`` as compact JSON."""
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return Response(body.encode(), status, media_type=media_type)
+    try:
+        encoded = body.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name but UTF-8 cannot
+        encoded = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+    return Response(encoded, status, media_type=media_type)
 
 
 def error_response(error: HttpError) -> Response:

@@ -62,6 +62,7 @@ class Job:
     retention: float
     extra: dict[str, Any] = field(default_factory=dict)
     scope: str | None = None
+    webhook: str | None = None
     state: JobState = JobState.IN_QUEUE
     worker_id: str = ""
     submitted_at: float = 0.0
@@ -140,6 +141,10 @@ class JobQueue:
     def get(self, job_id: str) -> Job | None:
         """The job, or None when there is none or it has expired."""
         return self._jobs.get(job_id)
+
+    def jobs(self) -> list[Job]:
+        """Every job that has not expired, the oldest first."""
+        return list(self._jobs.values())
 
     def running_on(self, job_id: str, worker_id: str) -> Job | None:
         """The job, if it is in progress on this worker: after a retry it may be elsewhere."""

@@ -71,7 +71,10 @@ async def _serve(
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
     from .programs import ProjectPrograms
+    from .queue import Queue
+    from .ratelimits import RateLimits
     from .volumes import Volumes
+    from .webhooks import Webhooks
 
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
@@ -81,13 +84,15 @@ async def _serve(
         volumes = Volumes(folder / "volumes")
         launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder, volumes)
         faults = Faults()
-        endpoints = Endpoints(Surroundings(source, launcher, config.timings, faults))
-        control = ControlPlane(endpoints, faults, launcher.stack_file)
+        webhooks = Webhooks(config.options.webhooks, config.timings.webhook_delay)
+        endpoints = Endpoints(Surroundings(source, launcher, config.timings, faults, webhooks))
+        limits = RateLimits(time.monotonic) if config.options.rate_limits else None
         app = build_app(
             endpoints,
             volumes,
             credentials,
-            control,
+            Queue(endpoints, webhooks, limits),
+            ControlPlane(endpoints, faults, launcher.stack_file),
             faults,
             origin=origin,
             timings=config.timings,
@@ -101,6 +106,7 @@ async def _serve(
             await _until_stopped(stop, serving)
         finally:
             source.close()
+            await webhooks.close()
             await _close(endpoints, serving)
 
 
