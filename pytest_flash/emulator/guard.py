@@ -16,8 +16,6 @@ from .http import error_response
 
 _BEARER = b"bearer "
 
-Refusal = Callable[[HttpError], Response]
-
 
 @dataclass(frozen=True)
 class Credentials:
@@ -37,7 +35,7 @@ class Plane:
     prefix: str
     admits: Callable[[bytes], bool]
     app: ASGIApp
-    refusal: Refusal
+    refusal: Callable[[HttpError], Response]
 
 
 class Guard:

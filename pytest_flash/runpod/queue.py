@@ -104,11 +104,9 @@ class QueueClient:
 
     async def _send(self, method: str, path: str, payload: bytes | None) -> httpx.Response:
         client = await self._clients.get()
-        headers = self._target.scope_headers()
-        if payload is not None:
-            headers["Content-Type"] = "application/json"
+        kind = {"Content-Type": "application/json"} if payload is not None else None
         try:
-            response = await client.request(method, path, content=payload, headers=headers)
+            response = await client.request(method, path, content=payload, headers=kind)
         except httpx.RequestError as error:
             fault = http.transport_error(error)
         else:

@@ -1,0 +1,99 @@
+"""Who may use the console: a browser on this machine that was given the token.
+
+The console can spend money, and a browser runs pages of strangers beside it. So a request has to
+come from this machine, be meant for it (a foreign page can make its own name resolve to loopback,
+but not forge ``Host``), come from the console's own page (``Origin``, ``Sec-Fetch-Site``), and
+carry a cookie that only the address printed on the terminal gives.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from ..errors import SettingsError
+from ..loopback import is_loopback, names_loopback
+
+DEFAULT_PATH = "/__flash__"
+HEADER = "X-Flash-Console"
+"""The console's page sends it with what changes something; no foreign form or link can."""
+
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+")
+_FOREIGN = {"cross-site", "same-site"}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The console's place on the app's server, and the token that opens it.
+
+    ``path`` has the form ``/a/b``; anything else raises SettingsError.
+    """
+
+    path: str = DEFAULT_PATH
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.path):
+            raise SettingsError(
+                f"console path {self.path!r} cannot be used: it must look like {DEFAULT_PATH}, "
+                "with letters, digits and _ ~ . - between slashes"
+            )
+
+    def url(self, app_url: str) -> str:
+        """The address that opens the console of the app at ``app_url``."""
+        return f"{app_url}{self.path}?token={self.token}"
+
+    def opens(self, token: str | None) -> bool:
+        """Whether ``token`` is the right one; takes equally long whatever it is."""
+        return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+
+
+def cookie_name(request: Request) -> str:
+    """The cookie's name. It has the port, since servers on one host share their cookies."""
+    server = request.scope.get("server")
+    return f"flash-console-{server[1] if server else ''}"
+
+
+def objection(request: Request) -> str | None:
+    """Why ``request`` is refused whatever token it has; None if it is not."""
+    if not _is_from_here(request):
+        return "The console answers to browsers on the machine that flash run is on."
+    host = request.headers.get("host", "")
+    if not _is_for_here(request, host):
+        return f"The console answers to names of this machine, not to {host!r}."
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        return "The console answers to its own page only."
+    navigates = request.headers.get("sec-fetch-mode") == "navigate"
+    if request.headers.get("sec-fetch-site") in _FOREIGN and not navigates:
+        return "The console answers to its own page only."
+    if request.method not in ("GET", "HEAD") and not (origin and HEADER in request.headers):
+        return "The console is told what to do by its own page only."
+    return None
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether the other end is on this machine: loopback, or the very address we serve on."""
+    if request.client is None:
+        return True  # A socket in the file system.
+    return is_loopback(request.client.host) or request.client.host == _server_host(request)
+
+
+def _is_for_here(request: Request, header: str) -> bool:
+    if names_loopback(header):
+        return True
+    try:
+        return urlsplit(f"//{header}").hostname == _server_host(request)
+    except ValueError:
+        return False
+
+
+def _server_host(request: Request) -> str | None:
+    """The address at which the connection arrived: never a name, so it cannot be rebound."""
+    server = request.scope.get("server")
+    return server[0] if server else None

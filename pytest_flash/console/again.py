@@ -1,0 +1,61 @@
+"""Running a function again with the arguments of an earlier job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from ..errors import FlashError, RemoteError
+from ..events import EventSink, Notice
+from ..functions.calls import RemoteCalls
+from ..functions.registry import FunctionSpec
+from ..functions.reports import Arguments
+from .history import Job
+
+
+class CannotRepeatError(FlashError):
+    """A job cannot be run again; the message says why."""
+
+
+class Repeater:
+    """Calls functions of the present code with the arguments of jobs, also of earlier code."""
+
+    def __init__(
+        self,
+        calls: RemoteCalls,
+        functions: Callable[[], Sequence[FunctionSpec]],
+        on_event: EventSink,
+    ) -> None:
+        self._calls = calls
+        self._functions = functions
+        self._on_event = on_event
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, job: Job) -> None:
+        """Begin a call like that of ``job``, reported as any other.
+
+        Raises CannotRepeatError when its arguments were not kept or the function is gone.
+        """
+        if job.arguments is None:
+            raise CannotRepeatError(
+                f"the arguments of this call of {job.function} were too large to keep"
+            )
+        arguments = Arguments(job.arguments, job.input)
+        task = asyncio.ensure_future(self._run(self._function(job), arguments))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self, spec: FunctionSpec, arguments: Arguments) -> None:
+        try:
+            await self._calls.repeat(spec, arguments)
+        except RemoteError:
+            return  # Reported as the job's end.
+        except FlashError as error:
+            self._on_event(Notice(f"{spec.name} could not be run again: {error}"))
+
+    def _function(self, job: Job) -> FunctionSpec:
+        file = job.location.rpartition(":")[0]
+        for spec in reversed(self._functions()):
+            if (spec.file, spec.name) == (file, job.function):
+                return spec
+        raise CannotRepeatError(f"the present code has no remote function {job.function} in {file}")
