@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
     from fastapi import FastAPI
 
+    from .emulator.control import EmulatorControl
     from .project import Project
     from .provisioner.plan import Plan
     from .runner.locate import AppLocation
@@ -142,6 +143,26 @@ def flash_async_client(
         limits=httpx.Limits(max_keepalive_connections=0),
         trust_env=False,
     )
+
+
+@pytest.fixture
+def flash_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorControl]:
+    """Faults of the embedded Runpod, which touch this test alone and are gone at its end."""
+    if request.config.getoption("flash_live"):
+        raise pytest.UsageError(
+            f"{request.node.nodeid} uses flash_emulator: faults can be set on the embedded Runpod "
+            "only. Leave out --flash-live, or this test (-m, -k, a skipif mark)"
+        )
+    from .emulator.control import EmulatorControl
+
+    session: Session = request.getfixturevalue("flash_session")
+    target = session.target
+    assert target.scope is not None
+    with (
+        EmulatorControl(target.management_url, target.api_key) as control,
+        control.scoped(target.scope) as scoped,
+    ):
+        yield scoped
 
 
 def _location(config: pytest.Config) -> AppLocation | None:

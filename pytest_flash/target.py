@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
 from .loopback import is_loopback
+from .scope import SCOPE_HEADER, RequestScope
 from .settings import API_KEY, MANAGEMENT_URL, QUEUE_URL, Environment, Sourced
 
 # Runpod docs, api-reference-v2/overview (management) and serverless/endpoints (queue).
@@ -41,7 +42,7 @@ class Target:
 
     ``management_url`` is the base before ``/v2/serverless``; ``queue_url`` the base before
     ``/{endpoint_id}/run``. Neither ends with a slash. ``reason`` says in words why this target
-    was chosen.
+    was chosen. ``scope`` is what requests to the embedded Runpod are sent in.
     """
 
     kind: TargetKind
@@ -49,11 +50,22 @@ class Target:
     queue_url: str
     api_key: str = field(repr=False)
     reason: str
+    scope: RequestScope | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.is_live and self.scope is not None:
+            raise ValueError("scopes are the embedded Runpod's own: a live target has none")
 
     @property
     def is_live(self) -> bool:
         """Whether calls cost money."""
         return self.kind is TargetKind.LIVE
+
+    def scope_headers(self) -> dict[str, str]:
+        """The header of a request that is sent now: one in a scope, else none."""
+        if self.scope is None or self.scope.name is None:
+            return {}
+        return {SCOPE_HEADER: self.scope.name}
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,9 @@ def choose(option: TargetKind | None, environment: Environment) -> Choice:
 
 def embedded(management_url: str, queue_url: str, api_key: str, reason: str) -> Target:
     """The embedded Runpod that this process, or the one above it, has started."""
-    return Target(TargetKind.EMULATOR, management_url, queue_url, api_key, reason)
+    return Target(
+        TargetKind.EMULATOR, management_url, queue_url, api_key, reason, scope=RequestScope()
+    )
 
 
 def open_live(environment: Environment, *, reason: str, granted: bool) -> Target:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -14,10 +13,10 @@ from starlette.routing import Route
 
 from .catalog import catalog_routes
 from .errors import HttpError
-from .guard import Credentials, Guard, Plane, bare, bearer, either
+from .gate import FaultGate
+from .guard import Credentials, Guard, Plane, Refusal, bare, bearer, either
 from .http import error_response, problem_response
 from .management import Management
-from .queue import Queue
 from .volume_management import VolumeManagement
 from .workers import Workers
 
@@ -25,18 +24,22 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from .config import Timings
+    from .control_plane import ControlPlane
     from .endpoints import Endpoints
+    from .faults import Faults
+    from .queue import Queue
     from .volumes import Volumes
 
 _log = logging.getLogger(__name__)
-
-_Refusal = Callable[[HttpError], Response]
 
 
 def build_app(
     endpoints: Endpoints,
     volumes: Volumes,
     credentials: Credentials,
+    queue: Queue,
+    control: ControlPlane,
+    faults: Faults,
     *,
     origin: str,
     timings: Timings,
@@ -49,24 +52,42 @@ def build_app(
         *VolumeManagement(volumes).routes(),
         *catalog_routes(),
     ]
+    jobs = _served(queue.routes(), error_response)
+    rest = _served(management, problem_response)
     return Guard(
         [
-            _plane("/queue/", either(key), Queue(endpoints).routes(), error_response),
-            _plane(
-                "/worker/",
-                bare(credentials.worker),
-                Workers(endpoints, timings).routes(),
+            Plane(
+                "/queue/",
+                either(key),
+                FaultGate("queue", jobs, faults, error_response),
                 error_response,
             ),
-            _plane("/api/", bearer(key), management, problem_response),
-            _plane("/lb/", bearer(key), balancer, error_response),
+            Plane(
+                "/worker/",
+                bare(credentials.worker),
+                _served(Workers(endpoints, timings).routes(), error_response),
+                error_response,
+            ),
+            Plane(
+                "/api/",
+                bearer(key),
+                FaultGate("management", rest, faults, problem_response),
+                problem_response,
+            ),
+            Plane("/lb/", bearer(key), _served(balancer, error_response), error_response),
+            Plane(
+                "/control/",
+                bearer(key),
+                _served(control.routes(), problem_response),
+                problem_response,
+            ),
         ]
     )
 
 
-def _plane(
-    prefix: str, admits: Callable[[bytes], bool], routes: list[Route], refusal: _Refusal
-) -> Plane:
+def _served(routes: list[Route], refusal: Refusal) -> ASGIApp:
+    """The application of one plane, whose errors look as ``refusal`` makes them."""
+
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, HttpError)
         return refusal(error)
@@ -87,7 +108,7 @@ def _plane(
         exception_handlers={HttpError: refused, HTTPException: not_routed, Exception: broken},
     )
     app.router.redirect_slashes = False
-    return Plane(prefix, admits, app, refusal)
+    return app
 
 
 async def _no_load_balancer(_: Request) -> Response:

@@ -14,8 +14,17 @@ from ..errors import SettingsError
 from ..loopback import is_loopback
 from ..project import find_project, refuse_unknown_keys
 from .announcement import KEY_VARIABLE
+from .webhooks import REACHES, WebhookReach
 
-_KEYS = ("preinstalled", "flash_images", "images")
+_KEYS = (
+    "preinstalled",
+    "flash_images",
+    "images",
+    "webhooks",
+    "rate_limits",
+    "redeliveries",
+    "missed_pings",
+)
 _KINDS = ("gpu", "cpu")
 
 
@@ -34,10 +43,28 @@ class Timings:
     retry_delay: float = 0.1
     """Before the second start of a worker after one that failed; doubles each time."""
     retry_delay_max: float = 10.0
+    ping_interval: float = 10.0
+    """Between the pings that a worker is told to send; whole seconds (runpod worker SDK 1.12.0)."""
+    webhook_delay: float = 10.0
+    """Between the attempts to deliver a webhook (Runpod docs, send-requests)."""
     run_retention: float = 30 * 60.0
     """How long the result of a `run` job can be read (Runpod docs, send-requests)."""
     runsync_retention: float = 60.0
     """How long the result of a `runsync` job can be read (Runpod docs, send-requests)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What Runpod does, or may do, and the emulator only when it is asked to.
+
+    ``redeliveries``: how often a job is given to another worker after its own died.
+    ``missed_pings``: after so many a worker counts as dead; 0 is never.
+    """
+
+    webhooks: WebhookReach = "loopback"
+    rate_limits: bool = False
+    redeliveries: int = 0
+    missed_pings: int = 6
 
 
 @dataclass(frozen=True)
@@ -59,6 +86,7 @@ class EmulatorConfig:
     preinstalled: Preinstalled = Preinstalled()
     flash_images: tuple[str, ...] = ()
     images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    options: Options = Options()
     timings: Timings = Timings()
 
     def __post_init__(self) -> None:
@@ -113,9 +141,28 @@ def load_config(
         preinstalled=_preinstalled(table, where),
         flash_images=_strings(table.get("flash_images", ()), f"{where} flash_images"),
         images=_commands(table.get("images", {}), f"{where} images"),
+        options=_options(table, where),
     )
     key = own_key or None if api_key is None else api_key
     return config if key is None else replace(config, api_key=key)
+
+
+def _options(table: Mapping[str, Any], where: str) -> Options:
+    chosen: dict[str, Any] = {}
+    if "webhooks" in table:
+        chosen["webhooks"] = table["webhooks"]
+        if table["webhooks"] not in REACHES:
+            raise SettingsError(f"{where} webhooks must be one of: {', '.join(REACHES)}")
+    if "rate_limits" in table:
+        chosen["rate_limits"] = table["rate_limits"]
+        if not isinstance(table["rate_limits"], bool):
+            raise SettingsError(f"{where} rate_limits must be true or false")
+    for name in ("redeliveries", "missed_pings"):
+        if name in table:
+            chosen[name] = table[name]
+            if type(table[name]) is not int or table[name] < 0:
+                raise SettingsError(f"{where} {name} must be a whole number, 0 or more")
+    return Options(**chosen)
 
 
 def _preinstalled(table: Mapping[str, Any], where: str) -> Preinstalled:

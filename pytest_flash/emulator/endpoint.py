@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .jobs import Job, JobQueue, Policy
+from .hindrance import Hindrance
+from .jobs import Job, JobQueue
 from .pool import WorkerPool
 from .threads import in_thread
 
 if TYPE_CHECKING:
     from .config import Timings
     from .documents import WorkerView
+    from .faults import Faults
     from .jobs import JobCounts
     from .launcher import Launcher
     from .member import Worker
     from .programs import ProgramSource, Supply
     from .records import EndpointRecord
+    from .submissions import Submission
+    from .webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Surroundings:
     programs: ProgramSource
     launcher: Launcher
     timings: Timings
+    faults: Faults
+    webhooks: Webhooks
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +49,26 @@ class Taker:
 
 
 class Endpoint:
-    """One endpoint at work. Lives on one event loop; nothing here blocks it."""
+    """One endpoint at work. Lives on one event loop; nothing here blocks it.
 
-    def __init__(self, record: EndpointRecord, surroundings: Surroundings) -> None:
+    ``scope`` is the one whose jobs alone come here, if faults keep them apart.
+    """
+
+    def __init__(
+        self, record: EndpointRecord, surroundings: Surroundings, scope: str | None = None
+    ) -> None:
         self._record = record
         self._surroundings = surroundings
         self._loop = asyncio.get_running_loop()
         self._queue = JobQueue(self._loop.time, self._job_ended)
+        self._hindrance = Hindrance(surroundings.faults, record.id, scope)
         self._pool = WorkerPool(
-            record, self._queue, surroundings.launcher, surroundings.timings, self._settle
+            record,
+            self._queue,
+            surroundings.launcher,
+            surroundings.timings,
+            self._hindrance,
+            self._settle,
         )
         self._takers: deque[Taker] = deque()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
@@ -74,6 +91,19 @@ class Endpoint:
         """Its active workers."""
         return self._pool.views()
 
+    def members(self) -> list[Worker]:
+        """Its active workers, as they are."""
+        return self._pool.active()
+
+    def unfinished(self) -> list[Job]:
+        """Its jobs that have not ended."""
+        return self._queue.unfinished()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left here, not even a result that somebody may ask for."""
+        return not len(self._queue) and not self._pool.active()
+
     def counts(self) -> JobCounts:
         """Its counters of jobs."""
         return self._queue.counts()
@@ -95,20 +125,28 @@ class Endpoint:
 
     # What clients do
 
-    def submit(self, content: Any, policy: Policy, extra: dict[str, Any], *, sync: bool) -> Job:
-        """Queue a job whose ``input`` is ``content``."""
+    def submit(self, submission: Submission, *, sync: bool, scope: str | None = None) -> Job:
+        """Queue a job, submitted in ``scope``."""
         timings = self._surroundings.timings
         job = Job(
             id=f"{'sync-' if sync else ''}{uuid.uuid4()}-e1",
-            input=content,
-            policy=policy,
+            input=submission.input,
+            policy=submission.policy,
             retention=timings.runsync_retention if sync else timings.run_retention,
-            extra=extra,
+            extra=submission.extra,
+            webhook=submission.webhook,
+            scope=scope,
         )
         self._queue.submit(job)
+        if submission.problem is not None:
+            self._queue.fail(job, submission.problem)
         self._pool.demand()
         self._settle()
         return job
+
+    def jobs(self) -> list[Job]:
+        """Its jobs, those that have ended for as long as they are kept, the oldest first."""
+        return self._queue.jobs()
 
     def job(self, job_id: str) -> Job | None:
         """The job, or None when there is none or it has expired."""
@@ -182,14 +220,20 @@ class Endpoint:
                 self._queue.put_back(job)
                 self._pool.release(taker.worker, job.id)
             self._settle()
+        elif received:
+            self._endanger(taker.worker, taker.jobs.result())
 
     def result(
         self, worker: Worker, job_id: str, output: Any, error: str | None, *, last: bool
     ) -> None:
         """A worker's result; ``last`` when it asks to be replaced after this job."""
         worker.retiring = worker.retiring or last
-        self._queue.finish(job_id, worker.id, output, error)
+        job = self._queue.running_on(job_id, worker.id)
+        for _ in range(self._hindrance.deliveries(job.scope if job else None)):
+            self._queue.finish(job_id, worker.id, output, error)
         self._pool.release(worker, job_id)
+        if self._hindrance.kill("after"):
+            worker.kill()
         self._settle()
 
     def unhealthy(self, worker: Worker, problem: str) -> None:
@@ -224,16 +268,29 @@ class Endpoint:
         while self._takers and self._queue.has_waiting:
             taker = self._takers.popleft()
             jobs: list[Job] = []
-            if self._pool.can_take(taker.worker):
+            if not self._pool.can_take(taker.worker):
+                pass
+            elif self._hindrance.kill("before"):
+                taker.worker.served = True  # it had started well
+                taker.worker.kill()
+            else:
                 while len(jobs) < taker.limit and (job := self._queue.take(taker.worker.id)):
                     self._pool.assign(taker.worker, job)
                     jobs.append(job)
             _settle_future(taker.jobs, jobs)
 
+    def _endanger(self, worker: Worker, jobs: Sequence[Job]) -> None:
+        """Have a worker killed while it runs one of ``jobs``, if there is a fault for it."""
+        for job in jobs:
+            if fault := self._hindrance.kill("during"):
+                self._loop.call_later(fault.seconds, worker.kill_at, job.id)
+
     def _job_ended(self, job: Job) -> None:
         for waiter in self._waiters.get(job.id, ()):
             _settle_future(waiter, None)
         self._pool.job_ended(job)
+        if job.webhook is not None:
+            self._surroundings.webhooks.deliver(job.webhook, job.document())
 
     def _set_alarm(self) -> None:
         due = self._queue.next_due()

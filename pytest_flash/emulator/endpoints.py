@@ -1,23 +1,34 @@
-"""Every endpoint of one emulator."""
+"""Every endpoint of one emulator, and the parts that faults keep to themselves."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 from .endpoint import Endpoint, Surroundings
 from .errors import HttpError
+from .jobs import JobCounts
 
 if TYPE_CHECKING:
+    from .documents import WorkerView
     from .records import EndpointRecord
 
 
 class Endpoints:
-    """The endpoints by id. Lives on one event loop."""
+    """The endpoints by id. Lives on one event loop.
+
+    Jobs of a scope that has faults of workers on an endpoint must not share workers with others:
+    an endpoint has a lane of its own, queue and workers, for each such scope. Where the documents
+    speak of an endpoint's jobs and workers, those of all its lanes are meant.
+    """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._endpoints: dict[str, Endpoint] = {}
+        self._lanes: defaultdict[str, dict[str, Endpoint]] = defaultdict(dict)
+        self._spent: defaultdict[str, JobCounts] = defaultdict(JobCounts)
 
     def all(self) -> list[Endpoint]:
         """Every endpoint, in the order of their creation."""
@@ -30,21 +41,87 @@ class Endpoints:
         except KeyError:
             raise HttpError(404, f"endpoint {endpoint_id!r} not found") from None
 
+    def parts(self, endpoint_id: str) -> list[Endpoint]:
+        """An endpoint and its lanes. Raises HttpError 404."""
+        return [self.get(endpoint_id), *self._lanes[endpoint_id].values()]
+
+    def submitting(self, endpoint_id: str, scope: str | None) -> Endpoint:
+        """Where a new job of this scope goes. Raises HttpError 404."""
+        endpoint = self.get(endpoint_id)
+        faults = self._surroundings.faults
+        if scope is None or not faults.any or not faults.on_workers(scope, endpoint_id):
+            return endpoint
+        lanes = self._lanes[endpoint_id]
+        if scope not in lanes:
+            record = replace(endpoint.record, workers_min=0)
+            lanes[scope] = Endpoint(record, self._surroundings, scope)
+        return lanes[scope]
+
+    def holding(self, endpoint_id: str, job_id: str) -> Endpoint:
+        """Where a job is; the endpoint itself when it is nowhere. Raises HttpError 404."""
+        endpoint = self.get(endpoint_id)
+        if endpoint_id in self._lanes and endpoint.job(job_id) is None:
+            lanes = self._lanes[endpoint_id].values()
+            return next((lane for lane in lanes if lane.job(job_id)), endpoint)
+        return endpoint
+
+    def employing(self, endpoint_id: str, worker_id: str) -> Endpoint:
+        """Where a worker is; the endpoint itself when it is nowhere. Raises HttpError 404."""
+        endpoint = self.get(endpoint_id)
+        if endpoint_id in self._lanes and endpoint.worker(worker_id) is None:
+            lanes = self._lanes[endpoint_id].values()
+            return next((lane for lane in lanes if lane.worker(worker_id)), endpoint)
+        return endpoint
+
+    def workers(self, endpoint_id: str) -> list[WorkerView]:
+        """The active workers of an endpoint. Raises HttpError 404."""
+        return [view for part in self.parts(endpoint_id) for view in part.workers()]
+
+    def counts(self, endpoint_id: str) -> JobCounts:
+        """The counters of an endpoint's jobs. Raises HttpError 404."""
+        counts = [part.counts() for part in self.parts(endpoint_id)]
+        return _sum(self._spent[endpoint_id], *counts)
+
     def add(self, record: EndpointRecord) -> Endpoint:
         """Put an endpoint to work."""
         endpoint = Endpoint(record, self._surroundings)
         self._endpoints[record.id] = endpoint
         return endpoint
 
+    def update(self, record: EndpointRecord) -> None:
+        """Follow the changed configuration of an endpoint. Raises HttpError 404."""
+        endpoint, *lanes = self.parts(record.id)
+        endpoint.update(record)
+        for lane in lanes:
+            lane.update(replace(record, workers_min=0, idle_timeout=lane.record.idle_timeout))
+
     def remove(self, endpoint_id: str) -> None:
         """End an endpoint with its jobs and workers. Raises HttpError 404."""
-        self.get(endpoint_id).close()
+        for part in self.parts(endpoint_id):
+            part.close()
         del self._endpoints[endpoint_id]
+        self._lanes.pop(endpoint_id, None)
+        self._spent.pop(endpoint_id, None)
+
+    def end_scope(self, scope: str) -> None:
+        """A scope's faults are gone: its lanes finish their jobs, and their workers go home."""
+        for endpoint_id, lanes in self._lanes.items():
+            if lane := lanes.get(scope):
+                lane.update(replace(lane.record, idle_timeout=0))
+            for name, each in list(lanes.items()):
+                if each.is_spent:
+                    self._spent[endpoint_id] = _sum(self._spent[endpoint_id], each.counts())
+                    del lanes[name]
 
     async def close(self) -> None:
         """End every endpoint and wait until no worker process is left."""
-        endpoints = list(self._endpoints.values())
+        parts = [part for endpoint_id in self._endpoints for part in self.parts(endpoint_id)]
         self._endpoints.clear()
-        for endpoint in endpoints:
-            endpoint.close()
-        await asyncio.gather(*(endpoint.gone() for endpoint in endpoints))
+        self._lanes.clear()
+        for part in parts:
+            part.close()
+        await asyncio.gather(*(part.gone() for part in parts))
+
+
+def _sum(*counts: JobCounts) -> JobCounts:
+    return JobCounts(*map(sum, zip(*map(astuple, counts), strict=True)))

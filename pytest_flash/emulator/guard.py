@@ -16,6 +16,8 @@ from .http import error_response
 
 _BEARER = b"bearer "
 
+Refusal = Callable[[HttpError], Response]
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -35,7 +37,7 @@ class Plane:
     prefix: str
     admits: Callable[[bytes], bool]
     app: ASGIApp
-    refusal: Callable[[HttpError], Response]
+    refusal: Refusal
 
 
 class Guard:

@@ -22,7 +22,11 @@ def json_response(
 ) -> Response:
     """``content`` as compact JSON."""
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return Response(body.encode(), status, media_type=media_type)
+    try:
+        encoded = body.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name but UTF-8 cannot
+        encoded = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+    return Response(encoded, status, media_type=media_type)
 
 
 def error_response(error: HttpError) -> Response:
@@ -101,4 +105,9 @@ def _finite(text: str) -> float:
 
 def _title(status: int) -> str:
     # Its name in RFC 9110, and in Python from 3.13 on, is another than in Runpod's schema.
-    return "Unprocessable Entity" if status == 422 else HTTPStatus(status).phrase
+    if status == 422:
+        return "Unprocessable Entity"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"  # a status that only a fault can ask for

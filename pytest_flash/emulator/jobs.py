@@ -51,13 +51,18 @@ class Policy:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One job. The times are seconds of the queue's clock; only the queue changes a job."""
+    """One job. The times are seconds of the queue's clock; only the queue changes a job.
+
+    ``scope`` is the one that it was submitted in, for faults.
+    """
 
     id: str
     input: Any
     policy: Policy
     retention: float
     extra: dict[str, Any] = field(default_factory=dict)
+    scope: str | None = None
+    webhook: str | None = None
     state: JobState = JobState.IN_QUEUE
     worker_id: str = ""
     submitted_at: float = 0.0
@@ -103,13 +108,13 @@ class Job:
 class JobCounts:
     """How many jobs are in which state; the ended ones since the endpoint was made."""
 
-    in_queue: int
-    in_progress: int
-    completed: int
-    failed: int
-    cancelled: int
-    timed_out: int
-    retried: int
+    in_queue: int = 0
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    retried: int = 0
 
 
 class JobQueue:
@@ -137,6 +142,10 @@ class JobQueue:
         """The job, or None when there is none or it has expired."""
         return self._jobs.get(job_id)
 
+    def jobs(self) -> list[Job]:
+        """Every job that has not expired, the oldest first."""
+        return list(self._jobs.values())
+
     def running_on(self, job_id: str, worker_id: str) -> Job | None:
         """The job, if it is in progress on this worker: after a retry it may be elsewhere."""
         job = self._running.get(job_id)
@@ -156,6 +165,10 @@ class JobQueue:
     def in_progress(self) -> int:
         """How many jobs run."""
         return len(self._running)
+
+    def unfinished(self) -> list[Job]:
+        """The jobs that have not ended, those that run first."""
+        return [*self._running.values(), *self._waiting.values()]
 
     def counts(self) -> JobCounts:
         """The counters behind ``/health``."""

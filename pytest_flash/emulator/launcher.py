@@ -48,6 +48,11 @@ class Launcher:
     def clean(self, worker_id: str) -> None:
         """Remove what a worker left in its folder."""
         shutil.rmtree(self._home(worker_id), ignore_errors=True)
+        self.stack_file(worker_id).unlink(missing_ok=True)
+
+    def stack_file(self, worker_id: str) -> Path:
+        """Where a worker of our runtime writes the stacks of its threads, when signalled."""
+        return self._folder / f"{worker_id}.stacks"
 
     def _home(self, worker_id: str) -> Path:
         return self._folder / worker_id
@@ -70,6 +75,7 @@ class Launcher:
         }
         if program.asks_for_dependencies:
             platform["FLASH_DEPENDENCIES_URL"] = f"{base}/dependencies/{worker_id}"
+            platform["FLASH_STACK_FILE"] = str(self.stack_file(worker_id))
         # Its mount point in the cloud, /runpod-volume, is not a process's own to choose here.
         volume = self._volumes.folder_of(record.volumes[0]) if record.volumes else None
         if volume is not None:

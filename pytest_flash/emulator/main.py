@@ -64,12 +64,17 @@ async def _serve(
     programs: ProgramSource | None,
 ) -> None:
     from .app import build_app
+    from .control_plane import ControlPlane
     from .endpoint import Surroundings
     from .endpoints import Endpoints
+    from .faults import Faults
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
     from .programs import ProjectPrograms
+    from .queue import Queue
+    from .ratelimits import RateLimits
     from .volumes import Volumes
+    from .webhooks import Webhooks
 
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
@@ -78,8 +83,20 @@ async def _serve(
         source = programs if programs is not None else ProjectPrograms(config)
         volumes = Volumes(folder / "volumes")
         launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder, volumes)
-        endpoints = Endpoints(Surroundings(source, launcher, config.timings))
-        app = build_app(endpoints, volumes, credentials, origin=origin, timings=config.timings)
+        faults = Faults()
+        webhooks = Webhooks(config.options.webhooks, config.timings.webhook_delay)
+        endpoints = Endpoints(Surroundings(source, launcher, config.timings, faults, webhooks))
+        limits = RateLimits(time.monotonic) if config.options.rate_limits else None
+        app = build_app(
+            endpoints,
+            volumes,
+            credentials,
+            Queue(endpoints, webhooks, limits),
+            ControlPlane(endpoints, faults, launcher.stack_file),
+            faults,
+            origin=origin,
+            timings=config.timings,
+        )
         serving = asyncio.create_task(_server(app).serve(sockets=[listener]))
         if lifeline is not None:
             _stopped_by_end_of(lifeline, stop)
@@ -89,6 +106,7 @@ async def _serve(
             await _until_stopped(stop, serving)
         finally:
             source.close()
+            await webhooks.close()
             await _close(endpoints, serving)
 
 

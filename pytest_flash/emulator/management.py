@@ -73,8 +73,8 @@ class Management:
         body = parse_update(content)
         record = patched(endpoint.record, body)
         self._volumes.require(body.networkVolumes or ())
-        endpoint.update(record)
-        return json_response(endpoint_document(endpoint.record, self._origin))
+        self._endpoints.update(record)
+        return json_response(endpoint_document(record, self._origin))
 
     async def delete(self, request: Request) -> Response:
         """``DELETE /v2/serverless/{id}``."""
@@ -84,4 +84,5 @@ class Management:
     async def workers(self, request: Request) -> Response:
         """``GET /v2/serverless/{id}/workers``."""
         endpoint = self._endpoints.get(request.path_params["endpoint"])
-        return json_response(workers_document(endpoint.record, endpoint.workers()))
+        workers = self._endpoints.workers(endpoint.record.id)
+        return json_response(workers_document(endpoint.record, workers))

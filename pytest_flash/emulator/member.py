@@ -19,7 +19,8 @@ class Worker:
     """One worker, from the decision to start it until its process is gone.
 
     ``jobs`` are those it has been given and not yet returned; ``served`` says that it has had
-    one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end.
+    one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end, and
+    ``throttled`` that there is no capacity to start it.
     ``orders`` are jobs that it has yet to be told to stop.
     """
 
@@ -33,10 +34,12 @@ class Worker:
     served: bool = False
     retiring: bool = False
     stopping: bool = False
+    throttled: bool = False
     problem: str | None = None
     jobs: set[str] = field(default_factory=set)
     orders: list[str] = field(default_factory=list)
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    dismissed: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     _timer: asyncio.TimerHandle | None = None
 
@@ -46,7 +49,7 @@ class Worker:
         if self.problem is not None:
             return "UNHEALTHY"
         if not self.ready:
-            return "INITIALIZING"
+            return "THROTTLED" if self.throttled else "INITIALIZING"
         return "RUNNING" if self.jobs else "IDLE"
 
     @property
@@ -58,11 +61,27 @@ class Worker:
         """The process has been started."""
         self.process, self.started, self.started_at = process, now, datetime.now(timezone.utc)
 
+    def dismiss(self) -> None:
+        """It is told to end."""
+        self.stopping = True
+        self.dismissed.set()
+        self.set_timer(None)
+
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         """Replace what the worker's one timer waits for: its start, its idling or its end."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
+
+    def kill(self) -> None:
+        """End its process at once, as from outside."""
+        if self.process is not None:
+            self.process.kill()
+
+    def kill_at(self, job_id: str) -> None:
+        """As ``kill``, if it still runs this job."""
+        if job_id in self.jobs:
+            self.kill()
 
     def order_stop(self, job_id: str) -> None:
         """Have the worker told, through job-stop, to give up a job."""

@@ -19,6 +19,7 @@ from .threads import in_thread
 if TYPE_CHECKING:
     from .config import Timings
     from .documents import WorkerView
+    from .hindrance import Hindrance
     from .launcher import Launcher
     from .process import WorkerProcess
     from .records import EndpointRecord
@@ -39,12 +40,14 @@ class WorkerPool:
         queue: JobQueue,
         launcher: Launcher,
         timings: Timings,
+        hindrance: Hindrance,
         changed: Callable[[], None],
     ) -> None:
         self._record = record
         self._queue = queue
         self._launcher = launcher
         self._timings = timings
+        self._hindrance = hindrance
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._workers: dict[str, Worker] = {}
@@ -58,10 +61,14 @@ class WorkerPool:
         worker = self._workers.get(worker_id)
         return None if worker is None or worker.stopping else worker
 
+    def active(self) -> list[Worker]:
+        """Every worker that has not been told to end."""
+        return [worker for worker in self._workers.values() if not worker.stopping]
+
     def views(self) -> list[WorkerView]:
         """Every active worker, as the management plane shows it."""
         now = self._loop.time()
-        return [worker.view(now) for worker in self._workers.values() if not worker.stopping]
+        return [worker.view(now) for worker in self.active()]
 
     def update(self, record: EndpointRecord) -> None:
         """Follow a changed configuration. The caller reconciles."""
@@ -214,6 +221,11 @@ class WorkerPool:
 
     async def _launch(self, worker: Worker, record: EndpointRecord) -> None:
         try:
+            await self._hindrance.start(worker)
+            if worker.stopping:
+                self._workers.pop(worker.id, None)
+                worker.gone.set()
+                return
             process = await in_thread(partial(self._launcher.launch, record, worker.id))
         except NoProgramError as error:
             self._refused(worker, str(error))
@@ -291,15 +303,13 @@ class WorkerPool:
             self._changed()
 
     def _stop(self, worker: Worker) -> None:
-        worker.stopping = True
-        worker.set_timer(None)
+        worker.dismiss()
         if worker.process is not None:
             worker.process.terminate()
             worker.set_timer(self._loop.call_later(self._timings.stop_grace, worker.process.kill))
 
     def _kill(self, worker: Worker) -> None:
-        worker.stopping = True
-        worker.set_timer(None)
+        worker.dismiss()
         if worker.process is not None:
             worker.process.kill()
         elif worker.problem is not None:

@@ -2,68 +2,76 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
 from .errors import HttpError
-from .http import json_response, parse_object, read_body
-from .jobs import Policy
+from .gate import scope_of
+from .http import json_response, read_body
+from .ratelimits import LIMITS
+from .submissions import TTL, Submission, milliseconds_text
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from .documents import WorkerView
     from .endpoint import Endpoint
     from .endpoints import Endpoints
     from .jobs import Job
+    from .ratelimits import RateLimits
+    from .webhooks import WebhookRule
 
 # Runpod docs, operation-reference and send-requests; times in milliseconds.
 _RUN_LIMIT = 10_000_000
 _RUNSYNC_LIMIT = 20_000_000
 _WAIT_DEFAULT = 90_000
 _WAIT = (1_000, 300_000)
-_WEEK = 7 * 24 * 3_600_000
-_EXECUTION_TIMEOUT = (5_000, _WEEK)
-_TTL_DEFAULT = 24 * 3_600_000
-_TTL = (10_000, _WEEK)
-_DIGITS = 20
+
+Handler = Callable[["Request"], Awaitable["Response"]]
 
 
 class Queue:
-    """Handlers of ``/queue/v2/{endpoint}``."""
+    """Handlers of ``/queue/v2/{endpoint}``. Without ``limits`` any number of requests is served."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(
+        self, endpoints: Endpoints, webhooks: WebhookRule, limits: RateLimits | None = None
+    ) -> None:
         self._endpoints = endpoints
+        self._webhooks = webhooks
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         """The routes of this plane, the busiest first."""
-        base = "/queue/v2/{endpoint}"
-        either = ["GET", "POST"]
+        get, post = ["GET"], ["POST"]
         return [
-            Route(base + "/runsync", self.runsync, methods=["POST"]),
-            Route(base + "/run", self.run, methods=["POST"]),
-            Route(base + "/status/{job}", self.status, methods=either),
-            Route(base + "/stream/{job}", self.stream, methods=either),
-            Route(base + "/cancel/{job}", self.cancel, methods=["POST"]),
-            Route(base + "/retry/{job}", self.retry, methods=["POST"]),
-            Route(base + "/purge-queue", self.purge, methods=["POST"]),
-            Route(base + "/health", self.health, methods=["GET"]),
+            self._route("runsync", self.runsync, post),
+            self._route("run", self.run, post),
+            self._route("status", self.status, get + post, "/{job}"),
+            self._route("stream", self.stream, get + post, "/{job}"),
+            self._route("cancel", self.cancel, post, "/{job}"),
+            self._route("retry", self.retry, post, "/{job}"),
+            self._route("purge-queue", self.purge, post),
+            self._route("health", self.health, get),
+            self._route("requests", self.requests, get),
+            self._route("metrics", self.metrics, get),
         ]
 
     async def run(self, request: Request) -> Response:
         """``POST /run``: the job's id, at once."""
-        endpoint = self._endpoint(request)
-        job = _submit(endpoint, await read_body(request, _RUN_LIMIT), sync=False)
+        body = await read_body(request, _RUN_LIMIT)
+        _, job = self._submit(request, body, sync=False)
         return json_response({"id": job.id, "status": "IN_QUEUE"})
 
     async def runsync(self, request: Request) -> Response:
         """``POST /runsync``: the job when it has ended, or as it is after ``wait``."""
-        endpoint = self._endpoint(request)
-        wait = _whole_text(request.query_params.get("wait", str(_WAIT_DEFAULT)), "wait", _WAIT)
-        job = _submit(endpoint, await read_body(request, _RUNSYNC_LIMIT), sync=True)
+        wait = milliseconds_text(
+            request.query_params.get("wait", str(_WAIT_DEFAULT)), "wait", _WAIT
+        )
+        body = await read_body(request, _RUNSYNC_LIMIT)
+        endpoint, job = self._submit(request, body, sync=True)
         await endpoint.wait(job, wait / 1000)
         return json_response(job.document())
 
@@ -73,7 +81,7 @@ class Queue:
         job = _job(endpoint, request)
         ttl = request.query_params.get("ttl")
         if ttl is not None:
-            endpoint.extend(job, _whole_text(ttl, "ttl", _TTL) / 1000)
+            endpoint.extend(job, milliseconds_text(ttl, "ttl", TTL) / 1000)
         return json_response(job.document())
 
     async def stream(self, request: Request) -> Response:
@@ -102,14 +110,14 @@ class Queue:
 
     async def purge(self, request: Request) -> Response:
         """``POST /purge-queue``."""
-        removed = self._endpoint(request).purge()
+        endpoint = self._endpoint(request)
+        removed = sum(part.purge() for part in self._endpoints.parts(endpoint.record.id))
         return json_response({"removed": removed, "status": "completed"})
 
     async def health(self, request: Request) -> Response:
         """``GET /health``; every counter, since strict clients require them all."""
-        endpoint = self._endpoint(request)
-        counts = endpoint.counts()
-        statuses = [worker.status for worker in endpoint.workers()]
+        endpoint_id = self._endpoint(request).record.id
+        counts = self._endpoints.counts(endpoint_id)
         return json_response(
             {
                 "jobs": {
@@ -119,22 +127,51 @@ class Queue:
                     "inQueue": counts.in_queue,
                     "retried": counts.retried,
                 },
-                "workers": {
-                    "idle": statuses.count("IDLE"),
-                    "initializing": statuses.count("INITIALIZING"),
-                    "ready": statuses.count("IDLE"),
-                    "running": statuses.count("RUNNING"),
-                    "throttled": 0,
-                    "unhealthy": statuses.count("UNHEALTHY"),
-                },
+                "workers": _worker_counts(self._endpoints.workers(endpoint_id)),
             }
         )
 
+    async def requests(self, request: Request) -> Response:
+        """``GET /requests``: every job that can be asked for, the newest first."""
+        parts = self._endpoints.parts(self._endpoint(request).record.id)
+        jobs = sorted((job for part in parts for job in part.jobs()), key=_submission_time)
+        return json_response({"requests": [job.document() for job in reversed(jobs)]})
+
+    async def metrics(self, request: Request) -> Response:
+        """``GET /metrics``: the workers, as the Flash SDK reads them (1.19, request_logs)."""
+        workers = self._endpoints.workers(self._endpoint(request).record.id)
+        ready = [worker.id for worker in workers if worker.status in ("IDLE", "RUNNING")]
+        return json_response({"readyWorkers": ready, "workers": _worker_counts(workers)})
+
+    def _route(self, operation: str, handler: Handler, methods: list[str], tail: str = "") -> Route:
+        limits = self._limits
+        if limits is None or operation not in LIMITS:
+            serve = handler
+        else:
+
+            async def serve(request: Request) -> Response:
+                with limits.admitted(request.path_params["endpoint"], operation):
+                    return await handler(request)
+
+        return Route(f"/queue/v2/{{endpoint}}/{operation}{tail}", serve, methods=methods)
+
     def _endpoint(self, request: Request) -> Endpoint:
-        endpoint = self._endpoints.get(request.path_params["endpoint"])
-        if endpoint.record.type != "QUEUE":
-            raise HttpError(400, "a LOAD_BALANCER endpoint has no queue")
-        return endpoint
+        endpoint_id, job_id = request.path_params["endpoint"], request.path_params.get("job")
+        if job_id is not None:
+            return _with_queue(self._endpoints.holding(endpoint_id, job_id))
+        return _with_queue(self._endpoints.get(endpoint_id))
+
+    def _submit(self, request: Request, body: bytes, *, sync: bool) -> tuple[Endpoint, Job]:
+        scope = scope_of(request.scope)
+        endpoint = self._endpoints.submitting(request.path_params["endpoint"], scope)
+        submission = Submission.parse(body, _with_queue(endpoint).record, self._webhooks)
+        return endpoint, endpoint.submit(submission, sync=sync, scope=scope)
+
+
+def _with_queue(endpoint: Endpoint) -> Endpoint:
+    if endpoint.record.type != "QUEUE":
+        raise HttpError(400, "a LOAD_BALANCER endpoint has no queue")
+    return endpoint
 
 
 def _job(endpoint: Endpoint, request: Request) -> Job:
@@ -145,49 +182,17 @@ def _job(endpoint: Endpoint, request: Request) -> Job:
     return job
 
 
-def _submit(endpoint: Endpoint, body: bytes, *, sync: bool) -> Job:
-    document = parse_object(body)
-    content = document.get("input")
-    if content is None:
-        raise HttpError(400, "the request body has no 'input'")
-    if content == {}:
-        raise HttpError(
-            400,
-            "'input' is empty: Runpod drops an empty object, and its workers then refuse the job; "
-            'send something, such as {"__empty": true}',
-        )
-    if document.get("webhook") is not None:
-        raise HttpError(400, "the emulator delivers no webhooks; leave out 'webhook'")
-    extra = {"s3Config": document["s3Config"]} if "s3Config" in document else {}
-    return endpoint.submit(content, _policy(endpoint, document.get("policy")), extra, sync=sync)
+def _submission_time(job: Job) -> float:
+    return job.submitted_at
 
 
-def _policy(endpoint: Endpoint, policy: Any) -> Policy:
-    """The limits of a job: its own, else its endpoint's, else Runpod's defaults."""
-    if policy is None:
-        policy = {}
-    if not isinstance(policy, Mapping):
-        raise HttpError(400, "'policy' must be an object")
-    # No job lives for longer than a week, whatever its endpoint would allow.
-    timeout, ttl = min(endpoint.record.timeout, _WEEK), _TTL_DEFAULT
-    if policy.get("executionTimeout") is not None:
-        timeout = _whole(policy["executionTimeout"], "policy.executionTimeout", _EXECUTION_TIMEOUT)
-    if policy.get("ttl") is not None:
-        ttl = _whole(policy["ttl"], "policy.ttl", _TTL)
-    return Policy(timeout / 1000, ttl / 1000, low_priority=policy.get("lowPriority") is True)
-
-
-def _whole(value: Any, name: str, limits: tuple[int, int]) -> int:
-    """A number of milliseconds within ``limits``. Raises HttpError 400 for anything else."""
-    low, high = limits
-    if type(value) is int and low <= value <= high:  # a bool is an int, but no number
-        return value
-    shown = reprlib.repr(value)
-    raise HttpError(400, f"{name} must be a whole number from {low} to {high} (ms), not {shown}")
-
-
-def _whole_text(text: str, name: str, limits: tuple[int, int]) -> int:
-    """``_whole`` for the text of a query parameter."""
-    # Longer ones are out of range, and Python refuses to read very long ones.
-    digits = text.isascii() and text.isdecimal() and len(text) <= _DIGITS
-    return _whole(int(text) if digits else text, name, limits)
+def _worker_counts(workers: list[WorkerView]) -> dict[str, int]:
+    statuses = [worker.status for worker in workers]
+    return {
+        "idle": statuses.count("IDLE"),
+        "initializing": statuses.count("INITIALIZING"),
+        "ready": statuses.count("IDLE"),
+        "running": statuses.count("RUNNING"),
+        "throttled": statuses.count("THROTTLED"),
+        "unhealthy": statuses.count("UNHEALTHY"),
+    }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .member import Worker
 
 _RESULT_LIMIT = 20_000_000
+_CHUNK_LIMIT = 1_000_000  # Runpod docs, operation-reference
 _BATCH_LIMIT = 100
 
 
@@ -85,7 +86,8 @@ class Workers:
         """``POST /job-stream/{worker}/{job}``: one item of a job that streams."""
         endpoint, worker = self._worker(request)
         body = parse_object(await read_body(request, _RESULT_LIMIT))
-        endpoint.partial(worker, request.path_params["job"], body.get("output"))
+        for chunk in _chunks(body.get("output")):
+            endpoint.partial(worker, request.path_params["job"], chunk)
         return json_response({})
 
     async def stop(self, request: Request) -> Response:
@@ -132,8 +134,9 @@ class Workers:
         return taker.jobs.result() if received and not taker.jobs.cancelled() else []
 
     def _worker(self, request: Request) -> tuple[Endpoint, Worker]:
-        endpoint = self._endpoints.get(request.path_params["endpoint"])
-        worker = endpoint.worker(request.path_params["worker"])
+        endpoint_id, worker_id = request.path_params["endpoint"], request.path_params["worker"]
+        endpoint = self._endpoints.employing(endpoint_id, worker_id)
+        worker = endpoint.worker(worker_id)
         if worker is None:
             raise HttpError(404, "no such worker, or it was told to end")
         return endpoint, worker
@@ -141,6 +144,20 @@ class Workers:
 
 def _job_document(job: Job) -> dict[str, Any]:
     return {"id": job.id, "input": job.input, **job.extra}
+
+
+def _chunks(output: Any) -> list[Any]:
+    """A streamed item in chunks of at most 1 MB: texts are split, between characters."""
+    if not isinstance(output, str) or len(output) * 4 <= _CHUNK_LIMIT:
+        return [output]
+    encoded, chunks = output.encode("utf-8", "surrogatepass"), []
+    while len(encoded) > _CHUNK_LIMIT:
+        end = _CHUNK_LIMIT
+        while encoded[end] & 0xC0 == 0x80:  # amid a character
+            end -= 1
+        chunks.append(encoded[:end])
+        encoded = encoded[end:]
+    return [chunk.decode("utf-8", "surrogatepass") for chunk in (*chunks, encoded)]
 
 
 def _error_text(error: Any) -> str | None:

@@ -45,6 +45,7 @@ class Api:
         self._pace = pace
         self._timeout = timeout
         self._key_source = key_source
+        self._target = target
         self._client = httpx.Client(
             base_url=target.management_url,
             headers=http.headers(target, key_source),
@@ -126,7 +127,10 @@ class Api:
         """The whole answer; httpx.ReadTimeout if it still trickles in at the deadline."""
         limits = _within(self._timeout, max(tries.remaining(), _SHORTEST))
         content = bytearray()
-        with self._client.stream(method, path, json=payload, timeout=limits) as response:
+        headers = self._target.scope_headers()
+        with self._client.stream(
+            method, path, json=payload, headers=headers, timeout=limits
+        ) as response:
             for part in response.iter_bytes():
                 content += part
                 if tries.remaining() < 0:

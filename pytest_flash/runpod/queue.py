@@ -104,9 +104,11 @@ class QueueClient:
 
     async def _send(self, method: str, path: str, payload: bytes | None) -> httpx.Response:
         client = await self._clients.get()
-        kind = {"Content-Type": "application/json"} if payload is not None else None
+        headers = self._target.scope_headers()
+        if payload is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            response = await client.request(method, path, content=payload, headers=kind)
+            response = await client.request(method, path, content=payload, headers=headers)
         except httpx.RequestError as error:
             fault = http.transport_error(error)
         else:

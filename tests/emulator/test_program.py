@@ -20,6 +20,7 @@ import pytest
 
 from pytest_flash.emulator.config import (
     EmulatorConfig,
+    Options,
     Preinstalled,
     load_config,
     repository,
@@ -202,6 +203,11 @@ def test_preinstalled_packages_are_read(tmp_path: Path, table: str, expected: Pr
         ("preinstalled = [1]", "must be a list of strings"),
         ('preinstalled = ["num py"]', "'num py' is no requirement"),
         ('flash_images = "x"', "must be a list of strings"),
+        ('webhooks = "everywhere"', "webhooks must be one of: loopback, anywhere, nowhere"),
+        ("webhooks = []", "webhooks must be one of"),
+        ("rate_limits = 1", "rate_limits must be true or false"),
+        ("redeliveries = true", "redeliveries must be a whole number"),
+        ("missed_pings = -1", "missed_pings must be a whole number"),
         ('images = "python handler.py"', "images must be a table"),
         ('images = {"a:1" = 3}', "'a:1' must be a command line"),
         ('images = {"a:1" = " "}', "'a:1' must be a command line"),
@@ -212,6 +218,13 @@ def test_a_wrong_table_is_refused(tmp_path: Path, table: str, words: str) -> Non
     (tmp_path / "pyproject.toml").write_text(f"[tool.flash.emulator]\n{table}\n")
     with pytest.raises(SettingsError, match=words):
         load_config(tmp_path)
+
+
+def test_options_are_read(tmp_path: Path) -> None:
+    assert load_config(tmp_path).options == Options()
+    table = 'webhooks = "nowhere"\nrate_limits = true\nredeliveries = 2\nmissed_pings = 0\n'
+    (tmp_path / "pyproject.toml").write_text(f"[tool.flash.emulator]\n{table}")
+    assert load_config(tmp_path).options == Options("nowhere", True, 2, 0)
 
 
 def test_an_image_is_mapped_by_its_name_before_its_repository(tmp_path: Path) -> None:

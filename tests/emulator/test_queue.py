@@ -92,7 +92,6 @@ def test_the_first_result_counts(emulator: Emulator) -> None:
         b'"input"',
         b"{}",
         b'{"input": null}',
-        b'{"input": {}}',
         b'{"input": {"a": NaN}}',
         b'{"input": {"a": 1}, "policy": 3}',
         b'{"input": {"a": 1}, "policy": {"executionTimeout": 4999}}',
@@ -105,7 +104,10 @@ def test_the_first_result_counts(emulator: Emulator) -> None:
         b'{"input": {"a": 1}, "policy": {"executionTimeout": -1e999}}',
         b'{"input": {"a": 1}, "policy": {"executionTimeout": 1%s}}' % (b"0" * 4000),
         b'{"input": {"a": 1e999}}',
-        b'{"input": {"a": 1}, "webhook": "http://localhost"}',
+        b'{"input": {"a": 1}, "webhook": "http://example.com/"}',
+        b'{"input": {"a": 1}, "webhook": "ftp://localhost/"}',
+        b'{"input": {"a": 1}, "webhook": "http://[::1"}',
+        b'{"input": {"a": 1}, "webhook": 3}',
         b"[" * 100_000,
     ],
     ids=lambda body: body[:64].decode(),
@@ -279,13 +281,68 @@ def test_a_stream_is_handed_out_once(emulator: Emulator) -> None:
     assert emulator.queue.get(f"/{endpoint}/stream/{job}").json()["stream"] == []
 
 
+def test_a_long_text_is_streamed_in_chunks_of_1_mb(emulator: Emulator) -> None:
+    endpoint, text = emulator.create(), "ü😀a" * 300_000
+    job = emulator.call(endpoint, do="stream", items=[text, "x" * 1_000_000, [text]])["id"]
+    items = emulator.queue.get(f"/{endpoint}/stream/{job}").json()["stream"]
+    chunks = [item["output"] for item in items]
+    assert chunks[-2:] == ["x" * 1_000_000, [text]]  # what is no text cannot be split
+    assert "".join(chunks[:-2]) == text
+    assert [len(chunk.encode()) // 900_000 for chunk in chunks[:-2]] == [1, 1, 0]
+    assert all(len(chunk.encode()) <= 1_000_000 for chunk in chunks[:-2])
+
+
+def test_half_a_surrogate_pair_travels_as_json_can_name_it(emulator: Emulator) -> None:
+    endpoint = emulator.create()
+    body = b'{"input": {"do": "echo", "value": "\\ud800"}}'
+    answer = emulator.queue.post(f"/{endpoint}/runsync", content=body)
+    assert answer.json()["output"] == "\ud800"
+
+
+def test_an_empty_input_is_taken_and_fails_as_no_worker_could_run_it(emulator: Emulator) -> None:
+    endpoint = emulator.create()
+    document = emulator.queue.post(f"/{endpoint}/runsync", json={"input": {}}).json()
+    assert document["status"] == "FAILED"
+    assert '{"__empty": true}' in document["error"]
+    assert emulator.workers(endpoint) == []
+    nested = emulator.create(workers={"max": 0})
+    taken = emulator.queue.post(f"/{nested}/run", json={"input": {"input": {}}}).json()
+    assert emulator.status(nested, taken["id"])["status"] == "IN_QUEUE"
+
+
+def test_requests_lists_the_jobs_from_the_newest(emulator: Emulator) -> None:
+    endpoint = emulator.create(workers={"max": 1})
+    first = emulator.call(endpoint, do="echo", value=1)
+    last = emulator.running(endpoint, emulator.run(endpoint, do="sleep", seconds=30))
+    listed = emulator.queue.get(f"/{endpoint}/requests").json()["requests"]
+    assert [job["id"] for job in listed] == [last["id"], first["id"]]
+    assert listed[1] == first
+
+
+def test_metrics_names_the_workers_that_are_ready(emulator: Emulator) -> None:
+    endpoint = emulator.create(workers={"max": 1})
+    document = emulator.call(endpoint, do="pid")
+    assert emulator.queue.get(f"/{endpoint}/metrics").json() == {
+        "readyWorkers": [document["workerId"]],
+        "workers": {
+            "idle": 1,
+            "initializing": 0,
+            "ready": 1,
+            "running": 0,
+            "throttled": 0,
+            "unhealthy": 0,
+        },
+    }
+
+
 def test_the_job_that_a_worker_sees(emulator: Emulator) -> None:
-    body = {"input": {"do": "job"}, "s3Config": {"bucketName": "b"}, "other": 1}
+    extra = {"s3Config": {"bucketName": "b"}, "webhook": "http://localhost:9/"}
+    body = {"input": {"do": "job"}, "other": 1, **extra}
     answer = emulator.queue.post(f"/{emulator.create()}/runsync", json=body).json()
     assert answer["output"] == {
         "id": answer["id"],
         "input": {"do": "job"},
-        "s3Config": {"bucketName": "b"},
+        **extra,
     }
 
 

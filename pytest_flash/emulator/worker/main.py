@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from .messages import FunctionRequest, FunctionResponse
 from .plane import Pinger, WorkerPlane
 from .searchpath import SearchPath
 from .settings import SettingsMissing, WorkerSettings
+from .stacks import answer_signal
 
 _NUDGE_INTERVAL = 0.05
 
@@ -29,6 +31,11 @@ def main(search_path: SearchPath) -> int:
     except SettingsMissing as error:
         print(f"flash worker: {error}; only the emulator starts this program", file=sys.stderr)
         return 2
+    with answer_signal(settings.stack_file) if settings.stack_file else contextlib.nullcontext():
+        return _work(settings, search_path)
+
+
+def _work(settings: WorkerSettings, search_path: SearchPath) -> int:
     prepare_streams()
     loop = asyncio.new_event_loop()
 

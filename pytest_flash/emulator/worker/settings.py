@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 _PRIVATE_PREFIX = "RUNPOD_WEBHOOK_"
-_PRIVATE = ("RUNPOD_AI_API_KEY", "FLASH_DEPENDENCIES_URL")
+_PRIVATE = ("RUNPOD_AI_API_KEY", "FLASH_DEPENDENCIES_URL", "FLASH_STACK_FILE")
 
 
 class SettingsMissing(Exception):
@@ -28,6 +28,7 @@ class WorkerSettings:
     ping_url: str | None
     ping_interval: float
     dependencies_url: str | None
+    stack_file: str | None
     credential: str = field(repr=False)
 
     @classmethod
@@ -51,6 +52,7 @@ class WorkerSettings:
             ping_url=ping_url and ping_url.replace("$RUNPOD_POD_ID", quoted),
             ping_interval=int(environ.get("RUNPOD_PING_INTERVAL", "10000")) / 1000,
             dependencies_url=environ.get("FLASH_DEPENDENCIES_URL"),
+            stack_file=environ.get("FLASH_STACK_FILE"),
             credential=environ.get("RUNPOD_AI_API_KEY", ""),
         )
         for name in list(environ):

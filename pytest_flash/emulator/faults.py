@@ -1,0 +1,213 @@
+"""Faults for tests: what an emulator does wrong on purpose, to whom, and how often.
+
+Data and bookkeeping only. ``gate`` applies those of requests, ``hindrance`` those of workers and
+jobs, ``control_plane`` takes them in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+Plane = Literal["management", "queue"]
+Moment = Literal["before", "during", "after"]
+
+_LONGEST = 86_400
+
+
+class _Effect:
+    # For pydantic, which reads effects from JSON.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid",
+        "strict": True,
+        "allow_inf_nan": False,
+    }
+
+
+@dataclass(frozen=True)
+class ColdStart(_Effect):
+    """A worker's start takes ``seconds`` longer; it is INITIALIZING meanwhile."""
+
+    seconds: float
+    kind: Literal["cold_start"] = "cold_start"
+
+    def __post_init__(self) -> None:
+        _check_seconds(self.seconds)
+
+
+@dataclass(frozen=True)
+class NoCapacity(_Effect):
+    """A worker is THROTTLED instead of started, until the fault is removed."""
+
+    kind: Literal["no_capacity"] = "no_capacity"
+
+
+@dataclass(frozen=True)
+class FailedStart(_Effect):
+    """A worker's start fails; ``reason`` is what its endpoint's jobs hear of it."""
+
+    reason: str
+    kind: Literal["failed_start"] = "failed_start"
+
+
+@dataclass(frozen=True)
+class KillWorker(_Effect):
+    """A worker is killed: before it is given a job, ``seconds`` into a job, or after its result."""
+
+    moment: Moment
+    seconds: float = 0.0
+    kind: Literal["kill_worker"] = "kill_worker"
+
+    def __post_init__(self) -> None:
+        _check_seconds(self.seconds)
+
+
+@dataclass(frozen=True)
+class DropResult(_Effect):
+    """A worker's result is taken and lost."""
+
+    kind: Literal["drop_result"] = "drop_result"
+
+
+@dataclass(frozen=True)
+class DuplicateResult(_Effect):
+    """A worker's result is taken twice."""
+
+    kind: Literal["duplicate_result"] = "duplicate_result"
+
+
+@dataclass(frozen=True)
+class RefusedRequest(_Effect):
+    """A request is refused with ``status``, and has no effect.
+
+    ``retry_after``: seconds, sent as ``Retry-After``. ``method`` and, on the queue plane,
+    ``operation`` (``runsync``, ``status``, …) say which requests; None is any.
+    """
+
+    plane: Plane
+    status: int
+    retry_after: int | None = None
+    method: str | None = None
+    operation: str | None = None
+    kind: Literal["refused_request"] = "refused_request"
+
+    def __post_init__(self) -> None:
+        if not 400 <= self.status <= 599:
+            raise ValueError(f"status {self.status} refuses nothing; use one from 400 to 599")
+        if self.retry_after is not None and not 0 <= self.retry_after <= _LONGEST:
+            raise ValueError(f"retry_after must be 0 to {_LONGEST} s, not {self.retry_after}")
+
+
+@dataclass(frozen=True)
+class SlowRequest(_Effect):
+    """A request is served ``seconds`` late. ``method`` and ``operation`` as of RefusedRequest."""
+
+    plane: Plane
+    seconds: float
+    method: str | None = None
+    operation: str | None = None
+    kind: Literal["slow_request"] = "slow_request"
+
+    def __post_init__(self) -> None:
+        _check_seconds(self.seconds)
+
+
+RequestEffect = RefusedRequest | SlowRequest
+WorkerEffect = ColdStart | NoCapacity | FailedStart | KillWorker
+ResultEffect = DropResult | DuplicateResult
+Effect = RequestEffect | WorkerEffect | ResultEffect
+
+_WORKER_EFFECTS = (ColdStart, NoCapacity, FailedStart, KillWorker)
+_REQUEST_EFFECTS = (RefusedRequest, SlowRequest)
+
+E = TypeVar("E", bound=Effect)
+
+
+@dataclass(eq=False)
+class Fault(Generic[E]):
+    """An effect that is in force.
+
+    ``scope`` and ``endpoint`` (an id) limit whom it touches, None being everyone; ``left`` is how
+    often it still occurs, None being always. ``removed`` is set at its end.
+    """
+
+    id: str
+    effect: E
+    scope: str | None
+    endpoint: str | None
+    left: int | None
+    removed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def touches(self, scope: str | None, endpoint: str | None) -> bool:
+        """Whether it would occur to something of this scope and endpoint."""
+        return self.left != 0 and self.scope in (None, scope) and self.endpoint in (None, endpoint)
+
+
+class Faults:
+    """The faults of one emulator, the oldest first. Lives on one event loop."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, Fault[Effect]] = {}
+        self._numbers = itertools.count(1)
+        self.any = False
+        """False as long as there is none: the busy paths ask nothing else."""
+
+    def all(self) -> list[Fault[Effect]]:
+        """Every fault that has not been removed, also those that no longer occur."""
+        return list(self._faults.values())
+
+    def add(
+        self, effect: Effect, *, scope: str | None, endpoint: str | None, count: int | None
+    ) -> Fault[Effect]:
+        """Put a fault in force."""
+        fault = Fault(f"fault-{next(self._numbers)}", effect, scope, endpoint, count)
+        self._faults[fault.id] = fault
+        self.any = True
+        return fault
+
+    def remove(self, which: Callable[[Fault[Effect]], bool]) -> int:
+        """End the faults for which ``which`` is true; returns how many."""
+        ended = [fault for fault in self._faults.values() if which(fault)]
+        for fault in ended:
+            del self._faults[fault.id]
+            fault.removed.set()
+        self.any = bool(self._faults)
+        return len(ended)
+
+    def take(
+        self,
+        kind: type[E],
+        scope: str | None,
+        endpoint: str | None,
+        accept: Callable[[E], bool] = lambda _: True,
+    ) -> Fault[E] | None:
+        """The oldest fault of this kind that occurs now, counted; None when none does."""
+        for fault in self._faults.values():
+            effect = fault.effect
+            if isinstance(effect, kind) and fault.touches(scope, endpoint) and accept(effect):
+                if fault.left is not None:
+                    fault.left -= 1
+                return fault  # type: ignore[return-value] # its effect is of this kind
+        return None
+
+    def on_workers(self, scope: str, endpoint: str) -> bool:
+        """Whether ``scope`` itself has faults of workers in force on ``endpoint``."""
+        return any(
+            isinstance(fault.effect, _WORKER_EFFECTS)
+            and fault.scope == scope
+            and fault.touches(scope, endpoint)
+            for fault in self._faults.values()
+        )
+
+    @property
+    def on_requests(self) -> bool:
+        """Whether any fault of requests is in force."""
+        return any(isinstance(fault.effect, _REQUEST_EFFECTS) for fault in self._faults.values())
+
+
+def _check_seconds(seconds: float) -> None:
+    if not 0 <= seconds <= _LONGEST:
+        raise ValueError(f"seconds must be 0 to {_LONGEST}, not {seconds:g}")

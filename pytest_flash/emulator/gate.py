@@ -1,0 +1,81 @@
+"""Faults of requests: refused or served late, before their plane sees them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from ..scope import SCOPE_HEADER
+from .errors import HttpError
+from .faults import Plane, RefusedRequest, RequestEffect, SlowRequest
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from .faults import Faults
+    from .guard import Refusal
+
+_HEADER: Final = SCOPE_HEADER.lower().encode()
+_ENDPOINTS = ("", "api", "v2", "serverless")
+
+
+def scope_of(scope: Scope) -> str | None:
+    """The scope that a request was sent in."""
+    for name, value in scope["headers"]:
+        if name == _HEADER:
+            return str(value.decode("latin-1"))
+    return None
+
+
+class FaultGate:
+    """One plane's application behind the faults of its requests."""
+
+    def __init__(self, plane: Plane, app: ASGIApp, faults: Faults, refusal: Refusal) -> None:
+        self._plane = plane
+        self._app = app
+        self._faults = faults
+        self._refusal = refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, unless a fault says otherwise."""
+        app = self._app
+        if self._faults.any:
+            app = await self._pass(scope)
+        await app(scope, receive, send)
+
+    async def _pass(self, scope: Scope) -> ASGIApp:
+        name, method = scope_of(scope), scope["method"]
+        endpoint, operation = _addressed(self._plane, scope["path"])
+
+        def meant(effect: RequestEffect) -> bool:
+            return (
+                effect.plane == self._plane
+                and effect.method in (None, method)
+                and effect.operation in (None, operation)
+            )
+
+        slow = self._faults.take(SlowRequest, name, endpoint, meant)
+        if slow is not None:
+            await asyncio.sleep(slow.effect.seconds)
+        refused = self._faults.take(RefusedRequest, name, endpoint, meant)
+        if refused is None:
+            return self._app
+        effect = refused.effect
+        response = self._refusal(HttpError(effect.status, f"refused by {refused.id}, for a test"))
+        if effect.retry_after is not None:
+            response.headers["Retry-After"] = str(effect.retry_after)
+        return response
+
+
+def _addressed(plane: Plane, path: str) -> tuple[str | None, str | None]:
+    """The endpoint and the operation that a path names, None where it names none."""
+    parts = path.split("/")
+    if plane == "queue":  # /queue/v2/{endpoint}/{operation}/…
+        return _at(parts, 3), _at(parts, 4)
+    if tuple(parts[:4]) == _ENDPOINTS:
+        return _at(parts, 4), None
+    return None, None
+
+
+def _at(parts: list[str], index: int) -> str | None:
+    return parts[index] if index < len(parts) else None

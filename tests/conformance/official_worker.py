@@ -1,0 +1,99 @@
+"""An unmodified official worker: ``python official_worker.py KIND`` with one of the kinds below.
+
+Runs in the environment of the official packages, as the program of an image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import runpod
+
+Job = dict[str, Any]
+
+
+def sync(job: Job) -> Any:
+    """Returns what the input says, or does what it asks for."""
+    todo = job["input"]
+    if isinstance(todo, dict):
+        if "raise" in todo:
+            raise ValueError(todo["raise"])
+        if "sleep" in todo:
+            time.sleep(todo["sleep"])
+        if "unserialisable" in todo:
+            return object()
+        if "return" in todo:
+            return todo["return"]
+        if "about" in todo:
+            return {
+                "pid": os.getpid(),
+                "cwd": str(Path.cwd()),
+                "home": os.environ["HOME"],
+                "job": job,
+            }
+    return todo
+
+
+async def asynchronous(job: Job) -> Any:
+    todo = job["input"]
+    try:
+        await asyncio.sleep(todo.get("sleep", 0))
+    except asyncio.CancelledError:
+        os.rename(todo["mark"], todo["mark"] + ".stopped")  # noqa: PTH104
+        raise
+    return {"value": todo.get("value"), "pid": os.getpid()}
+
+
+def generator(job: Job) -> Iterator[Any]:
+    for number in range(job["input"]["count"]):
+        yield {"number": number}
+    if "error" in job["input"]:
+        yield {"error": job["input"]["error"]}
+    if "raise" in job["input"]:
+        raise ValueError(job["input"]["raise"])
+
+
+async def async_generator(job: Job) -> AsyncIterator[Any]:
+    for item in generator(job):
+        await asyncio.sleep(0.01)
+        yield item
+
+
+def progress(job: Job) -> Any:
+    for step in job["input"]["steps"]:
+        runpod.serverless.progress_update(job, step)
+        time.sleep(0.2)
+    # Updates travel on a thread and a connection of their own; a late one is a case of its own.
+    time.sleep(job["input"].get("sleep", 0))
+    return "finished"
+
+
+async def together(job: Job) -> Any:
+    """Ends when as many jobs run at once as the input says."""
+    together.running = getattr(together, "running", 0) + 1  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 10
+    while together.running < job["input"]["jobs"]:  # type: ignore[attr-defined]
+        if time.monotonic() > deadline:
+            return {"error": "they never ran together"}
+        await asyncio.sleep(0.01)
+    return os.getpid()
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "sync": {"handler": sync},
+    "async": {"handler": asynchronous},
+    "generator": {"handler": generator},
+    "async_generator": {"handler": async_generator},
+    "aggregate": {"handler": async_generator, "return_aggregate_stream": True},
+    "concurrent": {"handler": together, "concurrency_modifier": lambda _: 4},
+    "refresh": {"handler": sync, "refresh_worker": True},
+    "progress": {"handler": progress},
+}
+
+runpod.serverless.start(KINDS[sys.argv[1]])

@@ -1,0 +1,82 @@
+"""``flash_emulator``, in a pytest run of a downstream project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Passes = Callable[..., None]
+
+
+def test_faults_reach_calls_in_handlers_and_end_with_their_test(
+    project: Any, passes: Passes
+) -> None:
+    project.write(
+        "test_app.py",
+        """
+import asyncio
+import pytest
+import main
+from pytest_flash.errors import JobFailedError
+
+def test_before(flash_client):
+    assert flash_client.get("/double/1").json()["value"] == 2
+
+def test_a_worker_dies(flash_client, flash_emulator):
+    flash_emulator.kill_worker(count=None)
+    with pytest.raises(JobFailedError, match="SIGKILL"):
+        asyncio.run(main.double(1))
+    assert flash_client.get("/double/1").status_code == 500
+
+def test_the_queue_refuses(flash_client, flash_emulator):
+    flash_emulator.refuse_requests("queue", 503, operation="runsync", count=None)
+    assert flash_client.get("/double/1").status_code == 500
+
+def test_after(flash_client):
+    assert flash_client.get("/double/1").json()["value"] == 2
+""",
+    )
+    passes(project.pytest(), passed=4)
+
+
+def test_it_shows_where_a_worker_is(project: Any, passes: Passes) -> None:
+    project.write(
+        "test_app.py",
+        """
+import asyncio
+import time
+from pytest_flash import LiveServerless, remote
+
+@remote(LiveServerless(name="gpu"))
+def linger():
+    import time
+    time.sleep(600)
+
+def test_it(flash_endpoints, flash_emulator):
+    async def stack():
+        call = asyncio.ensure_future(linger())
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            (endpoint,) = await asyncio.to_thread(flash_emulator.endpoints)
+            busy = [worker for worker in endpoint.workers if worker.jobs]
+            if busy:
+                text = await asyncio.to_thread(flash_emulator.stack, busy[0].id)
+                if "in linger" in text:
+                    call.cancel()
+                    return text
+            await asyncio.sleep(0.05)
+    assert f'File "{__file__}", line 9 in linger' in asyncio.run(stack())
+""",
+    )
+    passes(project.pytest(), passed=1)
+
+
+def test_it_is_refused_on_runpod(project: Any, passes: Passes, variables: dict[str, str]) -> None:
+    project.write("test_app.py", "def test_it(flash_emulator):\n    pass\n")
+    result: pytest.RunResult = project.pytest("--flash-live", **variables)
+    passes(result, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*test_app.py::test_it uses flash_emulator: faults can be set on the embedded Runpod*"]
+    )
