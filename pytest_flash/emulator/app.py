@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from .gate import FaultGate
 from .guard import Credentials, Guard, Plane, Refusal, bare, bearer, either
 from .http import error_response, problem_response
 from .management import Management
+from .quota import Quota
 from .volume_management import VolumeManagement
 from .workers import Workers
 
@@ -43,6 +45,7 @@ def build_app(
     *,
     origin: str,
     timings: Timings,
+    enforce_quota: bool,
 ) -> ASGIApp:
     """The application that serves all this at ``origin`` (``http://127.0.0.1:4000``)."""
     key = credentials.api_key
@@ -53,7 +56,7 @@ def build_app(
         *catalog_routes(),
     ]
     jobs = _served(queue.routes(), error_response)
-    rest = _served(management, problem_response)
+    rest = FaultGate("management", _served(management, problem_response), faults, problem_response)
     return Guard(
         [
             Plane(
@@ -71,7 +74,7 @@ def build_app(
             Plane(
                 "/api/",
                 bearer(key),
-                FaultGate("management", rest, faults, problem_response),
+                Quota(rest, problem_response, time.monotonic, enforced=enforce_quota),
                 problem_response,
             ),
             Plane("/lb/", bearer(key), _served(balancer, error_response), error_response),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .hardware import GB_PER_VCPU
+from .hardware import GB_PER_VCPU, POOLS
 from .scaling import RequestCount
 
 if TYPE_CHECKING:
-    from .records import EndpointRecord
+    from .records import EndpointRecord, Gpu
 
 _JOB_OPERATIONS = ("status", "stream", "cancel", "retry")
 _STATUSES = ("RUNNING", "IDLE", "INITIALIZING", "THROTTLED", "UNHEALTHY")
@@ -51,7 +51,7 @@ def endpoint_document(record: EndpointRecord, origin: str) -> dict[str, Any]:
         "networkVolumes": list(record.volumes),
         "timeout": record.timeout,
         "flashboot": record.flashboot,
-        "createdAt": _timestamp(record.created_at),
+        "createdAt": timestamp(record.created_at),
     }
     if record.has_idle_timeout:
         document["workers"]["idleTimeout"] = record.idle_timeout
@@ -70,19 +70,30 @@ def workers_document(record: EndpointRecord, workers: Sequence[WorkerView]) -> d
 
 
 def _worker(record: EndpointRecord, worker: WorkerView) -> dict[str, Any]:
-    gpus = record.gpu.count if record.gpu else 0
+    placed = worker.started_at is not None
     return {
         "id": worker.id,
         "status": worker.status,
         "isStale": worker.version != record.version,
         "version": worker.version,
-        "gpuCount": gpus,
+        "gpuCount": record.gpu.count if record.gpu else 0,
         "image": worker.image,
         "uptimeSeconds": None if worker.uptime is None else int(worker.uptime),
-        "gpuTypeId": None,
-        "dataCenterId": None,
-        "startedAt": None if worker.started_at is None else _timestamp(worker.started_at),
+        "gpuTypeId": _gpu_type(record.gpu) if record.gpu and placed else None,
+        "dataCenterId": _data_center(record) if placed else None,
+        "startedAt": None if worker.started_at is None else timestamp(worker.started_at),
     }
+
+
+def _gpu_type(gpu: Gpu) -> str:
+    """The GPU that a worker is said to have: the first of the first pool."""
+    types = (name for pool in gpu.pools for name in sorted(POOLS[pool]))
+    return next(name for name in types if name not in gpu.excluded)
+
+
+def _data_center(record: EndpointRecord) -> str:
+    """Where a worker is said to be: the first choice, else where both CPUs and GPUs are."""
+    return record.data_centers[0] if record.data_centers else "EU-RO-1"
 
 
 def _compute(record: EndpointRecord) -> dict[str, Any]:
@@ -124,5 +135,6 @@ def _request_urls(record: EndpointRecord, origin: str) -> dict[str, str]:
     }
 
 
-def _timestamp(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
+    """``moment``, which is UTC, as RFC 3339 has it."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .faults import Faults
     from .jobs import JobCounts
     from .launcher import Launcher
+    from .logs import WorkerLog
     from .member import Worker
     from .programs import ProgramSource, Supply
     from .records import EndpointRecord
@@ -90,6 +91,10 @@ class Endpoint:
     def workers(self) -> list[WorkerView]:
         """Its active workers."""
         return self._pool.views()
+
+    def log(self, worker_id: str) -> WorkerLog | None:
+        """The log of a worker that is, or was until lately."""
+        return self._pool.log(worker_id)
 
     def members(self) -> list[Worker]:
         """Its active workers, as they are."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from .endpoint import Endpoint, Surroundings
 from .errors import HttpError
 from .jobs import JobCounts
+from .releases import Releases
 
 if TYPE_CHECKING:
     from .documents import WorkerView
+    from .logs import WorkerLog
     from .records import EndpointRecord
 
 
@@ -27,6 +29,7 @@ class Endpoints:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._endpoints: dict[str, Endpoint] = {}
+        self._releases: dict[str, Releases] = {}
         self._lanes: defaultdict[str, dict[str, Endpoint]] = defaultdict(dict)
         self._spent: defaultdict[str, JobCounts] = defaultdict(JobCounts)
 
@@ -77,6 +80,17 @@ class Endpoints:
         """The active workers of an endpoint. Raises HttpError 404."""
         return [view for part in self.parts(endpoint_id) for view in part.workers()]
 
+    def log(self, endpoint_id: str, worker_id: str) -> WorkerLog:
+        """The log of a worker that is, or was until lately. Raises HttpError 404."""
+        for part in self.parts(endpoint_id):
+            if log := part.log(worker_id):
+                return log
+        raise HttpError(404, f"worker {worker_id!r} not found: it never was, or ended long ago")
+
+    def releases(self, endpoint_id: str) -> Releases:
+        """The versions that an endpoint has had. Raises HttpError 404."""
+        return self._releases[self.get(endpoint_id).record.id]
+
     def counts(self, endpoint_id: str) -> JobCounts:
         """The counters of an endpoint's jobs. Raises HttpError 404."""
         counts = [part.counts() for part in self.parts(endpoint_id)]
@@ -86,12 +100,14 @@ class Endpoints:
         """Put an endpoint to work."""
         endpoint = Endpoint(record, self._surroundings)
         self._endpoints[record.id] = endpoint
+        self._releases[record.id] = Releases(record)
         return endpoint
 
     def update(self, record: EndpointRecord) -> None:
         """Follow the changed configuration of an endpoint. Raises HttpError 404."""
         endpoint, *lanes = self.parts(record.id)
         endpoint.update(record)
+        self._releases[record.id].follow(record)
         for lane in lanes:
             lane.update(replace(record, workers_min=0, idle_timeout=lane.record.idle_timeout))
 
@@ -99,7 +115,7 @@ class Endpoints:
         """End an endpoint with its jobs and workers. Raises HttpError 404."""
         for part in self.parts(endpoint_id):
             part.close()
-        del self._endpoints[endpoint_id]
+        del self._endpoints[endpoint_id], self._releases[endpoint_id]
         self._lanes.pop(endpoint_id, None)
         self._spent.pop(endpoint_id, None)
 

@@ -96,6 +96,7 @@ async def _serve(
             faults,
             origin=origin,
             timings=config.timings,
+            enforce_quota=config.options.rate_limits,
         )
         serving = asyncio.create_task(_server(app).serve(sockets=[listener]))
         if lifeline is not None:

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from .documents import endpoint_document, workers_document
 from .http import json_response, read_body
+from .log_stream import log_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,6 +39,8 @@ class Management:
             Route(one, self.patch, methods=["PATCH"]),
             Route(one, self.delete, methods=["DELETE"]),
             Route(one + "/workers", self.workers, methods=["GET"]),
+            Route(one + "/releases", self.releases, methods=["GET"]),
+            Route(one + "/workers/{worker}/logs", self.logs, methods=["GET"]),
         ]
 
     async def list(self, _: Request) -> Response:
@@ -86,3 +89,16 @@ class Management:
         endpoint = self._endpoints.get(request.path_params["endpoint"])
         workers = self._endpoints.workers(endpoint.record.id)
         return json_response(workers_document(endpoint.record, workers))
+
+    async def releases(self, request: Request) -> Response:
+        """``GET /v2/serverless/{id}/releases``."""
+        endpoint = self._endpoints.get(request.path_params["endpoint"])
+        releases = self._endpoints.releases(endpoint.record.id)
+        workers = self._endpoints.workers(endpoint.record.id)
+        return json_response(releases.document(endpoint.record, workers))
+
+    async def logs(self, request: Request) -> Response:
+        """``GET /v2/serverless/{id}/workers/{workerId}/logs``, as Server-Sent Events."""
+        parameters = request.path_params
+        log = self._endpoints.log(parameters["endpoint"], parameters["worker"])
+        return log_response(request, log)

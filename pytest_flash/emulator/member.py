@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from .documents import WorkerView
 from .endings import how_it_ended
-from .ids import new_id
+from .logs import WorkerLog
 from .process import WorkerProcess
 
 _LINES_SHOWN = 20
@@ -24,9 +24,10 @@ class Worker:
     ``orders`` are jobs that it has yet to be told to stop.
     """
 
+    id: str
     version: int
     image: str
-    id: str = field(default_factory=new_id)
+    log: WorkerLog
     process: WorkerProcess | None = None
     started: float | None = None
     started_at: datetime | None = None

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .endings import how_it_ended
+from .ids import new_id
 from .jobs import Job, JobQueue, JobState
+from .logs import WorkerLog, WorkerLogs
 from .member import Worker
 from .programs import NoProgramError
 from .scaling import Load, desired_workers
@@ -51,6 +53,7 @@ class WorkerPool:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._workers: dict[str, Worker] = {}
+        self._logs = WorkerLogs(self._loop.time)
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts = Starts(timings)
         self._next_start: asyncio.TimerHandle | None = None
@@ -60,6 +63,10 @@ class WorkerPool:
         """The worker of this id that has not been told to end."""
         worker = self._workers.get(worker_id)
         return None if worker is None or worker.stopping else worker
+
+    def log(self, worker_id: str) -> WorkerLog | None:
+        """The log of a worker that is, or was until lately."""
+        return self._logs.get(worker_id)
 
     def active(self) -> list[Worker]:
         """Every worker that has not been told to end."""
@@ -76,7 +83,7 @@ class WorkerPool:
             self._starts = Starts(self._timings)
             for worker in list(self._workers.values()):
                 if worker.process is None and worker.problem is not None:
-                    del self._workers[worker.id]
+                    self._drop(worker)
         self._record = record
         for worker in self._live():
             self._rest(worker)
@@ -108,7 +115,7 @@ class WorkerPool:
         """
         if not worker.ready:
             worker.ready = True
-            _log.info("worker %s of %s is ready", worker.id, self._record.name)
+            self._note(worker, "is ready")
             self._rest(worker)
         if not busy:
             for job_id in list(worker.jobs):
@@ -120,7 +127,7 @@ class WorkerPool:
     def unhealthy(self, worker: Worker, problem: str) -> None:
         """A worker will be of no use: it is given no job, and soon killed if it does not end."""
         worker.problem = problem
-        _log.warning("worker %s of %s %s", worker.id, self._record.name, problem)
+        self._note(worker, problem, logging.WARNING)
         if worker.process is not None:
             grace = self._timings.stop_grace
             worker.set_timer(self._loop.call_later(grace, worker.process.kill))
@@ -210,9 +217,29 @@ class WorkerPool:
         self._changed()
 
     def _start(self) -> None:
-        worker = Worker(version=self._record.version, image=self._record.container.image)
-        self._workers[worker.id] = worker
+        worker_id = new_id()
+        worker = Worker(
+            id=worker_id,
+            version=self._record.version,
+            image=self._record.container.image,
+            log=self._logs.open(worker_id),
+        )
+        self._workers[worker_id] = worker
         self._keep(self._launch(worker, self._record))
+
+    def _drop(self, worker: Worker) -> None:
+        """It is no worker any more; its log stays for a while."""
+        self._workers.pop(worker.id, None)
+        self._logs.end(worker.id)
+
+    def _note(self, worker: Worker, event: str, level: int = logging.INFO) -> None:
+        """Something happened to a worker; ``event`` completes "worker …"."""
+        _log.log(level, "worker %s of %s %s", worker.id, self._record.name, event)
+        worker.log.add("system", f"worker {worker.id} {event}")
+
+    def _printed(self, worker: Worker, line: str) -> None:
+        _log.info("[%s] %s", worker.id, line)
+        worker.log.add("container", line)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -223,14 +250,15 @@ class WorkerPool:
         try:
             await self._hindrance.start(worker)
             if worker.stopping:
-                self._workers.pop(worker.id, None)
+                self._drop(worker)
                 worker.gone.set()
                 return
             process = await in_thread(partial(self._launcher.launch, record, worker.id))
         except NoProgramError as error:
             self._refused(worker, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
-            self._workers.pop(worker.id, None)
+            worker.log.add("system", f"worker {worker.id} could not be started: {error}")
+            self._drop(worker)
             self._start_failed(worker, f"a worker could not be started: {error}")
         else:
             self._launched(worker, process)
@@ -238,12 +266,11 @@ class WorkerPool:
 
     def _launched(self, worker: Worker, process: WorkerProcess) -> None:
         worker.attach(process, self._loop.time())
-        name = self._record.name
-        _log.info("worker %s of %s started (process %d)", worker.id, name, process.pid)
+        self._note(worker, f"started (process {process.pid})")
         process.watch(
             self._loop,
             exited=partial(self._exited, worker),
-            printed=partial(_log.info, "[%s] %s", worker.id),
+            printed=partial(self._printed, worker),
         )
         if worker.stopping:
             process.kill()
@@ -253,10 +280,11 @@ class WorkerPool:
 
     def _refused(self, worker: Worker, reason: str) -> None:
         if worker.version == self._record.version and not worker.stopping:
+            worker.log.add("system", reason)
             worker.problem = reason  # it stays, for all to see that the endpoint is unhealthy
             self._starts.refuse(reason)
         else:
-            self._workers.pop(worker.id, None)
+            self._drop(worker)
 
     def _start_overdue(self, worker: Worker) -> None:
         worker.problem = f"did not ask for a job within {self._timings.worker_start:g} s"
@@ -264,10 +292,10 @@ class WorkerPool:
             worker.process.kill()
 
     def _exited(self, worker: Worker, code: int) -> None:
-        self._workers.pop(worker.id, None)
+        self._note(worker, how_it_ended(code))
+        self._drop(worker)
         worker.set_timer(None)
         worker.gone.set()
-        _log.info("worker %s of %s %s", worker.id, self._record.name, how_it_ended(code))
         for job_id in worker.jobs:
             if job := self._queue.running_on(job_id, worker.id):
                 self._queue.fail(job, worker.death(code, f"while it ran job {job_id}"))
@@ -313,4 +341,4 @@ class WorkerPool:
         if worker.process is not None:
             worker.process.kill()
         elif worker.problem is not None:
-            self._workers.pop(worker.id, None)
+            self._drop(worker)

@@ -104,6 +104,8 @@ class WorkerProcess:
         if self._log >= 0:
             self._read_log(loop, printed)
         self._close_log(loop)
+        if rest := self._tail.rest():
+            printed(rest)
         os.close(self._lifeline)
         if self._stat is not None:
             os.close(self._stat)
@@ -147,6 +149,10 @@ class LogTail:
         *lines, begun = (self._begun + chunk).split(b"\n")
         self._begun = begun[-_LOG_CHUNK:]  # a line without end is kept short
         return [line.decode("utf-8", errors="replace") for line in lines]
+
+    def rest(self) -> str:
+        """A last line without an end."""
+        return self._begun.decode("utf-8", errors="replace")
 
     def lines(self, count: int) -> list[str]:
         """The last ``count`` lines."""

@@ -11,7 +11,7 @@ import pytest
 from pytest_flash.emulator.process import spawn
 from tests.emulator.harness import is_alive, until
 
-WORKER = "sleep 60 & echo $!; exit 3"
+WORKER = "sleep 60 & echo $!; printf unfinished; exit 3"
 
 
 async def watched(folder: Path) -> tuple[int, list[str]]:
@@ -31,4 +31,5 @@ def test_an_end_is_noticed_by_what_the_system_has(
     code, lines = asyncio.run(watched(tmp_path))
     assert code == 3
     child = int(lines[0])
+    assert lines[1:] == ["unfinished"]
     until(lambda: is_alive(child), lambda alive: not alive)
