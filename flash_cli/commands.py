@@ -34,6 +34,7 @@ def cli() -> None:
     help="Variables to load.  [default: .env beside the app]",
 )
 @click.option("--yes", is_flag=True, help="Create any number of endpoints without asking.")
+@click.option("-q", "--quiet", is_flag=True, help="Print addresses, notes and failures alone.")
 def run(
     app: str | None,
     host: str | None,
@@ -48,6 +49,7 @@ def run(
     live: bool | None,
     env_file: Path | None,
     yes: bool,
+    quiet: bool,
 ) -> None:
     """Serve APP with hot reload.
 
@@ -61,8 +63,9 @@ def run(
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
-    from .render import ask, show
+    from .terminal import Terminal
 
+    terminal = Terminal(quiet=quiet)
     target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
     options = RunOptions(
         app=app,
@@ -75,7 +78,7 @@ def run(
         target=target,
         env_file=env_file,
     )
-    sys.exit(asyncio.run(supervise(options, show, ask)))
+    sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask)))
 
 
 @cli.command()

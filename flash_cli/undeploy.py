@@ -24,7 +24,8 @@ from pytest_flash.session import Identity, Session
 from pytest_flash.settings import read_environment
 from pytest_flash.target import open_live
 
-from .render import ask, show
+from .output import Output
+from .terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def undeploy(request: Request) -> int:
     namespace = choose_namespace(request.namespace, environment, live=True)
     identity = Identity(find_project(folder), namespace, "run", User.current())
     target = open_live(environment, reason="flash undeploy", granted=False)
-    session = Session(target, identity, environment, on_event=show)
+    session = Session(target, identity, environment, on_event=Terminal().show)
     with contextlib.closing(session):
         assert session.ledger is not None
         work = Undeploy(session.management, session.provisioner, session.ledger)
@@ -84,7 +85,7 @@ def _delete(work: Undeploy, request: Request) -> int:
         click.echo("There is nothing to delete.")
         return 0
     question = "\n".join(["This deletes on Runpod:", *lines, "Delete them?"])
-    if not request.yes and not ask(question):
+    if not request.yes and not Output().ask(question):
         click.echo("Nothing was deleted. Pass --yes to agree without a question")
         return 1
     left = {**work.delete(records), **work.delete_unrecorded(loose)}

@@ -13,7 +13,7 @@ from .registry import FunctionSpec
 _AT_ONCE = 3
 
 
-def ready() -> bool:
+def warm_up() -> bool:
     """What the worker runs: its answer says that there is one."""
     return True
 
@@ -26,8 +26,8 @@ async def warm(
     failed: dict[str, FlashError] = {}
 
     async def one(resource: ServerlessResource) -> None:
-        code = ready.__code__
-        spec = FunctionSpec(ready, resource, (), (), True, code.co_filename, code.co_firstlineno)
+        code = warm_up.__code__
+        spec = FunctionSpec(warm_up, resource, (), (), True, code.co_filename, code.co_firstlineno)
         async with gate:
             try:
                 await calls.call(spec, (), {})
