@@ -60,7 +60,10 @@ def undeploy(request: Request) -> int:
 
 
 def _list(work: Undeploy) -> int:
-    for deployed in work.listing():
+    listing, volumes = work.listing(), work.ledger.volumes()
+    if not listing and not volumes:
+        click.echo(f"Nothing is recorded in {work.ledger.state.path}.")
+    for deployed in listing:
         record = deployed.record
         state = "exists" if deployed.exists else "gone"
         use = f", used by {deployed.users} session(s)" if deployed.users else ""
@@ -68,7 +71,7 @@ def _list(work: Undeploy) -> int:
             f"{record.endpoint_name}  {record.endpoint_id or 'unknown id'}  {state}, created by "
             f"{record.created_by} {record.created_at}{use}  {record.source_file}"
         )
-    for volume in work.ledger.volumes():
+    for volume in volumes:
         click.echo(
             f"network volume {volume.name}  {volume.id}  {volume.data_center}; flash never "
             "deletes volumes"

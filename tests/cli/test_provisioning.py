@@ -209,6 +209,7 @@ def test_undeploy_lists_and_deletes_by_name(
     assert undeploy("--all", "--yes").returncode == 0
     assert names(endpoints) == []
     assert "nothing to delete" in undeploy("--all").stdout
+    assert "Nothing is recorded in" in undeploy("list").stdout
 
 
 def test_undeploy_orphans_imports_the_app(
