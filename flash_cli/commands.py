@@ -21,6 +21,7 @@ def cli() -> None:
 @click.option("--host", help="Address to serve on.  [default: FLASH_HOST or localhost]")
 @click.option("-p", "--port", type=int, help="Port to serve on.  [default: FLASH_PORT or 8888]")
 @click.option("--reload/--no-reload", default=True, help="Serve anew when a file changes.")
+@click.option("--fork/--no-fork", default=True, help="Reload without importing libraries anew.")
 @click.option("--auto-provision", is_flag=True, help="Create endpoints before serving.")
 @click.option("--dry-run", is_flag=True, help="With --auto-provision: print the plan and stop.")
 @click.option("--warm", is_flag=True, help="With --auto-provision: wait for a worker on each.")
@@ -40,6 +41,7 @@ def run(
     host: str | None,
     port: int | None,
     reload: bool,
+    fork: bool,
     auto_provision: bool,
     dry_run: bool,
     warm: bool,
@@ -73,6 +75,7 @@ def run(
         host=host,
         port=port,
         reload=reload,
+        fork=fork,
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,
         target=target,

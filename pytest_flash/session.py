@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,33 @@ class Identity:
         return Owner(self.project.name, self.namespace)
 
 
+class UnderWay:
+    """How many threads are inside; whoever ends the process can wait until none is."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any is."""
+        return self._count > 0
+
+    def wait(self, timeout: float) -> bool:
+        """Return when none is, or after ``timeout`` seconds; whether none is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count == 0, timeout)
+
+
 class Session:
     """A target with the clients that talk to it. Use ``calls`` to run remote functions.
 
@@ -67,6 +95,7 @@ class Session:
     ) -> None:
         self.target = target
         self._on_event = on_event
+        self.provisioning = UnderWay()
         key = environment.get(API_KEY)
         self.management = ManagementClient(target, key_source=key.source if key else None)
         self.ledger = ledger_of(target, identity, on_event) if target.is_live else None
@@ -108,7 +137,11 @@ class Session:
         if known is not None and known is not gone:
             return known
         # A thread, since provisioning is synchronous and may take a minute.
-        return await to_thread.run_sync(self.provisioner.ensure, spec.resource, spec.file, gone)
+        return await to_thread.run_sync(self._provision, spec, gone)
+
+    def _provision(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
+        with self.provisioning:
+            return self.provisioner.ensure(spec.resource, spec.file, gone)
 
 
 def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Ledger:

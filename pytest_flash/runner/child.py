@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import logging.config
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
-from ..errors import FlashError
+from ..errors import AppNotFoundError, FlashError, ServerError
 from ..events import AppBroken, Notice, Serving
 from ..functions.registry import registry
 from ..functions.warm import warm
@@ -27,31 +29,50 @@ from ..provisioner.plan import Plan
 from ..provisioner.rollout import Rollout
 from ..session import Session
 from ..settings import Environment, read_environment
+from .broken import broken
 from .fresh import Imports, import_from_source
-from .link import Assignment, Link
+from .link import EXPLAINED, Assignment, Closed, Finished, Learned, Link, Loaded, Settling
 from .load import load
+from .preload import Watch
 from .serve import AppServer
 
 _GRACE = 5.0
+# A request to Runpod's management plane takes no longer, retries included.
+_SETTLING = 60.0
 
 
 def main(descriptor: int) -> None:
     """Serve what arrives over the connection at ``descriptor`` until told to stop."""
     link = Link(Connection(descriptor))
     assignment = link.assignment()
-    process = _Process(assignment.listener)
-    link.follow(process.stop)
+    process = _Process(assignment, link)
+    link.follow(process)
     try:
+        if assignment.broken is not None:
+            raise ServerError(assignment.broken)
         _serve_app(assignment, link, process)
     except FlashError as error:
-        link.report(AppBroken(str(error)))
-        if assignment.generation == 1 or process.stopping:
-            sys.exit(1)
-        process.run(_broken(str(error)))
+        if process.stopping:
+            link.report(Notice(str(error)))
+        elif assignment.broken is None:
+            link.report(AppBroken(str(error)))
+        if process.stopping or _is_final(error, assignment):
+            sys.exit(EXPLAINED)
+        link.report(
+            Notice(f"{assignment.url} answers with this error, as 503, until a file is saved")
+        )
+        process.run(broken(str(error)), working=False)
+
+
+def _is_final(error: FlashError, assignment: Assignment) -> bool:
+    """Whether no saved file can mend it: nobody watches, or what was named is no file."""
+    unnamed = isinstance(error, AppNotFoundError) and assignment.location.file is None
+    return not assignment.reload or (unnamed and assignment.generation == 1)
 
 
 def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
     environment, imports = _prepare(assignment)
+    watch = Watch(assignment.location.root)
     session = Session(
         assignment.target,
         assignment.identity,
@@ -59,6 +80,7 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
         adopt=assignment.provision.adopt,
         on_event=link.report,
     )
+    process.session = session
     with contextlib.closing(session), registry.bound(session.calls):
         loaded = load(assignment.location)
         uses = discover(registry.functions())
@@ -69,35 +91,81 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
                 link.report(rollout.described(plan))
                 return
             _provision(session, rollout, plan, assignment, link, imports)
-        existing = session.existing(use.resource for use in uses)
-        endpoints = overview(uses, assignment.identity.owner, existing)
-        ready = Serving(assignment.url, loaded.name, assignment.generation, endpoints)
-        process.run(loaded.app, lambda: link.report(ready))
+
+        def tell() -> None:
+            existing = session.existing(use.resource for use in uses)
+            endpoints = overview(uses, assignment.identity.owner, existing)
+            link.report(Serving(assignment.url, loaded.name, assignment.generation, endpoints))
+            link.report(Learned(watch.modules(), environment.missing()))
+
+        # In a thread: the first request may be waiting.
+        telling = threading.Thread(target=tell, name="flash-serving", daemon=True)
+        process.run(loaded.app, telling.start)
 
 
 class _Process:
     """This process as something that serves, or does not yet, and can be stopped."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._listener = socket.socket(fileno=descriptor)
+    def __init__(self, assignment: Assignment, link: Link) -> None:
+        self._assignment = assignment
+        self._link = link
+        self._listener, take, give = (
+            socket.socket(fileno=each)
+            for each in (assignment.listener, assignment.take, assignment.give)
+        )
+        self._parked = take, give
+        for each in (self._listener, take, give):
+            each.set_inheritable(False)
+        self._begun = threading.Event()
         self._server: AppServer | None = None
+        self.session: Session | None = None
         self.stopping = False
+        # In a thread: the one that is interrupted may be reporting.
+        stop = partial(self.stop, _GRACE, hand_over=False)
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop).start())
 
-    def stop(self, grace: float) -> None:
+    def begin(self) -> None:
+        """The earlier process accepts no more: serve."""
+        self._begun.set()
+
+    def stop(self, grace: float, *, hand_over: bool) -> None:
         """End after ``grace`` seconds at most; at once while the app is being imported."""
         self.stopping = True
-        if self._server is None:
+        if self._server is None or not self._server.started:
+            self._settle()
             os._exit(0)
-        self._server.stop(grace)
+        self._server.stop(grace, hand_over=hand_over)
+        self._link.report(Closed())
 
-    def run(self, app: ASGIApp, on_started: Callable[[], None] = lambda: None) -> None:
+    def run(
+        self, app: ASGIApp, on_started: Callable[[], None] = lambda: None, *, working: bool = True
+    ) -> None:
         """Serve ``app`` on the inherited listening socket until stopped."""
-        self._server = AppServer(app, grace=_GRACE, on_started=on_started, access_log=True)
+        self._link.report(Loaded(broken=not working))
+        self._begun.wait()
+        self._server = AppServer(
+            app,
+            grace=_GRACE,
+            generation=self._assignment.generation,
+            parked=self._parked,
+            on_started=on_started,
+            access_log=True,
+        )
+        if self.stopping:
+            self._server.stop()
         self._server.serve_on(self._listener)
+        self._link.report(Finished())
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait for a management request that is under way: what it makes must be recorded."""
+        if self.session is not None and self.session.provisioning.busy:
+            self._link.report(Settling(_SETTLING))
+            self.session.provisioning.wait(_SETTLING)
 
 
 def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
-    logging.config.dictConfig(_logging())
+    logging.config.dictConfig(_logging(assignment.log_level))
     sys.path[:] = [entry for entry in sys.path if entry]
     imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)
@@ -105,10 +173,13 @@ def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     return environment, imports
 
 
-def _logging() -> dict[str, Any]:
+def _logging(level: str) -> dict[str, Any]:
     config = deepcopy(LOGGING_CONFIG)
+    for logger in config["loggers"].values():
+        logger["level"] = level.upper()
     # Start and stop are reported by `flash run` itself.
-    config["loggers"]["uvicorn.error"]["level"] = "WARNING"
+    if level == "info":
+        config["loggers"]["uvicorn.error"]["level"] = "WARNING"
     return config
 
 
@@ -124,7 +195,8 @@ def _provision(
     rollout.agree(plan, (lambda _: True) if options.yes else link.ask)
     for name, error in session.provisioner.retry_deletions().items():
         link.report(Notice(f"{name} could not be deleted: {error}"))
-    rollout.apply(plan)
+    with session.provisioning:
+        rollout.apply(plan)
     # A module that did not import may define what seems to be gone.
     if assignment.generation == 1 and not options.keep_orphans and not imports.failed:
         rollout.remove_orphans(plan, imports.files)
@@ -132,11 +204,3 @@ def _provision(
         resources = [wanted.resource for wanted, _ in plan.steps]
         for name, error in asyncio.run(warm(session.calls, resources)).items():
             link.report(Notice(f"{name} is not warm: {error}"))
-
-
-def _broken(text: str) -> ASGIApp:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await PlainTextResponse(text, status_code=503)(scope, receive, send)
-
-    return app

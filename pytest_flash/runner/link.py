@@ -9,37 +9,91 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from ..events import Event
-from ..session import Identity
-from ..target import Target
 from .locate import AppLocation
 from .options import ProvisionOptions
+
+if TYPE_CHECKING:
+    from ..events import Event
+    from ..session import Identity
+    from ..target import Target
+    from .preload import Module
+
+EXPLAINED = 79
+"""Exit code of a serving process that has reported why it cannot serve."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a serving process is to do. ``listener`` is an inherited file descriptor."""
+    """What a serving process is to do.
+
+    ``listener``, ``take`` and ``give`` are inherited descriptors: the listening socket, and the
+    ends of the pair in which open connections are parked. ``broken`` is a text to answer every
+    request with, in place of the app. ``reload`` says that a process with a broken app stays.
+    """
 
     location: AppLocation
     target: Target
     identity: Identity
     env_file: Path | None
     listener: int
+    take: int
+    give: int
     url: str
     generation: int
+    reload: bool
+    log_level: str
     provision: ProvisionOptions
+    broken: str | None = None
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Run the app's lifespan and accept: the earlier process accepts no more."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """End within ``grace`` seconds."""
+    """End within ``grace`` seconds; with ``hand_over`` give idle connections away."""
 
     grace: float
+    hand_over: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The app was imported, or is ``broken``; the process waits for ``Begin``."""
+
+    broken: bool
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Modules that later processes will import as well. ``environment`` is what ``.env`` added."""
+
+    modules: tuple[Module, ...]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Closed:
+    """From here on this process accepts nothing."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The app's lifespan is over."""
+
+
+@dataclass(frozen=True)
+class Settling:
+    """The process would end, but a management request is under way: give it ``seconds`` more."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +108,19 @@ class Answer:
     """What the person said."""
 
     yes: bool
+
+
+Report = Loaded | Learned | Closed | Finished | Settling | Question
+
+
+class Follower(Protocol):
+    """What reacts to ``flash run``; called in the link's thread."""
+
+    def begin(self) -> None:
+        """Serve."""
+
+    def stop(self, grace: float, *, hand_over: bool) -> None:
+        """End."""
 
 
 class Link:
@@ -74,31 +141,32 @@ class Link:
             os._exit(0)  # Told to stop before there was anything to do.
         return message
 
-    def follow(self, on_stop: Callable[[float], None]) -> None:
+    def follow(self, follower: Follower) -> None:
         """From now on, react to messages; end the process when the other side dies."""
         threading.Thread(
-            target=self._follow, args=(on_stop,), name="flash-link", daemon=True
+            target=self._follow, args=(follower,), name="flash-link", daemon=True
         ).start()
 
-    def report(self, event: Event) -> None:
+    def report(self, message: Event | Report) -> None:
         """Tell what happened. From any thread."""
         with self._sending:
-            self._connection.send(event)
+            self._connection.send(message)
 
     def ask(self, text: str) -> bool:
         """Have a person decide; blocks until they have."""
-        with self._sending:
-            self._connection.send(Question(text))
+        self.report(Question(text))
         return self._answers.get()
 
-    def _follow(self, on_stop: Callable[[float], None]) -> None:
+    def _follow(self, follower: Follower) -> None:
         while True:
             try:
                 message = self._connection.recv()
             except (EOFError, OSError):
                 # Our parent is gone, killed perhaps: nothing of ours may stay.
                 os._exit(1)
-            if isinstance(message, Stop):
-                on_stop(message.grace)
+            if isinstance(message, Begin):
+                follower.begin()
+            elif isinstance(message, Stop):
+                follower.stop(message.grace, hand_over=message.hand_over)
             elif isinstance(message, Answer):
                 self._answers.put(message.yes)

@@ -32,13 +32,18 @@ class ProvisionOptions:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options of ``flash run`` as given; None where one was left out."""
+    """The options of ``flash run`` as given; None where one was left out.
+
+    ``fork`` lets a serving process begin with what its parent has imported.
+    """
 
     app: str | None = None
     folder: Path = Path()
     host: str | None = None
     port: int | None = None
     reload: bool = True
+    fork: bool = True
+    log_level: str = "info"
     provision: ProvisionOptions = ProvisionOptions()
     namespace: str | None = None
     target: TargetKind | None = None

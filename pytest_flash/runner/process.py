@@ -4,99 +4,146 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from multiprocessing import Pipe
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from ..events import Event
-from .link import Answer, Assignment, Question, Stop
+from .link import (
+    Answer,
+    Assignment,
+    Begin,
+    Closed,
+    Finished,
+    Learned,
+    Loaded,
+    Question,
+    Settling,
+    Stop,
+)
 
 # Beyond the grace that was given, for what runs at the end of the app.
 _OVERTIME = 0.5
 
-# What is imported before the assignment is read overlaps with the emulator's start. Ctrl-C in a
-# terminal reaches this process too: `flash run` answers it and tells this one what to do.
-_PROGRAM = """\
-import signal, sys
-signal.signal(signal.SIGINT, lambda *_: None)
-sys.path[:] = [entry for entry in sys.path if entry]
-from pytest_flash.runner.child import main
-main({descriptor})
-"""
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who hears what serving processes report."""
+
+    on_event: Callable[[Event], None]
+    on_question: Callable[[str], bool]
 
 
 class ServingProcess:
-    """Starts the process, follows what it reports and ends it."""
+    """Follows what the process reports, and ends it.
+
+    ``loaded`` tells whether its app could be imported, ``closed`` that it accepts no more,
+    ``finished`` that its app's lifespan is over, and ``ended`` its exit code. The others are
+    done as well once it has ended.
+    """
 
     def __init__(
-        self,
-        listener: socket.socket,
-        *,
-        on_event: Callable[[Event], None],
-        on_question: Callable[[str], bool],
+        self, connection: Connection, watcher: Watcher, on_learned: Callable[[Learned], None]
     ) -> None:
-        self._on_event = on_event
-        self._on_question = on_question
+        self._connection = connection
+        self._watcher = watcher
+        self._on_learned = on_learned
         self._loop = asyncio.get_running_loop()
-        ours, theirs = Pipe(duplex=True)
-        self._connection: Connection = ours
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM.format(descriptor=theirs.fileno())],
-                pass_fds=(theirs.fileno(), listener.fileno()),
-            )
+        self._kill: Callable[[], None] | None = None
+        self._killed = False
+        self._extra = 0.0
+        self.loaded: asyncio.Future[bool] = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self.finished: asyncio.Future[None] = self._loop.create_future()
         self.ended: asyncio.Future[int] = self._loop.create_future()
-        self._loop.add_reader(ours.fileno(), self._receive)
+        self.begun = False
+        self._loop.add_reader(connection.fileno(), self._receive)
 
     def assign(self, assignment: Assignment) -> None:
         """Say what to serve."""
         self._send(assignment)
 
-    async def stop(self, grace: float) -> None:
+    def begin(self) -> None:
+        """Have it accept connections as soon as it can."""
+        self.begun = True
+        self._send(Begin())
+
+    async def stop(self, grace: float, *, hand_over: bool = False) -> None:
         """End the process: by asking, and by force when ``grace`` seconds were not enough."""
-        self._send(Stop(grace))
-        done, _ = await asyncio.wait([self.ended], timeout=grace + _OVERTIME)
-        if not done:
-            self._process.kill()
-            await self.ended
+        self._send(Stop(grace, hand_over))
+        deadline = self._loop.time() + grace + _OVERTIME
+        while not self.ended.done():
+            left = deadline + self._extra - self._loop.time()
+            if left <= 0:
+                self.kill()
+                await self.ended
+                return
+            await asyncio.wait([self.ended], timeout=left)
 
     def kill(self) -> None:
-        """End the process at once, and let go of it."""
-        self._process.kill()
-        self._process.wait()
-        if not self._connection.closed:
-            self._loop.remove_reader(self._connection.fileno())
-            self._connection.close()
+        """End the process at once."""
+        self._killed = True
+        if self._kill is not None:
+            self._kill()
+
+    def started(self, kill: Callable[[], None]) -> None:
+        """It runs, and ``kill`` ends it."""
+        self._kill = kill
+        if self._killed:
+            kill()
+
+    def finish(self, code: int) -> None:
+        """It has ended."""
+        self._drain()
+        if not self.loaded.done():
+            self.loaded.set_result(False)
+        for each in (self.closed, self.finished):
+            if not each.done():
+                each.set_result(None)
+        if not self.ended.done():
+            self.ended.set_result(code)
 
     def _send(self, message: object) -> None:
         # Where it ended by itself, or was closed on its end, `ended` tells.
         with contextlib.suppress(OSError):
             self._connection.send(message)
 
+    def _drain(self) -> None:
+        """Hear the last words, then close the connection."""
+        while not self._connection.closed and self._connection.poll():
+            self._receive()
+        self._close()
+
+    def _close(self) -> None:
+        if not self._connection.closed:
+            self._loop.remove_reader(self._connection.fileno())
+            self._connection.close()
+
     def _receive(self) -> None:
         try:
             message = self._connection.recv()
         except (EOFError, OSError):
-            self._finish()
+            self._close()  # It is ending; its parent says how it did.
             return
         if isinstance(message, Question):
             # Not in an executor: at the end it would be waited for, and a person may not answer.
             threading.Thread(target=self._answer, args=(message,), daemon=True).start()
+        elif isinstance(message, Loaded):
+            if not self.loaded.done():  # A lifespan that fails is loaded twice.
+                self.loaded.set_result(not message.broken)
+        elif isinstance(message, Closed):
+            self.closed.set_result(None)
+        elif isinstance(message, Finished):
+            self.finished.set_result(None)
+        elif isinstance(message, Learned):
+            self._on_learned(message)
+        elif isinstance(message, Settling):
+            self._extra = message.seconds
         else:
-            self._on_event(message)
+            self._watcher.on_event(message)
 
     def _answer(self, question: Question) -> None:
-        answer = Answer(self._on_question(question.text))
+        answer = Answer(self._watcher.on_question(question.text))
         with contextlib.suppress(RuntimeError):  # Everything has ended meanwhile.
             self._loop.call_soon_threadsafe(self._send, answer)
-
-    def _finish(self) -> None:
-        """The connection closed, so the process is ending."""
-        self._loop.remove_reader(self._connection.fileno())
-        self._connection.close()
-        waiting = self._loop.run_in_executor(None, self._process.wait)
-        waiting.add_done_callback(lambda done: self.ended.set_result(done.result()))

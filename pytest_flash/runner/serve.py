@@ -7,17 +7,25 @@ import contextlib
 import errno
 import logging
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import STARTUP_FAILURE
 
 from ..errors import PortTakenError, ServerError
+from .accept import Acceptor
+from .parking import HandOver
 
-_POLL = 0.02
+GENERATION_HEADER = "X-Flash-Generation"
+"""On every response: how many times the code had been loaded when it was answered."""
+
+_TICK = 1.0
+_POLL = 0.01
 _ARRIVAL = 0.25
 _STOP_DEADLINE = 10.0
 
@@ -56,13 +64,18 @@ def url_of(listener: socket.socket, host: str | None = None) -> str:
 
 
 class AppServer(uvicorn.Server):
-    """A uvicorn server that leaves signals alone, says when it serves, and why it does not."""
+    """A uvicorn server that leaves signals alone, says when it serves, and why it does not.
+
+    ``parked`` is the pair of ends that connections are taken from and handed over into.
+    """
 
     def __init__(
         self,
         app: Any,
         *,
         grace: float,
+        generation: int = 1,
+        parked: tuple[socket.socket, socket.socket] | None = None,
         on_started: Callable[[], None] = lambda: None,
         access_log: bool = False,
     ) -> None:
@@ -73,9 +86,15 @@ class AppServer(uvicorn.Server):
             lifespan=lifespan,
             log_config=None,
             access_log=access_log,
-            timeout_graceful_shutdown=int(grace),
+            headers=[(GENERATION_HEADER, str(generation))],
         )
         super().__init__(config)
+        self._grace = grace
+        self._take = parked[0] if parked else None
+        self._hand_over = HandOver(parked[1] if parked else None)
+        self._acceptor: Acceptor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exit: asyncio.Event | None = None
         self._on_started = on_started
         self._start_log = _StartLog()
 
@@ -85,23 +104,39 @@ class AppServer(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then report it."""
+        """Start the app, begin to accept, then report it."""
+        assert sockets is not None
+        self._loop, self._exit = asyncio.get_running_loop(), asyncio.Event()
         with self._start_log:
-            await super().startup(sockets)
-        if self.started:
-            self._on_started()
+            await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        await self.on_tick(0)  # Sets the headers of every response.
+        self._acceptor = Acceptor(sockets[0], self._take, self._protocol)
+        self._acceptor.open()
+        self.started = True
+        self._on_started()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, let requests arrive on connections that were just made, then stop."""
-        for server in self.servers:
-            server.close()
-        # uvicorn would close such a connection at once, and its client would see a reset.
-        deadline = time.monotonic() + _ARRIVAL
-        while any(map(_awaits_request, self.server_state.connections)):
-            if time.monotonic() > deadline:
+    async def main_loop(self) -> None:
+        """Refresh the date header each second until the server should exit."""
+        assert self._exit is not None
+        while not await self.on_tick(0):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._exit.wait(), _TICK)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """Stop accepting, hand over or close what is idle, wait for the rest, stop the app."""
+        assert self._acceptor is not None
+        self._acceptor.close()
+        await self._acceptor.drain()
+        now = time.monotonic()
+        closing = _Closing(self._hand_over.begun, arrival=now + _ARRIVAL)
+        while closing.of(self.server_state.connections) or self.server_state.tasks:
+            if time.monotonic() > now + self._grace:
+                self._drop()
                 break
             await asyncio.sleep(_POLL)
-        await super().shutdown(sockets)
+        await self.lifespan.shutdown()
 
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until stopped.
@@ -112,7 +147,7 @@ class AppServer(uvicorn.Server):
         try:
             self.run(sockets=[listener])
         except SystemExit:
-            # How uvicorn ends a failed start; once started, it is the app's own.
+            # How a failed start ends; once started, it is the app's own.
             if self.started:
                 raise
         if not self.started:
@@ -120,16 +155,67 @@ class AppServer(uvicorn.Server):
         if self.lifespan.shutdown_failed:
             raise ServerError("the app's lifespan raised while it was shut down; see its log")
 
-    def stop(self, grace: float | None = None) -> None:
-        """Ask the server to end: at once for idle connections, after ``grace`` s for busy ones."""
+    def stop(self, grace: float | None = None, *, hand_over: bool = False) -> None:
+        """End: at once for idle connections, after ``grace`` s for busy ones. From any thread.
+
+        With ``hand_over`` idle connections go to the next process. Nothing is accepted once this
+        returns.
+        """
         if grace is not None:
-            self.config.timeout_graceful_shutdown = int(grace)
+            self._grace = grace
+        self._hand_over.begun = hand_over
+        if self._acceptor is not None:
+            self._acceptor.close()
         self.should_exit = True
+        if self._loop is not None and self._exit is not None:
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                self._loop.call_soon_threadsafe(self._exit.set)
+
+    def _protocol(self, received: bytes) -> asyncio.Protocol:
+        config, state, app_state = self.config, self.server_state, self.lifespan.state
+        try:
+            from .connection import Connection
+        except ImportError:  # There is no httptools for PyPy: connections are closed instead.
+            make: Any = config.http_protocol_class
+            protocol: asyncio.Protocol = make(
+                config=config, server_state=state, app_state=app_state
+            )
+            return protocol
+        return Connection(config, state, app_state, self._hand_over, received)
+
+    def _drop(self) -> None:
+        """End the connections and requests that have outlived the grace."""
+        for task in self.server_state.tasks:
+            task.cancel("the server stops, and its grace is over")
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
 
 
-def _awaits_request(connection: Any) -> bool:
-    """Whether no request has come over an HTTP connection yet; other protocols have no cycle."""
-    return getattr(connection, "cycle", connection) is None
+class _Closing:
+    """Closes or hands over connections as they become idle."""
+
+    def __init__(self, hand_over: bool, arrival: float) -> None:
+        self._hand_over = hand_over
+        self._arrival = arrival
+        self._told: set[Any] = set()
+
+    def of(self, connections: Collection[Any]) -> bool:
+        """Deal with ``connections``, again and again; whether there are any left."""
+        for connection in list(connections):
+            if self._waits(connection) or connection in self._told:
+                continue
+            self._told.add(connection)
+            connection.shutdown()  # WebSockets: 1012. Others close after their answer.
+        return bool(connections)
+
+    def _waits(self, connection: Any) -> bool:
+        """Whether the connection is to be left alone for now, or was handed over."""
+        handed = self._hand_over and hasattr(connection, "hand_over")
+        if handed and (connection.hand_over() or not connection.is_idle):
+            return True
+        # One that was just made: its client would see a reset instead of an answer.
+        awaits_request = getattr(connection, "cycle", connection) is None
+        return awaits_request and time.monotonic() < self._arrival
 
 
 class ThreadServer:

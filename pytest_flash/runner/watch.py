@@ -9,6 +9,9 @@ from watchfiles import PythonFilter, awatch
 
 from ..errors import ServerError
 
+# Milliseconds without a further change that end a batch.
+_STEP = 10
+
 
 class _ProjectFilter(PythonFilter):
     """Python files and ``.env``, outside virtual environments, caches and ``.runpod``."""
@@ -25,7 +28,7 @@ async def changes(root: Path) -> AsyncIterator[tuple[str, ...]]:
     Raises ServerError when the system cannot watch that folder.
     """
     try:
-        async for batch in awatch(root, watch_filter=_ProjectFilter()):
+        async for batch in awatch(root, watch_filter=_ProjectFilter(), step=_STEP):
             yield tuple(sorted({_shown(Path(path), root) for _, path in batch}))
     except OSError as error:
         raise ServerError(

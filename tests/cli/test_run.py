@@ -132,9 +132,26 @@ def test_an_app_that_cannot_start_ends_with_1_and_its_line(
     flash_run: Start, tmp_path: Path, source: str, text: str
 ) -> None:
     (tmp_path / "main.py").write_text(source)
-    run = flash_run(cwd=tmp_path)
+    run = flash_run("--no-reload", cwd=tmp_path)
     assert run.wait() == 1
     assert text in run.output
+
+
+def test_a_first_start_with_broken_code_waits_for_a_good_save(
+    flash_run: Start, http: httpx.Client, tmp_path: Path
+) -> None:
+    main = tmp_path / "main.py"
+    main.write_text("import nowhere_to_be_found\n")
+    run = flash_run(cwd=tmp_path)
+    run.wait_for("until a file is saved")
+    url = "http://" + run.output.partition("http://")[2].split()[0]
+    answer = http.get(url)
+    assert answer.status_code == 503
+    assert "main.py:1" in answer.text
+    assert answer.headers["X-Flash-Generation"] == "1"
+
+    main.write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    wait_until(lambda: http.get(f"{url}/docs").status_code == 200, 20, "the recovery")
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere",)])

@@ -1,0 +1,141 @@
+"""One serving process after another: each generation serves until the next one can.
+
+When files change, the serving process stops accepting at once and hands its idle connections
+over; what arrives waits in the system's queues until the next process, whose app is imported
+meanwhile, takes it from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..events import EventSink, Reloading, ServerEnded
+from .link import EXPLAINED, Assignment
+from .process import ServingProcess
+from .spawner import Spawner
+
+_RELOAD_GRACE = 5.0
+_STOP_GRACE = 2.0
+# How long the old app's lifespan may take to end before the new one's begins all the same: what
+# both want to have, a port or a lock, is free by then.
+_HEAD_START = 0.5
+# An editor may write a file in two steps; between them the app is broken.
+_DOUBT = 0.1
+
+
+class Generations:
+    """Serves ``assignment``, and after each change the next generation of it."""
+
+    def __init__(self, spawner: Spawner, assignment: Assignment, on_event: EventSink) -> None:
+        self._spawner = spawner
+        self._assignment = assignment
+        self._on_event = on_event
+        self._process = self._accepting = spawner.start()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._succession: asyncio.Task[None] | None = None
+
+    async def run(
+        self,
+        batches: AsyncIterator[tuple[str, ...]],
+        stopped: asyncio.Future[int],
+        insisted: asyncio.Future[None],
+    ) -> int:
+        """Serve until ``stopped``, whose result is returned; at once when ``insisted``.
+
+        Each of ``batches`` of changed files makes a generation. Returns the exit code of a
+        serving process that ends by itself where there is no reload.
+        """
+        self._process.assign(self._assignment)
+        self._process.begin()
+        change = asyncio.ensure_future(anext(batches))
+        while True:
+            await _first(stopped, change, self._process.ended)
+            if stopped.done():
+                change.cancel()
+                await self._stop(insisted)
+                return stopped.result()
+            if change.done():
+                files = change.result()
+                change = asyncio.ensure_future(anext(batches))
+                self._reload(files)
+                continue
+            code = self._process.ended.result()
+            if self._is_final(code):
+                change.cancel()
+                return _exit_code(code, rehearsal=self._is_rehearsal)
+            self._replace(
+                f"the app's process ended with exit code {code}; it is started again when a "
+                "file changes"
+            )
+
+    @property
+    def _is_rehearsal(self) -> bool:
+        return self._assignment.provision.dry_run
+
+    def _is_final(self, code: int) -> bool:
+        """Whether the serving process ended, with ``code``, for good."""
+        if code == EXPLAINED or self._is_rehearsal:
+            return True
+        self._on_event(ServerEnded(code))
+        return not self._assignment.reload or self._assignment.broken is not None
+
+    def _reload(self, files: tuple[str, ...]) -> None:
+        self._on_event(Reloading(files))
+        if any(Path(each).name.startswith(".env") for each in files):
+            self._spawner.forget()
+        self._replace(None)
+
+    def _replace(self, broken: str | None) -> None:
+        """Make the next generation the current one."""
+        if self._succession is not None:
+            self._succession.cancel()
+        generation = self._assignment.generation + 1
+        self._assignment = replace(self._assignment, generation=generation, broken=broken)
+        old, self._process = self._process, self._spawner.start()
+        if old.begun:
+            self._accepting = old
+        leaving = asyncio.ensure_future(old.stop(_RELOAD_GRACE, hand_over=True))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        succession = self._succeed(old, self._process, self._assignment)
+        self._succession = asyncio.ensure_future(succession)
+
+    async def _succeed(
+        self, old: ServingProcess, new: ServingProcess, assignment: Assignment
+    ) -> None:
+        """Have ``new`` serve once nothing else accepts and the app before has ended, if quickly.
+
+        An ``old`` one that never began must have ended: it may be in a management request.
+        """
+        if not old.begun:
+            await old.ended
+        new.assign(assignment)
+        await _first(new.loaded, new.ended)
+        if new.ended.done():
+            return
+        if not new.loaded.result():
+            await asyncio.sleep(_DOUBT)
+        await self._accepting.closed
+        await asyncio.wait([self._accepting.finished], timeout=_HEAD_START)
+        new.begin()
+
+    async def _stop(self, insisted: asyncio.Future[None]) -> None:
+        if self._succession is not None:
+            self._succession.cancel()
+        ends = {asyncio.ensure_future(self._process.stop(_STOP_GRACE)), *self._leaving}
+        await _first(asyncio.gather(*ends), insisted)
+
+
+def _exit_code(code: int, *, rehearsal: bool) -> int:
+    """The command's exit code for that of a serving process: 0 is for a plan that was shown."""
+    if code == 0:
+        return 0 if rehearsal else 1
+    return 1 if code < 0 or code == EXPLAINED else code
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,186 @@
+"""Which modules the parent of serving processes may import for them, and whether that was safe.
+
+A serving process is forked, so what its parent has imported costs it nothing. A module may be
+imported there if it is none of the project's, if the parent would find the same file, if the
+environment was still untouched by the app when the app imported it, and if importing it leaves
+nothing behind that two processes cannot share: a thread, an open file, a look at the project.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+_NO_FILE = ("built-in", "frozen")
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module by name, with the file that it is loaded from."""
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A module that must be left to each serving process, and why."""
+
+    name: str
+    reason: str
+    environment: dict[str, str]
+
+
+class Watch(MetaPathFinder):
+    """Learns which modules are imported from now on, in a serving process."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._before = frozenset(sys.modules)
+        self._environment = dict(os.environ)
+        self._changed = False
+        self._late: set[str] = set()
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> None:
+        """Note a module whose import may depend on what the app did to the environment."""
+        self._changed = self._changed or self._environment != dict(os.environ)
+        if self._changed:
+            self._late.add(name)
+
+    def modules(self) -> tuple[Module, ...]:
+        """What was imported and may be imported ahead, in order of import."""
+        found = []
+        for name, module in list(sys.modules.items()):
+            if name in self._before or name in self._late:
+                continue
+            spec = getattr(module, "__spec__", None)
+            origin = getattr(spec, "origin", None)
+            if spec is None or spec.name != name or origin is None:
+                continue
+            if origin in _NO_FILE or not is_project_file(Path(origin), self._root):
+                found.append(Module(name, origin))
+        return tuple(found)
+
+
+class Preloader(MetaPathFinder):
+    """Imports modules in the parent. ``root`` is the project's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._asked: str | None = None
+        self._files: dict[str, tuple[int, int] | None] = {}
+        self.note_files()
+
+    def load(
+        self, modules: Iterable[Module], environment: Mapping[str, str], excluded: Iterable[str]
+    ) -> Unfit | None:
+        """Import ``modules`` under ``environment``; the first that turned out to be unfit.
+
+        After one this process is of no use as a parent. ``excluded`` are top-level names.
+        """
+        kept, path = dict(os.environ), list(sys.path)
+        os.environ.update(environment)
+        # Found by no other path either: it is noticed when a module asks for the project's.
+        sys.path[:] = [each for each in path if not is_project_file(Path(each), self._root)]
+        sys.meta_path.append(self)
+        skipped = frozenset(excluded)
+        try:
+            for module in modules:
+                if module.name in sys.modules or module.name.partition(".")[0] in skipped:
+                    continue
+                if reason := self._import(module):
+                    return Unfit(module.name, reason, dict(environment))
+            return None
+        finally:
+            sys.meta_path.remove(self)
+            sys.path[:] = path
+            for name in set(os.environ) - set(kept):
+                del os.environ[name]
+            os.environ.update(kept)
+            self.note_files()
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> None:
+        """Nobody else found ``name``: note when the project has it."""
+        first = self._root / name.partition(".")[0]
+        if first.is_dir() or first.with_suffix(".py").is_file():
+            self._asked = name
+
+    def note_files(self) -> None:
+        """Remember the state of every file that a module was loaded from."""
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if file is not None and file not in self._files:
+                self._files[file] = _state(file)
+
+    def changed_file(self) -> str | None:
+        """A file whose module is not what it was when it was imported."""
+        return next((file for file, state in self._files.items() if _state(file) != state), None)
+
+    def _import(self, module: Module) -> str | None:
+        """Import one module; why it is unfit, if it is."""
+        before = _traces()
+        self._asked = None
+        try:
+            spec = _spec(module.name)
+            if spec is None or spec.origin != module.file:
+                return None  # The app has its own way to it.
+            importlib.import_module(module.name)
+        # Anything may be raised by a module that does not expect to be imported alone.
+        except BaseException as error:  # noqa: BLE001
+            return f"importing it alone raises {type(error).__name__}: {error}"
+        if self._asked is not None:
+            return f"it imports {self._asked!r}, which is the project's"
+        threads, files = _traces()
+        if threads > before[0]:
+            return "it starts a thread"
+        if files > before[1]:
+            return "it keeps a file or socket open"
+        return None
+
+
+def is_project_file(path: Path, root: Path) -> bool:
+    """Whether ``path`` is the project's own: below ``root``, but not an installed package."""
+    return path.is_relative_to(root) and "site-packages" not in path.parts
+
+
+def thread_count() -> int:
+    """The threads of this process, also those that Python does not know."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def _traces() -> tuple[int, int]:
+    return thread_count(), sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+
+
+def _state(file: str) -> tuple[int, int] | None:
+    try:
+        found = Path(file).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

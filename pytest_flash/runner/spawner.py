@@ -1,0 +1,187 @@
+"""Starting serving processes, seen from ``flash run``: through a parent that is warm.
+
+The parent (``zygote``) is replaced when it turns out to be unfit: a module that it imported has
+changed, started a thread or looked at the project.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from .link import Learned
+from .preload import Module, Unfit
+from .process import ServingProcess, Watcher
+from .zygote import Ended, Kill, Preload, Stale, Start, Started, program
+
+_END_LIMIT = 3.0
+# Each one that is unfit costs a new parent.
+_MOST_EXCLUDED = 8
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every parent and serving process inherits: the project's folder and descriptors."""
+
+    root: Path
+    descriptors: tuple[int, ...]
+    fork: bool
+
+
+@dataclass
+class _Parent:
+    """One parent process, with those of its children that have not ended."""
+
+    process: subprocess.Popen[bytes]
+    control: Connection
+    waiting: dict[int, tuple[ServingProcess, int]] = field(default_factory=dict)
+    children: dict[int, ServingProcess] = field(default_factory=dict)
+
+    def send(self, message: object) -> None:
+        # Where it has died, the end of the connection tells.
+        with contextlib.suppress(OSError):
+            self.control.send(message)
+
+
+class Spawner:
+    """Starts serving processes; all of them end with it."""
+
+    def __init__(self, surroundings: Surroundings, watcher: Watcher) -> None:
+        self._surroundings = surroundings
+        self._watcher = watcher
+        self._loop = asyncio.get_running_loop()
+        self._numbers = 0
+        self._modules: dict[str, Module] = {}
+        self._excluded: frozenset[str] = frozenset()
+        self._parents = [self._new_parent()]
+
+    def start(self) -> ServingProcess:
+        """Start a process; it waits for its assignment."""
+        ours, theirs = Pipe(duplex=True)
+        descriptor = os.dup(theirs.fileno())
+        theirs.close()
+        process = ServingProcess(ours, self._watcher, self._learn)
+        self._ask(process, descriptor)
+        return process
+
+    def forget(self) -> None:
+        """Import nothing ahead that was imported under an environment that is no more."""
+        if self._modules:
+            self._replace_parent()
+
+    def close(self) -> None:
+        """End every process at once."""
+        for parent in self._parents:
+            self._let_go(parent)
+        for parent in self._parents:
+            try:
+                parent.process.wait(_END_LIMIT)
+            except subprocess.TimeoutExpired:
+                parent.process.kill()
+                parent.process.wait()
+
+    def _ask(self, process: ServingProcess, descriptor: int) -> None:
+        if self._parents[-1].control.closed:  # It died.
+            self._replace_parent()
+        parent = self._parents[-1]
+        self._numbers += 1
+        parent.waiting[self._numbers] = process, descriptor
+        parent.send(Start(self._numbers))
+        with contextlib.suppress(OSError), _socket(parent.control) as passing:
+            socket.send_fds(passing, [b"\0"], [descriptor])
+
+    def _new_parent(self) -> _Parent:
+        ours, theirs = Pipe(duplex=True)
+        around = self._surroundings
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", program(theirs.fileno(), around.root, fork=around.fork)],
+                pass_fds=(theirs.fileno(), *around.descriptors),
+            )
+        parent = _Parent(process, ours)
+        self._loop.add_reader(ours.fileno(), self._receive, parent)
+        return parent
+
+    def _replace_parent(self) -> None:
+        """From now on start from a parent that has imported nothing beyond the framework."""
+        self._modules.clear()
+        self._parents.append(self._new_parent())
+        self._release_old()
+
+    def _learn(self, learned: Learned) -> None:
+        """Have the parent import what a serving process has imported."""
+        self._modules.update((each.name, each) for each in learned.modules)
+        if learned.modules:
+            preload = Preload(tuple(learned.modules), learned.environment, self._excluded)
+            self._parents[-1].send(preload)
+
+    def _receive(self, parent: _Parent) -> None:
+        try:
+            message = parent.control.recv()
+        except (EOFError, OSError):
+            self._lost(parent)
+            return
+        if isinstance(message, Started):
+            process, descriptor = parent.waiting.pop(message.number)
+            os.close(descriptor)
+            parent.children[message.pid] = process
+            process.started(lambda: parent.send(Kill(message.pid)))
+        elif isinstance(message, Stale):
+            process, descriptor = parent.waiting.pop(message.number)
+            if parent is self._parents[-1]:
+                self._replace_parent()
+            self._ask(process, descriptor)
+        elif isinstance(message, Unfit):
+            self._exclude(parent, message)
+        elif isinstance(message, Ended):
+            parent.children.pop(message.pid).finish(message.code)
+            self._release_old()
+
+    def _exclude(self, parent: _Parent, unfit: Unfit) -> None:
+        """Start again without that module, unless there were too many already."""
+        if parent is not self._parents[-1]:
+            return
+        modules = tuple(self._modules.values())
+        self._excluded |= {unfit.name.partition(".")[0]}
+        self._replace_parent()
+        if len(self._excluded) <= _MOST_EXCLUDED:
+            self._learn(Learned(modules, unfit.environment))
+
+    def _release_old(self) -> None:
+        """End the parents that were replaced and have no children any more."""
+        for parent in self._parents[:-1]:
+            if not parent.waiting and not parent.children:
+                self._let_go(parent)
+        current = self._parents[-1]
+        self._parents = [
+            each for each in self._parents if each is current or each.process.poll() is None
+        ]
+
+    def _let_go(self, parent: _Parent) -> None:
+        if not parent.control.closed:
+            self._loop.remove_reader(parent.control.fileno())
+            parent.control.close()
+
+    def _lost(self, parent: _Parent) -> None:
+        """A parent died, and its children with it."""
+        self._let_go(parent)
+        code = parent.process.wait()
+        for process in parent.children.values():
+            process.finish(code)
+        for process, descriptor in parent.waiting.values():
+            os.close(descriptor)
+            process.finish(code)
+        parent.children.clear()
+        parent.waiting.clear()
+
+
+def _socket(connection: Connection) -> socket.socket:
+    return socket.socket(fileno=os.dup(connection.fileno()))

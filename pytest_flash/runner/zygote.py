@@ -1,0 +1,276 @@
+"""The parent of the serving processes: imports what each of them needs, and forks them.
+
+It has one thread and runs no code of the project. Where forking is not safe (another thread runs
+here, or the system is not Linux) it starts a new interpreter instead. As the parent it also
+learns how each serving process ended, and ends what it left running. ``spawner`` is the other
+side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import linecache
+import os
+import random
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NoReturn
+
+from .preload import Module, Preloader, Unfit, thread_count
+
+# prctl(2)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+# What uvicorn and the serving process import when they need it.
+_FRAMEWORK = (
+    "pytest_flash.runner.child",
+    "pytest_flash.runner.connection",
+    "uvicorn.lifespan.off",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+    "uvloop",
+)
+
+# Ctrl-C, a closed terminal and the end of a service reach every process of the group: `flash run`
+# answers, and tells the others what to do.
+_PROLOGUE = """\
+import signal, sys
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, lambda *_: None)
+sys.path[:] = [entry for entry in sys.path if entry]
+"""
+_CHILD = "from pytest_flash.runner.child import main\nmain({descriptor})\n"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a serving process. The descriptor of its link follows."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Kill:
+    """End a serving process at once."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Preload:
+    """Import ``modules`` for the processes to come; ``excluded`` are top-level names."""
+
+    modules: tuple[Module, ...]
+    environment: dict[str, str]
+    excluded: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Started:
+    """The process of ``Start`` number ``number`` runs."""
+
+    number: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Stale:
+    """It was not started: ``file``, of a module that is imported here, has changed."""
+
+    number: int
+    file: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A serving process ended; negative codes are signals."""
+
+    pid: int
+    code: int
+
+
+Report = Started | Stale | Ended | Unfit
+
+
+def program(control: int, root: Path, *, fork: bool) -> str:
+    """What a parent runs: the source for ``python -c``."""
+    return (
+        f"{_PROLOGUE}"
+        "from pathlib import Path\n"
+        "from pytest_flash.runner.zygote import descriptor_of_child\n"
+        f"descriptor = descriptor_of_child({control}, Path({str(root)!r}), fork={fork})\n"
+        f"{_CHILD.format(descriptor='descriptor')}"
+    )
+
+
+def descriptor_of_child(control: int, root: Path, *, fork: bool) -> int:
+    """Be a parent until the other side of ``control`` ends; returns in each forked child.
+
+    What it returns there is the descriptor of the child's link.
+    """
+    zygote = _Zygote(control, root, fork=fork and sys.platform == "linux")
+    return zygote.run()
+
+
+class _Zygote:
+    def __init__(self, control: int, root: Path, *, fork: bool) -> None:
+        os.set_inheritable(control, False)
+        self._control = Connection(control)
+        self._passing = socket.socket(fileno=os.dup(control))
+        self._children: dict[int, int] = {}
+        self._woken, self._wake = socket.socketpair()
+        for end in (self._woken, self._wake):
+            end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._fork = fork
+        if fork:
+            for name in _FRAMEWORK:
+                with contextlib.suppress(ImportError):  # uvloop is not for every Python.
+                    importlib.import_module(name)
+        self._preloader = Preloader(root)
+
+    def run(self) -> int:
+        """Serve the control connection; see ``descriptor_of_child``."""
+        while True:
+            control, woken = self._control.fileno(), self._woken.fileno()
+            ready, _, _ = select.select([control, woken], [], [])
+            if woken in ready:
+                self._woken.recv(4096)
+                self._reap()
+            if control in ready and (link := self._obey()) is not None:
+                return link
+
+    def _obey(self) -> int | None:
+        """Do what the next message says; the link's descriptor in a child that was forked."""
+        try:
+            message = self._control.recv()
+        except (EOFError, OSError):
+            self._end()
+        if isinstance(message, Start):
+            return self._start(message)
+        if isinstance(message, Kill):
+            self._kill(message.pid)
+        elif isinstance(message, Preload):
+            self._preload(message)
+        return None
+
+    def _start(self, message: Start) -> int | None:
+        """Start a process; its link's descriptor in the child that was forked."""
+        _, (link, *_), _, _ = socket.recv_fds(self._passing, 1, 1)
+        os.set_inheritable(link, False)
+        if self._fork and (file := self._preloader.changed_file()) is not None:
+            os.close(link)
+            self._report(Stale(message.number, file))
+            return None
+        forks = self._fork and thread_count() == 1
+        parent = os.getpid()
+        pid = os.fork() if forks else self._spawn(link)
+        if pid == 0:
+            self._become_child(parent)
+            return link
+        os.close(link)
+        self._children[pid] = message.number
+        self._report(Started(message.number, pid))
+        return None
+
+    def _spawn(self, link: int) -> int:
+        os.set_inheritable(link, True)
+        source = _PROLOGUE + _CHILD.format(descriptor=link)
+        return os.posix_spawn(sys.executable, [sys.executable, "-c", source], os.environ)
+
+    def _become_child(self, parent: int) -> None:
+        """Forget what only the parent has, and what must not be the same in every child."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for each in (self._control, self._passing, self._woken, self._wake):
+            each.close()
+        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # It died before the line above.
+        random.seed()
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed()
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        sys.path_importer_cache.clear()
+
+    def _preload(self, message: Preload) -> None:
+        if not self._fork:
+            return
+        unfit = self._preloader.load(message.modules, message.environment, message.excluded)
+        if unfit is not None:
+            self._report(unfit)
+        gc.collect()
+        gc.freeze()  # A child that collects garbage would copy every page of these objects.
+
+    def _kill(self, pid: int) -> None:
+        if pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        """Report the children that ended, and end what they left running."""
+        ended = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if self._children.pop(pid, None) is not None:
+                ended = True
+                self._report(Ended(pid, os.waitstatus_to_exitcode(status)))
+        if ended:
+            self._end_strays()
+
+    def _end_strays(self) -> None:
+        """Kill the processes that came to us as orphans: an ended app's own subprocesses."""
+        for pid in _children_of(os.getpid()) - set(self._children):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _end(self) -> NoReturn:
+        """`flash run` is gone: nothing that hangs on this process may stay."""
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        while _children_of(os.getpid()):
+            self._end_strays()
+            with contextlib.suppress(ChildProcessError):
+                pid, _ = os.waitpid(-1, 0)
+                self._children.pop(pid, None)
+        # Whatever modules registered for the end of a process is for the children to do.
+        os._exit(0)
+
+    def _report(self, report: Report) -> None:
+        with contextlib.suppress(OSError):  # The other side has gone; the next read tells.
+            self._control.send(report)
+
+    def _prctl(self, option: int, argument: int) -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
+
+
+def _children_of(parent: int) -> set[int]:
+    """The living children of ``parent``; empty where there is no /proc."""
+    found = set()
+    for entry in Path("/proc").iterdir() if sys.platform == "linux" else ():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            stat = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+            if int(stat[1]) == parent and stat[0] != b"Z":
+                found.add(int(entry.name))
+    return found
