@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from .pool import WorkerPool
 from .threads import in_thread
 
 if TYPE_CHECKING:
-    from .config import Timings
+    from .config import Options, Timings
     from .documents import WorkerView
     from .faults import Faults
     from .jobs import JobCounts
@@ -36,6 +37,7 @@ class Surroundings:
     programs: ProgramSource
     launcher: Launcher
     timings: Timings
+    options: Options
     faults: Faults
     webhooks: Webhooks
 
@@ -63,14 +65,7 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self._queue = JobQueue(self._loop.time, self._job_ended)
         self._hindrance = Hindrance(surroundings.faults, record.id, scope)
-        self._pool = WorkerPool(
-            record,
-            self._queue,
-            surroundings.launcher,
-            surroundings.timings,
-            self._hindrance,
-            self._settle,
-        )
+        self._pool = WorkerPool(record, self._queue, surroundings, self._hindrance, self._settle)
         self._takers: deque[Taker] = deque()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._alarm: asyncio.TimerHandle | None = None
@@ -212,20 +207,25 @@ class Endpoint:
         self._pool.polled(worker, busy=busy)
         taker = Taker(worker, limit, self._loop.create_future())
         self._takers.append(taker)
+        worker.polls.add(taker.jobs)
         self._settle()
         return taker
 
     def leave(self, taker: Taker, *, received: bool) -> None:
         """A worker waits no longer. Jobs that it was given but never received are queued again."""
+        taker.worker.polls.discard(taker.jobs)
         if not taker.jobs.done():
             self._takers.remove(taker)
             taker.jobs.cancel()
-        elif not received and taker.jobs.result():
+        elif not taker.jobs.result():
+            with contextlib.suppress(ValueError):  # out of the line already
+                self._takers.remove(taker)
+        elif not received:
             for job in reversed(taker.jobs.result()):
                 self._queue.put_back(job)
                 self._pool.release(taker.worker, job.id)
             self._settle()
-        elif received:
+        else:
             self._endanger(taker.worker, taker.jobs.result())
 
     def result(
@@ -245,6 +245,10 @@ class Endpoint:
         """A worker said that it is of no use; ``problem`` completes "the worker …"."""
         self._pool.unhealthy(worker, problem)
         self._settle()
+
+    def pinged(self, worker: Worker) -> None:
+        """A worker said that it lives."""
+        self._pool.pinged(worker)
 
     def progress(self, worker: Worker, job_id: str, output: Any) -> None:
         """A worker's progress update."""

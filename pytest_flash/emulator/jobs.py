@@ -72,6 +72,7 @@ class Job:
     output: Any = ABSENT
     error: str | None = None
     partials: list[Any] = field(default_factory=list)
+    redeliveries: int = 0
 
     def due_at(self) -> float:
         """When time alone changes this job next."""
@@ -208,6 +209,13 @@ class JobQueue:
         self._enter_queue(job)
         self._waiting.move_to_end(job.id, last=False)
 
+    def redeliver(self, job: Job) -> None:
+        """Queue a job again, first in line, whose worker is gone; counted as retried."""
+        job.output, job.partials = ABSENT, []
+        job.redeliveries += 1
+        self._retried += 1
+        self.put_back(job)
+
     def progress(self, job_id: str, worker_id: str, output: Any) -> None:
         """Keep a worker's progress update, which ``/status`` shows while the job runs."""
         if job := self.running_on(job_id, worker_id):
@@ -268,7 +276,7 @@ class JobQueue:
         self._retried += 1
         job.state, job.worker_id = JobState.IN_QUEUE, ""
         job.taken_at = job.ended_at = job.error = None
-        job.output, job.partials = ABSENT, []
+        job.output, job.partials, job.redeliveries = ABSENT, [], 0
         self.submit(job)
         return True
 

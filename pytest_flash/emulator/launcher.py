@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from .volumes import Volumes
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
-_PING_INTERVAL_MS = "10000"
 
 
 @dataclass(frozen=True)
 class WorkerAddress:
-    """Where workers reach the emulator, and the credential that lets them in."""
+    """Where workers reach the emulator, the credential that lets them in, and how many seconds
+    apart they are to ping it."""
 
     origin: str
     credential: str
+    ping_interval: float
 
 
 class Launcher:
@@ -67,7 +68,7 @@ class Launcher:
             "RUNPOD_WEBHOOK_POST_OUTPUT": f"{base}/job-done/$RUNPOD_POD_ID/$ID?gpu=emulated",
             "RUNPOD_WEBHOOK_POST_STREAM": f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=emulated",
             "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID",
-            "RUNPOD_PING_INTERVAL": _PING_INTERVAL_MS,
+            "RUNPOD_PING_INTERVAL": str(round(self._address.ping_interval * 1000)),
             "RUNPOD_AI_API_KEY": self._address.credential,
             "RUNPOD_POD_ID": worker_id,
             "RUNPOD_POD_HOSTNAME": worker_id,

@@ -82,10 +82,13 @@ async def _serve(
         credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
         source = programs if programs is not None else ProjectPrograms(config)
         volumes = Volumes(folder / "volumes")
-        launcher = Launcher(source, WorkerAddress(origin, credentials.worker), folder, volumes)
+        address = WorkerAddress(origin, credentials.worker, config.timings.ping_interval)
+        launcher = Launcher(source, address, folder, volumes)
         faults = Faults()
         webhooks = Webhooks(config.options.webhooks, config.timings.webhook_delay)
-        endpoints = Endpoints(Surroundings(source, launcher, config.timings, faults, webhooks))
+        endpoints = Endpoints(
+            Surroundings(source, launcher, config.timings, config.options, faults, webhooks)
+        )
         limits = RateLimits(time.monotonic) if config.options.rate_limits else None
         app = build_app(
             endpoints,

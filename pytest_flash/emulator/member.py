@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from .documents import WorkerView
 from .endings import how_it_ended
 from .logs import WorkerLog
 from .process import WorkerProcess
+
+if TYPE_CHECKING:
+    from .jobs import Job
 
 _LINES_SHOWN = 20
 
@@ -21,7 +25,8 @@ class Worker:
     ``jobs`` are those it has been given and not yet returned; ``served`` says that it has had
     one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end, and
     ``throttled`` that there is no capacity to start it.
-    ``orders`` are jobs that it has yet to be told to stop.
+    ``orders`` are jobs that it has yet to be told to stop, ``polls`` are answers that it waits
+    for with no job; ``missed`` counts the pings it should have sent since its last one.
     """
 
     id: str
@@ -39,10 +44,13 @@ class Worker:
     problem: str | None = None
     jobs: set[str] = field(default_factory=set)
     orders: list[str] = field(default_factory=list)
+    polls: set[asyncio.Future[list[Job]]] = field(default_factory=set)
+    missed: int = 0
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
     dismissed: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     _timer: asyncio.TimerHandle | None = None
+    _ping_timer: asyncio.TimerHandle | None = None
 
     @property
     def status(self) -> str:
@@ -63,16 +71,32 @@ class Worker:
         self.process, self.started, self.started_at = process, now, datetime.now(timezone.utc)
 
     def dismiss(self) -> None:
-        """It is told to end."""
+        """It is told to end: whatever it waits for is answered, so that it can do so."""
         self.stopping = True
         self.dismissed.set()
         self.set_timer(None)
+        self.set_ping_timer(None)
+        self.ordered.set()
+        for poll in self.polls:
+            if not poll.done():
+                poll.set_result([])
 
     def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         """Replace what the worker's one timer waits for: its start, its idling or its end."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
+
+    def set_ping_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace what counts the pings that do not come."""
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        self._ping_timer = timer
+
+    @property
+    def sends_pings(self) -> bool:
+        """Whether its pings are waited for: it has sent one."""
+        return self._ping_timer is not None
 
     def kill(self) -> None:
         """End its process at once, as from outside."""

@@ -19,10 +19,9 @@ from .starts import Starts
 from .threads import in_thread
 
 if TYPE_CHECKING:
-    from .config import Timings
     from .documents import WorkerView
+    from .endpoint import Surroundings
     from .hindrance import Hindrance
-    from .launcher import Launcher
     from .process import WorkerProcess
     from .records import EndpointRecord
 
@@ -40,22 +39,22 @@ class WorkerPool:
         self,
         record: EndpointRecord,
         queue: JobQueue,
-        launcher: Launcher,
-        timings: Timings,
+        surroundings: Surroundings,
         hindrance: Hindrance,
         changed: Callable[[], None],
     ) -> None:
         self._record = record
         self._queue = queue
-        self._launcher = launcher
-        self._timings = timings
+        self._launcher = surroundings.launcher
+        self._timings = surroundings.timings
+        self._options = surroundings.options
         self._hindrance = hindrance
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._workers: dict[str, Worker] = {}
         self._logs = WorkerLogs(self._loop.time)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._starts = Starts(timings)
+        self._starts = Starts(self._timings)
         self._next_start: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -131,6 +130,12 @@ class WorkerPool:
         if worker.process is not None:
             grace = self._timings.stop_grace
             worker.set_timer(self._loop.call_later(grace, worker.process.kill))
+
+    def pinged(self, worker: Worker) -> None:
+        """A worker said that it lives. From its first ping on it must go on saying so."""
+        worker.missed = 0
+        if self._options.missed_pings and not worker.sends_pings and not worker.stopping:
+            self._await_ping(worker)
 
     def can_take(self, worker: Worker) -> bool:
         """Whether a job that is given to this worker now will run."""
@@ -295,14 +300,38 @@ class WorkerPool:
         self._note(worker, how_it_ended(code))
         self._drop(worker)
         worker.set_timer(None)
+        worker.set_ping_timer(None)
         worker.gone.set()
         for job_id in worker.jobs:
             if job := self._queue.running_on(job_id, worker.id):
-                self._queue.fail(job, worker.death(code, f"while it ran job {job_id}"))
+                self._lost(job, worker.death(code, f"while it ran job {job_id}"))
         if not worker.served:
             self._start_failed(worker, worker.death(code, "before it took a job"))
         self._keep(in_thread(partial(self._launcher.clean, worker.id)))
         self._changed()
+
+    def _lost(self, job: Job, error: str) -> None:
+        """A job's worker died: the next one gets it, if the project wants that, else it fails."""
+        if job.redeliveries < self._options.redeliveries:
+            self._queue.redeliver(job)
+        else:
+            self._queue.fail(job, error)
+
+    def _await_ping(self, worker: Worker) -> None:
+        interval = self._timings.ping_interval
+        worker.set_ping_timer(self._loop.call_later(interval, self._ping_missed, worker))
+
+    def _ping_missed(self, worker: Worker) -> None:
+        # Counted one by one: pings that wait in sockets, while this process was suspended, are
+        # read before the next.
+        worker.missed += 1
+        if worker.missed <= self._options.missed_pings:
+            self._await_ping(worker)
+            return
+        seconds = self._options.missed_pings * self._timings.ping_interval
+        worker.problem = f"sent no ping for {seconds:g} s"
+        _log.warning("worker %s of %s %s", worker.id, self._record.name, worker.problem)
+        worker.kill()
 
     def _start_failed(self, worker: Worker, reason: str) -> None:
         if worker.version == self._record.version and not worker.stopping:

@@ -102,8 +102,9 @@ class Workers:
         return json_response({"jobsToStop": orders}) if orders else Response(status_code=204)
 
     async def ping(self, request: Request) -> Response:
-        """``GET /ping/{worker}``. Its process, not its pings, tells whether a worker lives."""
+        """``GET /ping/{worker}``, also with the news that the worker is of no use."""
         endpoint, worker = self._worker(request)
+        endpoint.pinged(worker)
         if request.query_params.get("status") == "unhealthy":
             details = (request.query_params.get(name, "?") for name in ("check", "reason"))
             endpoint.unhealthy(worker, f"reported itself unhealthy: {': '.join(details)}")

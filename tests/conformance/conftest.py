@@ -15,6 +15,7 @@ from tests.support.environment import clean_environment
 
 HERE = Path(__file__).parent
 KINDS = (
+    "echo",
     "sync",
     "async",
     "generator",

@@ -10,7 +10,7 @@ from tests.emulator.harness import Emulator
 
 @pytest.fixture
 def echo(emulator: Emulator) -> str:
-    return emulator.create(image="official/sync", workers={"max": 1})
+    return emulator.create(image="official/echo", workers={"max": 1})
 
 
 @pytest.fixture

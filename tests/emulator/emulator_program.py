@@ -1,7 +1,7 @@
 """An emulator whose workers run ``worker_program.py``.
 
-Arguments: the options as JSON (``timings``), and a lifeline's descriptor or nothing. Images
-other than ``test/worker`` are left to the real sources of programs.
+Arguments: the fields of ``Timings`` and ``Options`` as JSON, and a lifeline's descriptor or
+nothing. Images other than ``test/worker`` are left to the real sources of programs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
-from pytest_flash.emulator.config import EmulatorConfig, Timings
+from pytest_flash.emulator.config import EmulatorConfig, Options, Timings
 from pytest_flash.emulator.main import run
 from pytest_flash.emulator.programs import Program, ProjectPrograms, Supply, SupplyError
 from pytest_flash.emulator.records import EndpointRecord
@@ -37,10 +38,14 @@ class Programs(ProjectPrograms):
         return Supply(("/some/folder",), f"installed {', '.join(dependencies)}")
 
 
-options = json.loads(sys.argv[1])
+given = json.loads(sys.argv[1])
+chosen = {one.name: given.pop(one.name) for one in fields(Options) if one.name in given}
 lifeline = int(sys.argv[2]) if len(sys.argv) > 2 else None
 config = EmulatorConfig(
-    project=Path.cwd(), api_key=os.environ["TEST_KEY"], timings=Timings(**options)
+    project=Path.cwd(),
+    api_key=os.environ["TEST_KEY"],
+    options=Options(**chosen),
+    timings=Timings(**given),
 )
 run(
     config,

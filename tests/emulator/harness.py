@@ -107,7 +107,7 @@ class StartEmulator(Protocol):
 
 @contextmanager
 def started(**timings: float) -> Iterator[Emulator]:
-    """An emulator of test workers, with ``Timings`` of its own."""
+    """An emulator of test workers, with ``Timings`` and ``Options`` of its own."""
     program = str(HERE / "emulator_program.py")
     with _serving(lambda lifeline: [program, json.dumps(timings), str(lifeline)]) as emulator:
         yield emulator

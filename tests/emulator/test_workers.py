@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -206,6 +207,56 @@ def test_a_late_result_of_a_cancelled_job_keeps_the_worker(emulator: Emulator) -
     document = emulator.status(endpoint, job)
     assert document["status"] == "CANCELLED"
     assert "output" not in document
+
+
+def test_a_worker_that_stops_answering_fails_its_job_and_is_replaced(
+    start_emulator: StartEmulator,
+) -> None:
+    emulator = start_emulator(ping_interval=0.1, missed_pings=3)
+    endpoint = emulator.create(env={"PINGS": "1"}, workers={"max": 1})
+    pid = emulator.call(endpoint, do="pid")["output"]
+    job = emulator.run(endpoint, do="sleep", seconds=1)
+    assert emulator.ended(endpoint, job)["status"] == "COMPLETED"  # for it sent its pings
+    job = emulator.run(endpoint, do="sleep", seconds=60)
+    emulator.running(endpoint, job)
+    os.kill(pid, signal.SIGSTOP)
+    document = emulator.ended(endpoint, job)
+    assert document["status"] == "FAILED"
+    assert "it sent no ping for 0.3 s" in document["error"]
+    assert not is_alive(pid)
+    assert emulator.call(endpoint, do="pid")["output"] != pid
+
+
+@pytest.mark.parametrize(
+    ("env", "missed_pings"), [({}, 1), ({"PINGS": "1"}, 0)], ids=["that never pinged", "option off"]
+)
+def test_pings_are_not_missed_of_a_worker(
+    start_emulator: StartEmulator, env: dict[str, str], missed_pings: int
+) -> None:
+    emulator = start_emulator(ping_interval=0.05, missed_pings=missed_pings)
+    endpoint = emulator.create(env=env, workers={"max": 1})
+    pid = emulator.call(endpoint, do="pid")["output"]
+    job = emulator.run(endpoint, do="sleep", seconds=1)
+    emulator.running(endpoint, job)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.5)  # many times what it might miss
+    os.kill(pid, signal.SIGCONT)
+    assert emulator.ended(endpoint, job)["output"] == "slept"
+
+
+def test_a_dead_workers_job_is_delivered_again_when_the_project_wants_it(
+    start_emulator: StartEmulator, tmp_path: Path
+) -> None:
+    emulator = start_emulator(redeliveries=2, retry_delay=0.02)
+    endpoint = emulator.create(workers={"max": 1})
+    document = emulator.call(endpoint, do="exit once", mark=str(tmp_path / "mark"))
+    assert (document["status"], document["output"]) == ("COMPLETED", "done")
+    assert emulator.queue.get(f"/{endpoint}/health").json()["jobs"]["retried"] == 1
+    document = emulator.call(endpoint, do="signal", number=9)
+    assert document["status"] == "FAILED"
+    assert "SIGKILL" in document["error"]
+    jobs = emulator.queue.get(f"/{endpoint}/health").json()["jobs"]
+    assert (jobs["retried"], jobs["failed"]) == (3, 1)
 
 
 def test_a_worker_that_asks_for_it_is_replaced_after_its_job(emulator: Emulator) -> None:

@@ -2,7 +2,7 @@
 
 A job's input is ``{"do": NAME, …}``. The endpoint's environment decides how it starts:
 EXIT_AT_START (a code), HANG_AT_START, UNHEALTHY, LISTEN (poll job-stop too), BATCH (take
-so many jobs at once), MARK_SIGTERM (a file to make then).
+so many jobs at once), MARK_SIGTERM (a file to make then), PINGS (send some).
 """
 
 from __future__ import annotations
@@ -69,6 +69,13 @@ def end(todo: dict[str, Any]) -> None:
     os._exit(todo["code"])
 
 
+def exit_once(mark: Path) -> Any:
+    if mark.exists():
+        return {"output": "done"}
+    mark.touch()
+    os._exit(1)
+
+
 def start_child() -> int:
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
 
@@ -82,6 +89,7 @@ SIMPLE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "raw": lambda todo: todo["text"].encode(),
     "nothing": lambda _: None,
     "big": lambda todo: {"output": "x" * todo["size"]},
+    "exit once": lambda todo: exit_once(Path(todo["mark"])),
     "child": lambda _: {"output": start_child()},
     "print and exit": end,
     "signal": end,
@@ -140,6 +148,13 @@ def listen() -> None:
             STOPPED.set()
 
 
+def send_pings() -> None:
+    plane, ping = Plane(), os.environ["RUNPOD_WEBHOOK_PING"].replace("$RUNPOD_POD_ID", WORKER)
+    while True:
+        plane.request("GET", ping)
+        time.sleep(int(os.environ["RUNPOD_PING_INTERVAL"]) / 1000)
+
+
 def die_with_emulator() -> None:
     while os.read(0, 1):
         pass
@@ -166,6 +181,8 @@ def main() -> None:
         ping = os.environ["RUNPOD_WEBHOOK_PING"].replace("$RUNPOD_POD_ID", WORKER)
         plane.request("GET", f"{ping}?status=unhealthy&check=disk&reason=full")
         os._exit(1)
+    if "PINGS" in os.environ:
+        threading.Thread(target=send_pings, daemon=True).start()
     if "LISTEN" in os.environ:
         threading.Thread(target=listen, daemon=True).start()
     batch = os.environ.get("BATCH")
