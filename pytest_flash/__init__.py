@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from .functions.decorator import RemoteFunction, remote
     from .resources import (
         CpuInstanceType,
+        CpuLiveLoadBalancer,
         CpuLiveServerless,
         CudaVersion,
         DataCenter,
         GpuGroup,
         GpuType,
+        LiveLoadBalancer,
         LiveServerless,
         NetworkVolume,
         PodTemplate,
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CpuInstanceType",
+    "CpuLiveLoadBalancer",
     "CpuLiveServerless",
     "CudaVersion",
     "DataCenter",
     "GpuGroup",
     "GpuType",
+    "LiveLoadBalancer",
     "LiveServerless",
     "NetworkVolume",
     "PodTemplate",

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
 from .loopback import is_loopback
@@ -66,6 +66,24 @@ class Target:
         if self.scope is None or self.scope.name is None:
             return {}
         return {SCOPE_HEADER: self.scope.name}
+
+    def balancer_url(self, advertised: str) -> str:
+        """``advertised``, the base URL that the management plane names for a load-balancing
+        endpoint, if requests may go there with the key.
+
+        It has to be on the queue plane's own origin, or https on a host below the queue plane's
+        (``https://{endpoint_id}.api.runpod.ai``). Raises SettingsError for anything else.
+        """
+        queue, base = urlsplit(self.queue_url), _plain(advertised)
+        if base is not None:
+            same = (base.scheme, base.netloc) == (queue.scheme, queue.netloc)
+            below = base.scheme == "https" and base.port is None and queue.hostname is not None
+            if same or (below and (base.hostname or "").endswith(f".{queue.hostname}")):
+                return advertised.rstrip("/")
+        raise SettingsError(
+            f"the management plane at {self.management_url} names {_shown(advertised)!r} as a load "
+            f"balancer, which is not part of {queue.hostname}: the API key is not sent there"
+        )
 
 
 @dataclass(frozen=True)
@@ -180,6 +198,19 @@ def _check_url(name: str, url: Sourced[str], key: Sourced[str]) -> None:
             f"{name}={_shown(url.value)!r} ({url.source}) must be a plain https:// URL; http:// "
             "is accepted for loopback only"
         )
+
+
+def _plain(url: str) -> SplitResult | None:
+    """The parts of a URL with nothing but scheme, host, port and path; None for any other."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    # What parsers disagree on, or drop, could make another host of it on its way.
+    odd = not url.isascii() or not url.isprintable() or " " in url or "\\" in url
+    extra = "@" in parts.netloc or parts.query or parts.fragment
+    return None if odd or extra or not parts.hostname else parts
 
 
 def _shown(url: str) -> str:

@@ -18,6 +18,7 @@ from pytest_flash.target import (
     RUNPOD_QUEUE_URL,
     TargetKind,
     choose,
+    embedded,
     open_live,
     open_plain,
 )
@@ -166,3 +167,54 @@ def test_a_test_that_clears_the_environment_is_still_a_test() -> None:
 def test_a_call_in_a_test_without_fixtures_names_them() -> None:
     with pytest.raises(NoTargetError, match="flash_client"):
         open_plain(environment(UNDER_PYTEST))
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://4m7x2k9q.api.runpod.ai",
+        "https://4m7x2k9q.api.runpod.ai/",
+        "https://api.runpod.ai/lb/x",
+    ],
+)
+def test_load_balancers_are_hosts_below_the_queues(base: str) -> None:
+    target = open_live(environment(KEY), reason="asked", granted=True)
+    assert target.balancer_url(base) == base.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "http://4m7x2k9q.api.runpod.ai",
+        "https://4m7x2k9q.api.runpod.ai.example.com",
+        "https://xapi.runpod.ai",
+        "https://example.com/4m7x2k9q.api.runpod.ai",
+        "https://example.com?x=.api.runpod.ai",
+        "https://example.com#.api.runpod.ai",
+        "https://example.com\\.api.runpod.ai",
+        "https://user:pw@4m7x2k9q.api.runpod.ai",
+        "https://exa\nmple.com/.api.runpod.ai",
+        "https://4m7x2k9q.api.runpod.ai:8443",
+        "https://4m7x2k9q.api.runpod.ai:port",
+        "https://4m7x2k9q\u2024api.runpod.ai",
+        "http://127.0.0.1:4000/lb/x",
+        "",
+    ],
+)
+def test_the_key_is_sent_to_no_other_host(base: str) -> None:
+    target = open_live(environment(KEY), reason="asked", granted=True)
+    with pytest.raises(SettingsError, match="API key is not sent there") as caught:
+        target.balancer_url(base)
+    assert "pw" not in str(caught.value)
+
+
+def test_the_embedded_runpod_balances_on_its_own_origin_alone() -> None:
+    target = embedded("http://127.0.0.1:4000/api", "http://127.0.0.1:4000/queue/v2", "key", "test")
+    assert target.balancer_url("http://127.0.0.1:4000/lb/x") == "http://127.0.0.1:4000/lb/x"
+    for other in (
+        "http://127.0.0.1:4001/lb/x",
+        "http://localhost:4000/lb/x",
+        "https://x.runpod.ai",
+    ):
+        with pytest.raises(SettingsError, match="not part of 127"):
+            target.balancer_url(other)

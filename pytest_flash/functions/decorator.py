@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
 from .registry import REMOTE_MARK, FunctionSpec, registry
+from .routes import route_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +29,8 @@ _ARGUMENTS = (
     "system_dependencies",
     "accelerate_downloads",
     "local",
+    "method",
+    "path",
 )
 
 
@@ -90,13 +93,16 @@ def _remote(
     system_dependencies: Sequence[str] | None = None,
     accelerate_downloads: bool = True,
     local: bool = False,
+    method: str | None = None,
+    path: str | None = None,
     **unknown: Any,
 ) -> RemoteDecorator:
     """Run the decorated function on the endpoint that ``resource_config`` describes.
 
     ``dependencies`` are pip requirements and ``system_dependencies`` Debian packages that the
     worker installs before it runs the function; ``accelerate_downloads`` is passed on to it.
-    With ``local=True`` the function runs in this process instead.
+    With ``local=True`` the function runs in this process instead. ``method`` and ``path`` belong
+    to functions of load-balancing endpoints: the route that a deployed Flash app would give them.
 
     Raises ConfigurationError for unknown keywords and values that cannot work.
     """
@@ -109,6 +115,7 @@ def _remote(
     packages = _requirements("dependencies", dependencies)
     _refuse_local_paths(packages)
     system_packages = _requirements("system_dependencies", system_dependencies)
+    route = route_of(resource_config, method, path)
     for name, value in (("accelerate_downloads", accelerate_downloads), ("local", local)):
         if not isinstance(value, bool):
             raise ConfigurationError(f"@remote: {name} must be True or False, not {value!r}")
@@ -124,6 +131,7 @@ def _remote(
             accelerate_downloads=accelerate_downloads,
             file=code.co_filename,
             line=code.co_firstlineno,
+            route=route,
         )
         if not local:
             registry.add(spec)
@@ -140,6 +148,8 @@ if TYPE_CHECKING:
         system_dependencies: Sequence[str] | None = None,
         accelerate_downloads: bool = True,
         local: bool = False,
+        method: str | None = None,
+        path: str | None = None,
     ) -> RemoteDecorator:
         """As ``_remote``."""
         ...

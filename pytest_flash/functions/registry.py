@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ..resources import ServerlessResource
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+from .routes import Route
 
 _CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, "PYTEST_VERSION")
 
@@ -20,7 +21,11 @@ REMOTE_MARK = "__flash_remote__"
 
 @dataclass(frozen=True, eq=False)
 class FunctionSpec:
-    """One decorated function: where it is defined, where it runs, what it needs there."""
+    """One decorated function: where it is defined, where it runs, what it needs there.
+
+    ``route`` is set on load-balancing endpoints alone. Live calls do not use it: they go to the
+    worker's ``/execute``.
+    """
 
     function: Callable[..., Any]
     resource: ServerlessResource
@@ -29,6 +34,7 @@ class FunctionSpec:
     accelerate_downloads: bool
     file: str
     line: int
+    route: Route | None = None
 
     @property
     def name(self) -> str:

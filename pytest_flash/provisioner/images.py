@@ -9,8 +9,18 @@ from ..resources import ServerlessResource
 from ..settings import Environment
 
 # Official SDK 1.19: repositories, override variables, tag form and supported Pythons.
-_REPOSITORIES = {"GPU": "runpod/flash", "CPU": "runpod/flash-cpu"}
-_OVERRIDES = {"GPU": "FLASH_GPU_IMAGE", "CPU": "FLASH_CPU_IMAGE"}
+_REPOSITORIES = {
+    ("QUEUE", "GPU"): "runpod/flash",
+    ("QUEUE", "CPU"): "runpod/flash-cpu",
+    ("LOAD_BALANCER", "GPU"): "runpod/flash-lb",
+    ("LOAD_BALANCER", "CPU"): "runpod/flash-lb-cpu",
+}
+_OVERRIDES = {
+    ("QUEUE", "GPU"): "FLASH_GPU_IMAGE",
+    ("QUEUE", "CPU"): "FLASH_CPU_IMAGE",
+    ("LOAD_BALANCER", "GPU"): "FLASH_LB_IMAGE",
+    ("LOAD_BALANCER", "CPU"): "FLASH_CPU_LB_IMAGE",
+}
 _TAG = "FLASH_IMAGE_TAG"
 _OLDEST, _NEWEST = (3, 10), (3, 13)
 
@@ -24,19 +34,19 @@ def image_for(
 ) -> str:
     """The image of ``resource``: ``runpod/flash:py3.11-latest`` and the like.
 
-    Live, ``FLASH_GPU_IMAGE`` and ``FLASH_CPU_IMAGE`` replace it whole; the embedded Runpod runs its
-    own worker in place of either. Function calls travel pickled,
-    so the worker's Python is this one, ``python``; live raises SettingsError where no official
-    image has it.
+    Live, ``FLASH_GPU_IMAGE`` and its like replace it whole; the embedded Runpod runs its own
+    worker in place of any. Function calls travel pickled, so the worker's Python is this one,
+    ``python``; live raises SettingsError where no official image has it.
     """
-    override = environment.value(_OVERRIDES[resource.compute])
+    kind = (resource.routing, resource.compute)
+    override = environment.value(_OVERRIDES[kind])
     if live and override:
         return override
     if live and not _OLDEST <= python <= _NEWEST:
         raise SettingsError(
             f"there is no Flash worker image for Python {python[0]}.{python[1]} (only "
             f"{_OLDEST[0]}.{_OLDEST[1]} to {_NEWEST[0]}.{_NEWEST[1]}); run the app with one of "
-            f"those, or name an image of your own in {_OVERRIDES[resource.compute]}"
+            f"those, or name an image of your own in {_OVERRIDES[kind]}"
         )
     tag = environment.value(_TAG) or "latest"
-    return f"{_REPOSITORIES[resource.compute]}:py{python[0]}.{python[1]}-{tag}"
+    return f"{_REPOSITORIES[kind]}:py{python[0]}.{python[1]}-{tag}"

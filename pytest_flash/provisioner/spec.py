@@ -33,6 +33,8 @@ __all__ = [
 # send-requests, give as the default of a job.
 _NO_TIMEOUT_MS = 600_000
 _HIDDEN = "(hidden)"
+# Flash SDK 1.19, core/resources/serverless: Runpod writes them into a load balancer's environment.
+_PORTS = ("PORT", "PORT_HEALTH")
 _CONTAINER = ("image", "disk", "args", "ports", "registry")
 
 
@@ -132,7 +134,8 @@ def _container(resource: ServerlessResource, image: str, owner: str) -> dict[str
 def _workers(resource: ServerlessResource) -> dict[str, int]:
     workers = {"min": resource.workersMin, "max": resource.workersMax}
     # REST v2 rejects it for queue endpoints that scale on request count.
-    if resource.scalerType is not ServerlessScalerType.REQUEST_COUNT:
+    by_count = resource.scalerType is ServerlessScalerType.REQUEST_COUNT
+    if resource.routing != "QUEUE" or not by_count:
         workers["idleTimeout"] = resource.idleTimeout
     return workers
 
@@ -195,7 +198,10 @@ def endpoint_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> End
     patch = _patch(changed, new)
     env = list(_env_changes(current, wanted))
     if env:
-        patch["env"] = dict(wanted.get("env", {}))
+        # Runpod adds the ports once, at the creation.
+        kept = {key: value for key, value in current.get("env", {}).items() if key in _PORTS}
+        ports = kept if wanted["type"] == "LOAD_BALANCER" else {}
+        patch["env"] = {**ports, **wanted.get("env", {})}
         # An env replaces the old one whole; named again, the template contributes its part.
         patch |= {"templateId": wanted["templateId"]} if "templateId" in wanted else {}
     return EndpointDrift((*changes, *env), patch)
@@ -283,7 +289,8 @@ def _patch(changed: Sequence[str], new: Mapping[str, Any]) -> dict[str, Any]:
 def _env_changes(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[FieldChange]:
     old, new = current.get("env", {}), wanted.get("env", {})
     for name in sorted(old.keys() | new.keys()):
-        if name not in new and (set_by_platform(name) or "templateId" in wanted):
+        given = set_by_platform(name) or (name in _PORTS and wanted["type"] == "LOAD_BALANCER")
+        if name not in new and (given or "templateId" in wanted):
             continue
         if old.get(name) != new.get(name):
             shown = (_HIDDEN if name in env else None for env in (old, new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .balanced import CpuLiveLoadBalancer, LiveLoadBalancer
 from .cpu import CpuInstanceType
 from .datacenter import DataCenter
 from .gpu import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
@@ -13,12 +14,14 @@ from .volume import NetworkVolume
 __all__ = [
     "POOL_TYPES",
     "CpuInstanceType",
+    "CpuLiveLoadBalancer",
     "CpuLiveServerless",
     "CudaVersion",
     "DataCenter",
     "GpuGroup",
     "GpuType",
     "KeyValuePair",
+    "LiveLoadBalancer",
     "LiveServerless",
     "NetworkVolume",
     "PodTemplate",

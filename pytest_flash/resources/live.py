@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # Official SDK: GB of container disk of a GPU worker.
 _GPU_DISK = 64
-_FOR_CPU = "is for CPU workers; use CpuLiveServerless"
-_FOR_GPU = "is for GPU workers; use LiveServerless"
 
 _Cuda = Annotated[
     tuple[CudaVersion, ...],
@@ -37,6 +35,8 @@ class LiveServerless(ServerlessResource):
     ``gpus`` lists pools (GpuGroup) and single models (GpuType); empty or ANY means all pools.
     """
 
+    _cpu_class: ClassVar[str] = "CpuLiveServerless"
+
     gpus: Annotated[
         tuple[GpuGroup | GpuType, ...],
         BeforeValidator(some_of("a GPU group or type", GpuGroup, GpuType)),
@@ -49,7 +49,7 @@ class LiveServerless(ServerlessResource):
     def _refused(cls) -> dict[str, str]:
         return {
             **super()._refused(),
-            "instanceIds": _FOR_CPU,
+            "instanceIds": f"is for CPU workers; use {cls._cpu_class}",
             "gpuIds": "is what Runpod makes of gpus; use gpus=[…]",
         }
 
@@ -91,20 +91,17 @@ class LiveServerless(ServerlessResource):
 class CpuLiveServerless(ServerlessResource):
     """An endpoint whose workers have CPUs only, of any of the kinds in ``instanceIds``."""
 
+    _gpu_class: ClassVar[str] = "LiveServerless"
+
     instanceIds: Annotated[tuple[CpuInstanceType, ...], BeforeValidator(usable_instances)] = (
         CpuInstanceType.CPU3G_2_8,
     )
 
     @classmethod
     def _refused(cls) -> dict[str, str]:
-        return {
-            **super()._refused(),
-            "gpus": _FOR_GPU,
-            "gpuCount": _FOR_GPU,
-            "gpuIds": _FOR_GPU,
-            "cudaVersions": _FOR_GPU,
-            "allowedCudaVersions": _FOR_GPU,
-        }
+        names = ("gpus", "gpuCount", "gpuIds", "cudaVersions", "allowedCudaVersions")
+        reason = f"is for GPU workers; use {cls._gpu_class}"
+        return {**super()._refused(), **dict.fromkeys(names, reason)}
 
     if TYPE_CHECKING:
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
         templateId: str | None
 
 
+Routing = Literal["QUEUE", "LOAD_BALANCER"]
+"""How calls reach a worker, in the words of REST v2's ``EndpointType``."""
+
 _BY_RUNPOD = "is filled in by Runpod; it cannot be set"
 
 
@@ -49,12 +52,14 @@ class ServerlessScalerType(Choice):
 
 
 class ServerlessResource(Model):
-    """An endpoint as user code describes it. Make a LiveServerless or a CpuLiveServerless.
+    """An endpoint as user code describes it; make one of its subclasses, such as LiveServerless.
 
     Resources are immutable, hashable and compared by value. ``idleTimeout`` is in seconds,
     ``executionTimeoutMs`` in milliseconds (0: 10 minutes), ``scalerValue`` in seconds of delay
     or in requests for each worker.
     """
+
+    _official_type: ClassVar[str] = "QB"
 
     name: Name
     workersMin: Annotated[int, whole(0)] = 0
@@ -87,7 +92,10 @@ class ServerlessResource(Model):
             "repo": _BY_RUNPOD,
             "flashEnvironmentId": "belongs to deployed Flash apps, which are not made here",
             "workersPFBTarget": "cannot be expressed in Runpod's REST API",
-            "type": "only queue-based endpoints (QB) are made here",
+            "type": (
+                f"is {cls._official_type} for every {cls.__name__}; queue-based endpoints (QB) "
+                "are LiveServerless, load-balancing ones (LB) LiveLoadBalancer"
+            ),
             "imageName": (
                 "is ignored by the official SDK for live resources; to run another image, use "
                 "template=PodTemplate(imageName=…)"
@@ -109,8 +117,8 @@ class ServerlessResource(Model):
         """Container disk of a worker, in GB."""
 
     @property
-    def routing(self) -> Literal["QUEUE"]:
-        """How calls reach a worker, in the words of REST v2's ``EndpointType``."""
+    def routing(self) -> Routing:
+        """How calls reach a worker."""
         return "QUEUE"
 
     @property
@@ -128,7 +136,7 @@ class ServerlessResource(Model):
 
     @classmethod
     def _misplaced(cls, key: str, value: object) -> str | None:
-        if key == "type" and getattr(value, "value", value) == "QB":
+        if key == "type" and getattr(value, "value", value) == cls._official_type:
             return None
         return super()._misplaced(key, value)
 

@@ -22,6 +22,16 @@ class Endpoint(BaseModel):
     env: dict[str, str] = Field(default_factory=dict, repr=False)
     timeout: int
 
+    @property
+    def balancer_url(self) -> str | None:
+        """Where a load-balancing endpoint says it is reached; None for any other endpoint.
+
+        Ask ``Target.balancer_url`` before sending a key there.
+        """
+        urls = (self.model_extra or {}).get("requestUrls")
+        base = urls.get("base") if isinstance(urls, dict) else None
+        return base if isinstance(base, str) else None
+
     def document(self) -> dict[str, Any]:
         """The whole answer as plain JSON values."""
         return self.model_dump(mode="json")

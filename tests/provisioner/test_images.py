@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_flash import CpuLiveServerless, LiveServerless
+from pytest_flash import (
+    CpuLiveLoadBalancer,
+    CpuLiveServerless,
+    LiveLoadBalancer,
+    LiveServerless,
+)
 from pytest_flash.errors import SettingsError
 from pytest_flash.provisioner.images import image_for
 from pytest_flash.resources import ServerlessResource
 from pytest_flash.settings import Environment
 
 GPU, CPU = LiveServerless(name="g"), CpuLiveServerless(name="c")
+GPU_LB, CPU_LB = LiveLoadBalancer(name="gl"), CpuLiveLoadBalancer(name="cl")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +28,10 @@ GPU, CPU = LiveServerless(name="g"), CpuLiveServerless(name="c")
         (GPU, {"FLASH_GPU_IMAGE": "mine:1"}, "mine:1"),
         (CPU, {"FLASH_GPU_IMAGE": "mine:1"}, "runpod/flash-cpu:py{python}-latest"),
         (CPU, {"FLASH_CPU_IMAGE": "mine:2"}, "mine:2"),
+        (GPU_LB, {"FLASH_GPU_IMAGE": "mine:1"}, "runpod/flash-lb:py{python}-latest"),
+        (CPU_LB, {"FLASH_IMAGE_TAG": "1.2"}, "runpod/flash-lb-cpu:py{python}-1.2"),
+        (GPU_LB, {"FLASH_LB_IMAGE": "mine:3"}, "mine:3"),
+        (CPU_LB, {"FLASH_CPU_LB_IMAGE": "mine:4"}, "mine:4"),
     ],
 )
 def test_the_image_follows_kind_python_and_overrides(

@@ -13,11 +13,13 @@ from jsonschema import Draft202012Validator
 
 from pytest_flash.resources import (
     CpuInstanceType,
+    CpuLiveLoadBalancer,
     CpuLiveServerless,
     CudaVersion,
     DataCenter,
     GpuGroup,
     GpuType,
+    LiveLoadBalancer,
     LiveServerless,
     NetworkVolume,
     PodTemplate,
@@ -56,7 +58,14 @@ def _templates(disk: st.SearchStrategy[int | None]) -> st.SearchStrategy[PodTemp
 
 
 @st.composite
-def _options(draw: st.DrawFn, disk: st.SearchStrategy[int | None], places: Any) -> dict[str, Any]:
+def _options(
+    draw: st.DrawFn,
+    make: type[ServerlessResource],
+    disk: st.SearchStrategy[int | None],
+    places: Any,
+) -> dict[str, Any]:
+    balanced = make in (LiveLoadBalancer, CpuLiveLoadBalancer)
+    scalers = [ServerlessScalerType.REQUEST_COUNT] if balanced else list(ServerlessScalerType)
     low = draw(st.integers(0, 5))
     container: st.SearchStrategy[dict[str, Any]] = st.one_of(
         st.just({}),
@@ -72,7 +81,7 @@ def _options(draw: st.DrawFn, disk: st.SearchStrategy[int | None], places: Any) 
         "executionTimeoutMs": draw(st.sampled_from([0, 1000, 300_000, 600_000])),
         "env": draw(_envs),
         "flashboot": draw(st.booleans()),
-        "scalerType": draw(st.sampled_from(ServerlessScalerType)),
+        "scalerType": draw(st.sampled_from(scalers)),
         "scalerValue": draw(st.integers(1, 50)),
         "datacenter": draw(_lists(places)),
         "networkVolume": draw(st.none() | volume),
@@ -81,21 +90,21 @@ def _options(draw: st.DrawFn, disk: st.SearchStrategy[int | None], places: Any) 
 
 
 @st.composite
-def _gpu(draw: st.DrawFn) -> LiveServerless:
-    return LiveServerless(
+def _gpu(draw: st.DrawFn, make: type[LiveServerless] = LiveServerless) -> LiveServerless:
+    return make(
         gpus=draw(_lists([*GpuGroup, *GpuType])),
         gpuCount=draw(st.integers(1, 8)),
         cudaVersions=draw(_lists(CudaVersion)),
-        **draw(_options(st.none() | st.integers(1, 500), DataCenter)),
+        **draw(_options(make, st.none() | st.integers(1, 500), DataCenter)),
     )
 
 
 @st.composite
-def _cpu(draw: st.DrawFn) -> CpuLiveServerless:
+def _cpu(draw: st.DrawFn, make: type[CpuLiveServerless] = CpuLiveServerless) -> CpuLiveServerless:
     usable = [each for each in CpuInstanceType if each.vcpus > 1]
-    return CpuLiveServerless(
+    return make(
         instanceIds=draw(st.lists(st.sampled_from(usable), min_size=1, max_size=4)),
-        **draw(_options(st.none() | st.integers(1, 20), [DataCenter.EU_RO_1])),
+        **draw(_options(make, st.none() | st.integers(1, 20), [DataCenter.EU_RO_1])),
     )
 
 
@@ -110,8 +119,13 @@ def cpu_resources() -> st.SearchStrategy[CpuLiveServerless]:
 
 
 @pytest.fixture(scope="session")
+def balanced_resources() -> st.SearchStrategy[ServerlessResource]:
+    return _gpu(LiveLoadBalancer)
+
+
+@pytest.fixture(scope="session")
 def resources() -> st.SearchStrategy[ServerlessResource]:
-    return st.one_of(_gpu(), _cpu())
+    return st.one_of(_gpu(), _cpu(), _gpu(LiveLoadBalancer), _cpu(CpuLiveLoadBalancer))
 
 
 @pytest.fixture(scope="session")

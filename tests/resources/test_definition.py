@@ -135,7 +135,7 @@ def test_numbers_may_be_spelled_as_text() -> None:
             "networkVolume: is in EU-RO-1 and reaches no worker elsewhere",
         ),
         ({"instanceIds": ["cpu3c-2-4"]}, "instanceIds: is for CPU workers; use CpuLiveServerless"),
-        ({"type": "LB"}, "type: only queue-based endpoints (QB)"),
+        ({"type": "LB"}, "load-balancing ones (LB) LiveLoadBalancer"),
         ({"imageName": "me/img"}, "template=PodTemplate(imageName=…)"),
         ({"workersPFBTarget": 2}, "workersPFBTarget: cannot be expressed in Runpod's REST API"),
         ({"gpuIds": "ADA_24"}, "use gpus=[…]"),

@@ -63,7 +63,7 @@ def apply(endpoint: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     if "cpu" in patch:
         changed["cpu"] = [{**each, "memory": 4} for each in patch["cpu"]]
     changed["workers"] = {**endpoint["workers"], **patch.get("workers", {})}
-    if changed["scaling"]["type"] == "REQUEST_COUNT":
+    if (changed["type"], changed["scaling"]["type"]) == ("QUEUE", "REQUEST_COUNT"):
         changed["workers"].pop("idleTimeout", None)
     return changed
 
@@ -92,10 +92,11 @@ def test_an_endpoint_as_asked_for_has_no_drift(
 def test_the_patch_is_valid_and_removes_the_drift(
     gpu_resources: st.SearchStrategy[ServerlessResource],
     cpu_resources: st.SearchStrategy[ServerlessResource],
+    balanced_resources: st.SearchStrategy[ServerlessResource],
     conform: Conform,
     data: st.DataObject,
 ) -> None:
-    kind = data.draw(st.sampled_from([gpu_resources, cpu_resources]))
+    kind = data.draw(st.sampled_from([gpu_resources, cpu_resources, balanced_resources]))
     body = request(data.draw(kind))
     endpoint = answer(request(data.draw(kind)))
     drift = endpoint_patch(endpoint, body)
@@ -106,7 +107,7 @@ def test_the_patch_is_valid_and_removes_the_drift(
     assert endpoint_patch(patched, body).changes == ()
     if "templateId" not in body:
         assert patched["env"] == body["env"]
-    if patched["scaling"]["type"] == "REQUEST_COUNT":
+    if (patched["type"], patched["scaling"]["type"]) == ("QUEUE", "REQUEST_COUNT"):
         assert "idleTimeout" not in drift.patch.get("workers", {})
 
 

@@ -23,6 +23,8 @@ gpu = LiveServerless(
     networkVolume=NetworkVolume(name="v", size=50, dataCenterId="EU-RO-1"),
 )
 cpu = CpuLiveServerless(name="x", instanceIds=[CpuInstanceType.CPU3C_2_4, "cpu3g-2-8"])
+lb = LiveLoadBalancer(name="x", gpus=["ADA_24"], workersMax=2)
+cpu_lb = CpuLiveLoadBalancer(name="x", instanceIds=["cpu3g-2-8"], scalerValue=8)
 workers: int = gpu.workersMax
 pools: tuple[GpuGroup | GpuType, ...] = gpu.gpus
 """
@@ -30,6 +32,7 @@ _BAD = [
     'LiveServerless(name="x", workersMaxx=2)',
     'CpuLiveServerless(name="x", gpus=[])',
     "LiveServerless()",
+    'CpuLiveLoadBalancer(name="x", gpus=[])',
     'LiveServerless(name="x", workersMax="two")',
     'NetworkVolume(name="v", id=5)',
 ]
