@@ -1,9 +1,13 @@
-"""The pytest plugin: options and hooks. The fixtures are in ``fixtures``.
+"""The pytest plugin: options, markers and hooks. The fixtures are in ``fixtures``.
 
-Loaded by every pytest run on the machine, so it imports nothing heavy.
+Loaded by every pytest run on the machine, so it imports nothing that pytest has not, and keeps
+out of assertion rewriting: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,23 +15,35 @@ from .fixtures import (
     flash_app,
     flash_async_client,
     flash_client,
+    flash_config,
     flash_emulator,
     flash_endpoints,
+    flash_jobs,
     flash_server,
     flash_session,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "flash_app",
     "flash_async_client",
     "flash_client",
+    "flash_config",
     "flash_emulator",
     "flash_endpoints",
+    "flash_jobs",
     "flash_server",
     "flash_session",
 ]
 
 _LIVE = "--flash-live"
+_VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")
+_MARKERS = (
+    f"flash_live: runs on Runpod only; skipped without {_LIVE}",
+    f"flash_emulator: runs on the embedded Runpod only; skipped with {_LIVE}",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--flash-app",
         metavar="APP",
         help="the app under test: a directory, a file or module:attribute",
+    )
+    group.addoption(
+        "--flash-startup-timeout",
+        metavar="SECONDS",
+        help="how long the app, an endpoint or a worker may take to start (default: 60; live: 600)",
     )
     group.addoption(
         "--flash-keep",
@@ -61,22 +82,65 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="create no more endpoints than this on Runpod (default: 5)",
     )
     parser.addini("flash_app", "the app under test, as --flash-app", default="")
+    parser.addini("flash_startup_timeout", "seconds, as --flash-startup-timeout", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to spend money on anything but the command line's word."""
-    if not config.getoption("flash_live") or hasattr(config, "workerinput"):
+    """Register the markers; refuse what cannot work, and to spend money on less than a word."""
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+    if hasattr(config, "workerinput"):
         return  # A worker of pytest-xdist does what its controller was told.
-    if _LIVE not in map(str, config.invocation_params.args):
-        raise pytest.UsageError(
-            f"{_LIVE} spends money, so it counts on pytest's command line only, not in an ini "
-            "file's addopts or in PYTEST_ADDOPTS"
-        )
+    if config.getoption("flash_live"):
+        if _LIVE not in map(str, config.invocation_params.args):
+            raise pytest.UsageError(
+                f"{_LIVE} spends money, so it counts on pytest's command line only, not in an ini "
+                "file's addopts or in PYTEST_ADDOPTS"
+            )
+        from .testing.config import check_key
+
+        check_key(config)
+    if _is_configured(config):
+        from .testing.config import read_config
+
+        read_config(config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say where remote functions would run, and which app was named; nothing if neither was."""
-    target = "Runpod (live)" if config.getoption("flash_live") else "emulator"
-    option, ini = config.getoption("flash_app"), config.getini("flash_app")
-    app = f", app={option} (--flash-app)" if option else f", app={ini} (from ini)" if ini else ""
-    return f"flash: {target}{app}" if app or config.getoption("flash_live") else None
+    """Say where remote functions would run, and what was set where; nothing if nothing was."""
+    if not config.getoption("flash_live") and not _is_configured(config):
+        return None
+    from .testing.config import header
+
+    return header(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Skip the tests that are marked for the other target."""
+    if config.getoption("flash_live"):
+        name, reason = "flash_emulator", f"runs on the embedded Runpod only, not with {_LIVE}"
+    else:
+        name, reason = "flash_live", f"runs on Runpod, which costs money: needs {_LIVE}"
+    for item in items:
+        if item.get_closest_marker(name) is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the run's one Runpod can be asked for."""
+    from .testing.distribution import introduce
+
+    introduce(node)
+
+
+def _is_configured(config: pytest.Config) -> bool:
+    return any(
+        (
+            config.getoption("flash_app"),
+            config.getoption("flash_startup_timeout"),
+            config.getini("flash_app"),
+            config.getini("flash_startup_timeout"),
+            *map(os.environ.get, _VARIABLES),
+        )
+    )

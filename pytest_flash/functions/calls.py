@@ -36,7 +36,8 @@ class RemoteCalls:
 
     ``endpoint_for`` gives the endpoint that a function runs on, creating it when needed; the
     second argument is an endpoint that turned out not to exist any more. ``outage`` is how many
-    seconds status polls may fail in a row. With ``record_values`` events say what was passed and
+    seconds status polls may fail in a row, and ``wait`` how many a submission waits for its job's
+    end. With ``record_values`` events say what was passed and
     returned.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
@@ -50,12 +51,14 @@ class RemoteCalls:
         endpoint_for: Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]],
         *,
         outage: float = _OUTAGE,
+        wait: float = _WAIT,
         on_event: EventSink = ignore,
         record_values: bool = False,
     ) -> None:
         self._queue = queue
         self._endpoint_for = endpoint_for
         self._outage = outage
+        self._wait = wait
         self._reports = Reports(on_event)
         self._record_values = record_values
         self._prefixes: dict[FunctionSpec, str] = {}
@@ -122,7 +125,7 @@ class RemoteCalls:
 
     async def _runsync(self, endpoint: Endpoint, body: bytes) -> JobStatus:
         """Submit, and cancel the job once its name is known if the caller is cancelled."""
-        request = asyncio.ensure_future(self._queue.runsync(endpoint.id, body, wait=_WAIT))
+        request = asyncio.ensure_future(self._queue.runsync(endpoint.id, body, wait=self._wait))
         try:
             return await asyncio.shield(request)
         except asyncio.CancelledError:

@@ -29,11 +29,16 @@ class Prices:
 
     def hourly(self, wanted: Wanted) -> str:
         """Such as ``$0.68 to $1.12 an hour``, for whichever hardware is had."""
-        found = sorted(set(self._candidates(wanted)))
-        if not found:
+        found = self.range(wanted)
+        if found is None:
             return "price unknown"
-        lowest, highest = f"${found[0]:.2f}", f"${found[-1]:.2f}"
+        lowest, highest = (f"${each:.2f}" for each in found)
         return f"{lowest if lowest == highest else f'{lowest} to {highest}'} an hour"
+
+    def range(self, wanted: Wanted) -> tuple[float, float] | None:
+        """The lowest and the highest price; None if the catalog has none of the hardware."""
+        found = sorted(self._candidates(wanted))
+        return (found[0], found[-1]) if found else None
 
     def _candidates(self, wanted: Wanted) -> Iterable[float]:
         resource: ServerlessResource = wanted.resource

@@ -219,15 +219,20 @@ class _Closing:
 
 
 class ThreadServer:
-    """Serves an app on 127.0.0.1 in a thread with an event loop of its own."""
+    """Serves an app on 127.0.0.1 in a thread with an event loop of its own.
 
-    def __init__(self, app: Any, *, grace: float = 2.0) -> None:
+    ``observed`` is the app in a wrapper that sees its requests, where somebody wants to.
+    """
+
+    def __init__(self, app: Any, *, grace: float = 2.0, observed: Any = None) -> None:
         self.app = app
         self._listener = listen("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self.url = url_of(self._listener)
         self._started = threading.Event()
         self._server = AppServer(app, grace=grace, on_started=self._started.set)
+        if observed is not None:
+            self._server.config.app = observed
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="flash-server", daemon=True)
 

@@ -1,92 +1,13 @@
-"""A downstream project for the plugin's tests, and what guards its connections."""
+"""A downstream project whose tests run in a pytest of their own."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.environment import clean_environment
-
-APP = """\
-import os
-from fastapi import FastAPI
-from pytest_flash import CpuLiveServerless, LiveServerless, remote
-
-app = FastAPI()
-
-@remote(LiveServerless(name="gpu"))
-def double(x):
-    import os
-    return {"value": x * 2, "pid": os.getpid()}
-
-@app.get("/double/{x}")
-async def doubled(x: int):
-    return await double(x)
-"""
-
-# Writes down every address that a Python process connects to, in every process it is loaded in.
-# uvloop connects without Python's knowledge, so it is kept out.
-_GUARD = """\
-import json, os, sys
-sys.modules["uvloop"] = None
-def hook(event, args):
-    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
-        address = args[1] if event != "socket.getaddrinfo" else args[0]
-        if isinstance(address, (str, bytes)) and event != "socket.getaddrinfo":
-            return
-        host = address[0] if isinstance(address, tuple) else address
-        with open(os.environ["GUARD_LOG"], "a") as log:
-            log.write(json.dumps([os.getpid(), event, str(host)]) + chr(10))
-sys.addaudithook(hook)
-"""
-
-
-class Project:
-    """A folder with an app, whose tests run in a pytest of their own."""
-
-    def __init__(self, folder: Path, guard: Path) -> None:
-        self.folder = folder
-        self._guard = guard
-        self._guard.mkdir()
-        (self._guard / "sitecustomize.py").write_text(_GUARD)
-        self.write("main.py", APP)
-        self.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
-
-    def write(self, name: str, text: str) -> None:
-        """Write a file of the project."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def pytest(self, *arguments: str, **variables: str) -> pytest.RunResult:
-        """Run pytest in the project."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-            cwd=self.folder,
-            env=clean_environment(
-                PYTHONPATH=str(self._guard), GUARD_LOG=str(self._log), **variables
-            ),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        out, err = done.stdout.splitlines(), done.stderr.splitlines()
-        return pytest.RunResult(done.returncode, out, err, 0.0)
-
-    @property
-    def _log(self) -> Path:
-        return self._guard / "connections.jsonl"
-
-    def hosts(self) -> set[str]:
-        """Every host that a process of the run connected to or looked up."""
-        if not self._log.exists():
-            return set()
-        return {json.loads(line)[2] for line in self._log.read_text().splitlines()}
+from tests.support.downstream import Project
 
 
 @pytest.fixture

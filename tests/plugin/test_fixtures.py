@@ -215,7 +215,7 @@ def test_the_app_is_named_by_option_over_ini(project: Any, passes: Passes) -> No
     passes(project.pytest(EXPECTED="one"), passed=1)
     result = project.pytest("--flash-app", "two:app", EXPECTED="two")
     passes(result, passed=1)
-    assert "flash: emulator, app=two:app (--flash-app)" in result.outlines
+    assert "flash: emulator, app=two:app (from --flash-app)" in result.outlines
 
 
 def test_an_app_that_is_missing_is_an_error_with_the_next_step(project: Any) -> None:

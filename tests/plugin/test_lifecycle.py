@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.environment import clean_environment
 from tests.support.processes import descendants, wait_gone, wait_until
 
 Passes = Callable[..., None]
@@ -56,13 +53,7 @@ def test_a_run_that_is_ended_leaves_no_process(
         "    assert flash_client.get('/double/1').json()['value'] == 2\n"
         "    open('ready', 'w').close()\n    time.sleep(600)\n",
     )
-    run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
-        cwd=project.folder,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = project.start()
     try:
         wait_until((project.folder / "ready").exists, 60, "the test to be under way")
         tree = descendants(run.pid)

@@ -6,14 +6,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from pytest_flash.runpod import Endpoint
-from tests.support.environment import clean_environment
 from tests.support.processes import descendants, wait_gone, wait_until
 
 Passes = Callable[..., None]
@@ -87,12 +85,7 @@ HANGS = (
 def hanging(project: Any, variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A live run in the middle of a test."""
     project.write("test_app.py", HANGS)
-    run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--flash-live"],
-        cwd=project.folder,
-        env=clean_environment(HANG="1", **variables),
-        stdout=subprocess.DEVNULL,
-    )
+    run = project.start("--flash-live", HANG="1", **variables)
     try:
         wait_until((project.folder / "ready").exists, 60, "the test to be under way")
         yield run

@@ -130,8 +130,8 @@ def test_live_counts_on_the_command_line_only(project: Any, where: str) -> None:
 def test_live_without_a_key_says_where_it_looked(project: Any) -> None:
     project.write("test_app.py", CALL)
     result = project.pytest("--flash-live")
-    assert result.ret == 1
-    assert "no RUNPOD_API_KEY in the environment" in "\n".join(result.outlines)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "no RUNPOD_API_KEY in the environment" in "\n".join(result.errlines)
 
 
 def test_the_guard_sees_a_connection(project: Any) -> None:

@@ -1,0 +1,43 @@
+"""What a test gets from the plugin's fixtures, for annotations: ``def test_it(flash_jobs: Jobs)``.
+
+Names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # As type checkers see it; importing typing costs time.
+
+if TYPE_CHECKING:
+    from ..runner.serve import ThreadServer as Server
+    from .config import FlashConfig
+    from .endpoints import Endpoints, Stub
+    from .jobs import Job, Jobs
+    from .session import FlashSession
+
+__all__ = ["Endpoints", "FlashConfig", "FlashSession", "Job", "Jobs", "Server", "Stub"]
+
+_MODULES = {
+    "Endpoints": ("endpoints", "Endpoints"),
+    "FlashConfig": ("config", "FlashConfig"),
+    "Job": ("jobs", "Job"),
+    "Jobs": ("jobs", "Jobs"),
+    "Server": ("..runner.serve", "ThreadServer"),
+    "Stub": ("endpoints", "Stub"),
+    "FlashSession": ("session", "FlashSession"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _MODULES[name]
+    relative = module if module.startswith(".") else f".{module}"
+    value: object = getattr(import_module(relative, __name__), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

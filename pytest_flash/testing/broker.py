@@ -1,0 +1,152 @@
+"""The platform of a run for its other processes: served on loopback by the one that has it."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, Listener
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EmulatorError, FlashError
+
+if TYPE_CHECKING:
+    from ..resources import ServerlessResource
+    from ..runpod import Endpoint
+    from ..target import Target
+    from .jobs import Job
+    from .platform import LocalPlatform, Order, Source
+
+_HOST = "127.0.0.1"
+_BACKLOG = 64
+# Connections that are no connection of ours, or end before they have said who they are.
+_STRANGERS = (AuthenticationError, EOFError, OSError)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a broker listens, and the key that lets a process in."""
+
+    port: int
+    key: str
+
+    def plain(self) -> dict[str, object]:
+        """As a dict that execnet can carry."""
+        return {"port": self.port, "key": self.key}
+
+
+class Broker:
+    """Serves ``platform`` until it is closed; a thread for each connection.
+
+    A request is one connection: a pickled method name with its arguments, answered by a pickled
+    result or FlashError. Job counts come over one that stays.
+    """
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self._platform = platform
+        key = secrets.token_hex(16)
+        self._listener = Listener((_HOST, 0), backlog=_BACKLOG, authkey=key.encode())
+        self.address = Address(self._listener.address[1], key)
+        self._closed = False
+        threading.Thread(target=self._accept, name="flash-broker", daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self._closed = True
+        # Ends the accept that is under way, which closing the listener would not.
+        with contextlib.suppress(OSError):
+            socket.create_connection((_HOST, self.address.port), timeout=1).close()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            with contextlib.suppress(*_STRANGERS):
+                connection = self._listener.accept()
+                threading.Thread(
+                    target=self._serve, args=(connection,), name="flash-broker", daemon=True
+                ).start()
+
+    def _serve(self, connection: Connection) -> None:
+        # The other process may end at any moment, in the middle of a message too.
+        with contextlib.suppress(EOFError, OSError), connection:
+            while True:
+                answer = self._answer(connection.recv_bytes())
+                if answer is not None:
+                    connection.send(answer)
+
+    def _answer(self, request: bytes) -> object:
+        try:
+            method, arguments = pickle.loads(request)
+            return getattr(self._platform, method)(*arguments)
+        except FlashError as error:
+            return _portable(error)
+        except Exception as error:  # noqa: BLE001 - raised in the process that asked
+            return EmulatorError(f"the run's Runpod: {type(error).__name__}: {error}")
+
+
+class BrokeredPlatform:
+    """The platform of another process, in one that runs tests for it; a ``Platform``."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._counts: Connection | None = None
+        self._lock = threading.Lock()
+
+    def open(self, order: Order) -> Target:
+        """As ``Platform.open``."""
+        target: Target = self._ask("open", order)
+        return target
+
+    def provision(self, resources: Sequence[Source]) -> dict[str, Endpoint]:
+        """As ``Platform.provision``."""
+        endpoints: dict[str, Endpoint] = self._ask("provision", resources)
+        return endpoints
+
+    def replace(self, resource: ServerlessResource, file: str, gone: Endpoint) -> Endpoint:
+        """As ``Platform.replace``."""
+        endpoint: Endpoint = self._ask("replace", resource, file, gone)
+        return endpoint
+
+    def job_ended(self, job: Job) -> None:
+        """As ``Platform.job_ended``; a run that is ending does not count any more."""
+        with self._lock, contextlib.suppress(*_STRANGERS):
+            if self._counts is None:
+                self._counts = self._connect()
+            self._counts.send(("job_ended", (job,)))
+
+    def close(self) -> None:
+        """Send no more counts."""
+        with self._lock:
+            if self._counts is not None:
+                self._counts.close()
+
+    def _ask(self, method: str, *arguments: object) -> Any:
+        try:
+            with self._connect() as connection:
+                connection.send((method, arguments))
+                answer = connection.recv()
+        except _STRANGERS as error:
+            raise EmulatorError(
+                "pytest's controlling process, which has the run's Runpod, does not answer: "
+                f"{type(error).__name__} {error}. It is ending, or was killed"
+            ) from None
+        if isinstance(answer, FlashError):
+            raise answer
+        return answer
+
+    def _connect(self) -> Connection:
+        return Client((_HOST, self._address.port), authkey=self._address.key.encode())
+
+
+def _portable(error: FlashError) -> FlashError:
+    """``error``, or one with its text if it cannot travel."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception as trouble:  # noqa: BLE001 - pickling runs any class's own code
+        return EmulatorError(f"{type(error).__name__}: {error} ({trouble})")
+    return error

@@ -1,0 +1,116 @@
+"""Calls of remote functions during a test: from any loop, stubbed, and never for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ..errors import JobCancelledError, JobTimedOutError, RemoteError
+from ..functions.bridge import LoopThread, outcome, settled
+from ..functions.calls import RemoteCalls
+from ..functions.registry import FunctionSpec
+from ..runpod import Endpoint
+
+# What a test leaves behind is cancelled, and waited for, for so long.
+_ENDING = 5.0
+
+
+class SessionCalls:
+    """Runs remote functions for tests on a loop of its own; a ``Caller``.
+
+    A call may last as long as its function may run and ``startup_timeout`` seconds more.
+    ``explain`` says where a call hangs that exceeds it.
+    """
+
+    def __init__(
+        self,
+        calls: RemoteCalls,
+        endpoint_for: Callable[[FunctionSpec], Awaitable[Endpoint]],
+        loop: LoopThread,
+        *,
+        startup_timeout: float,
+        explain: Callable[[], Awaitable[str]],
+    ) -> None:
+        self._calls = calls
+        self._endpoint_for = endpoint_for
+        self._loop = loop
+        self._startup_timeout = startup_timeout
+        self._explain = explain
+        self._stubs: dict[FunctionSpec, FunctionSpec] = {}
+        self._active: set[asyncio.Task[Any]] = set()
+        self._overdue: set[asyncio.Task[Any]] = set()
+
+    async def call(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Run ``spec``, or what is stubbed for it. Raises as ``RemoteCalls.call``."""
+        __tracebackhide__ = True
+        shipped = self._stubs.get(spec, spec)
+        try:
+            return await outcome(self._loop.submit(self._limited(shipped, args, kwargs)))
+        except RemoteError as error:
+            # The message has the worker's traceback; our own frames say nothing more.
+            raise error.with_traceback(None) from error.__cause__
+
+    def stub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
+        """From now on run ``replacement`` in place of ``spec``."""
+        self._stubs[spec] = replacement
+
+    def unstub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
+        """Run ``spec`` again, unless another replacement has come since."""
+        if self._stubs.get(spec) is replacement:
+            del self._stubs[spec]
+
+    def unstub_all(self) -> None:
+        """Run every function again."""
+        self._stubs.clear()
+
+    def end_all(self) -> None:
+        """Cancel the calls that are under way, and wait until their jobs are cancelled too."""
+        self._loop.run(self._end_all(), 2 * _ENDING)
+
+    async def _end_all(self) -> None:
+        for task in self._active:
+            self._overdue.add(task)
+            task.cancel()
+        await settled(_ENDING)
+
+    async def _limited(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        here = asyncio.current_task()
+        assert here is not None
+        self._active.add(here)
+        try:
+            return await self._within_deadline(spec, args, kwargs)
+        except asyncio.CancelledError:
+            if here not in self._overdue:
+                raise
+            raise JobCancelledError(
+                f"{spec.name} ({spec.location}): the test that called it has ended, and its "
+                "unfinished jobs are cancelled"
+            ) from None
+        finally:
+            self._active.discard(here)
+            self._overdue.discard(here)
+
+    async def _within_deadline(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        endpoint = await self._endpoint_for(spec)
+        limit = endpoint.timeout / 1000 + self._startup_timeout
+        task = asyncio.ensure_future(self._calls.call(spec, args, kwargs))
+        try:
+            await asyncio.wait({task}, timeout=limit)
+            if task.done():
+                return task.result()
+            report = await self._explain()
+            raise JobTimedOutError(
+                f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: no result within "
+                f"{limit:g} s, which is the function's limit of {endpoint.timeout / 1000:g} s and "
+                f"{self._startup_timeout:g} s to start\n\n{report}",
+                endpoint_id=endpoint.id,
+            )
+        finally:
+            task.cancel()

@@ -1,0 +1,129 @@
+"""How a test run is configured: option over environment over ini file, each with its source."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import AppNotFoundError, SettingsError
+from ..settings import Sourced
+
+if TYPE_CHECKING:
+    from ..runner.locate import AppLocation
+
+_STARTUP_TIMEOUT = 60.0
+_STARTUP_TIMEOUT_LIVE = 600.0
+
+
+@dataclass(frozen=True)
+class FlashConfig:
+    """What the fixtures go by.
+
+    ``app`` names the app as seen from ``root``; None looks for it there. ``startup_timeout`` is
+    how many seconds the app, an endpoint or a worker may take to start. ``live`` says where
+    remote functions run, which the command line alone decides.
+    """
+
+    app: str | None
+    root: Path
+    startup_timeout: float
+    live: bool = False
+    keep: bool = False
+    namespace: str | None = None
+    max_endpoints: int = 5
+
+    def location(self) -> AppLocation | None:
+        """Where the app is: None if none was named and ``root`` holds none.
+
+        Raises AppNotFoundError when the one that was named is not there.
+        """
+        from ..runner.locate import FILE_NAMES, locate
+
+        if self.app is None and not any((self.root / name).is_file() for name in FILE_NAMES):
+            return None
+        return locate(self.app, self.root)
+
+    def require_location(self) -> AppLocation:
+        """As ``location``; raises AppNotFoundError in place of None."""
+        from ..runner.locate import locate
+
+        return self.location() or locate(None, self.root)
+
+
+def read_config(config: pytest.Config) -> FlashConfig:
+    """The configuration of this run. Raises pytest.UsageError for values that cannot work."""
+    app, timeout = _app(config), _startup_timeout(config)
+    live = bool(config.getoption("flash_live"))
+    default = _STARTUP_TIMEOUT_LIVE if live else _STARTUP_TIMEOUT
+    in_ini = app is None or app.source == "ini"
+    return FlashConfig(
+        app=app.value if app else None,
+        root=config.rootpath if in_ini else config.invocation_params.dir,
+        startup_timeout=timeout.value if timeout else default,
+        live=live,
+        keep=bool(config.getoption("flash_keep")),
+        namespace=config.getoption("flash_namespace"),
+        max_endpoints=config.getoption("flash_max_endpoints"),
+    )
+
+
+def header(config: pytest.Config) -> str:
+    """A line such as ``flash: emulator, app=shop.main:app (from ini)``."""
+    app, timeout = _app(config), _startup_timeout(config)
+    parts = ["Runpod (live)" if config.getoption("flash_live") else "emulator"]
+    if app:
+        parts.append(f"app={app.value} (from {app.source})")
+    if timeout:
+        parts.append(f"startup-timeout={timeout.value:g} s (from {timeout.source})")
+    return f"flash: {', '.join(parts)}"
+
+
+def check_key(config: pytest.Config) -> None:
+    """Raise pytest.UsageError, which says where was looked, when there is no API key for live."""
+    from ..settings import read_environment
+    from ..target import open_live
+
+    settings = read_config(config)
+    try:
+        location = settings.location()
+    except AppNotFoundError:
+        location = None  # The fixture that needs the app says so, with what the test overrides.
+    folder = location.folder if location else config.rootpath
+    try:
+        open_live(read_environment(folder), reason="--flash-live", granted=True)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _app(config: pytest.Config) -> Sourced[str] | None:
+    return _first(config, "app")
+
+
+def _startup_timeout(config: pytest.Config) -> Sourced[float] | None:
+    found = _first(config, "startup_timeout")
+    if found is None:
+        return None
+    try:
+        seconds = float(found.value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise pytest.UsageError(
+            f"the start-up timeout {found.value!r} (from {found.source}) must be a number of "
+            "seconds above 0"
+        )
+    return Sourced(seconds, found.source)
+
+
+def _first(config: pytest.Config, name: str) -> Sourced[str] | None:
+    variable = f"PYTEST_FLASH_{name.upper()}"
+    candidates = (
+        (config.getoption(f"flash_{name}"), f"--flash-{name.replace('_', '-')}"),
+        (os.environ.get(variable), variable),
+        (config.getini(f"flash_{name}"), "ini"),
+    )
+    return next((Sourced(str(value), source) for value, source in candidates if value), None)

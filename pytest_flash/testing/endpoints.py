@@ -1,0 +1,112 @@
+"""The endpoints of a test run, and functions replaced for one test."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ..errors import ConfigurationError, SettingsError
+from ..functions.decorator import RemoteFunction
+from ..functions.registry import FunctionSpec
+
+if TYPE_CHECKING:
+    from ..runpod import Endpoint
+    from .calls import SessionCalls
+    from .recorder import Recorder
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Stub:
+    """A replacement that is in place: until ``undo``, the end of a ``with`` block, or the test."""
+
+    def __init__(self, undo: Callable[[], None]) -> None:
+        self.undo = undo
+        """Run the function itself again."""
+
+    def __enter__(self) -> Stub:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.undo()
+
+
+class Endpoints(Mapping[str, "Endpoint"]):
+    """The provisioned endpoints by resource name."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        calls: SessionCalls,
+        recorder: Recorder,
+        *,
+        live: bool,
+    ) -> None:
+        self._endpoints = endpoints
+        self._calls = calls
+        self._recorder = recorder
+        self._live = live
+
+    def stub(
+        self, function: RemoteFunction[P, R], replacement: Callable[P, R | Awaitable[R]]
+    ) -> Stub:
+        """Run ``replacement`` in place of ``function`` until the test ends.
+
+        For functions that cannot run on this machine. The call takes the usual way, through the
+        endpoint's queue to a worker, to which the replacement's source travels as a function's
+        does; it has no dependencies. Calls that a remote function makes of another one stay in
+        its worker and are not replaced.
+
+        Raises SettingsError on Runpod, where the function itself can run, ConfigurationError for
+        anything but a remote function and a plain one.
+        """
+        if not isinstance(function, RemoteFunction):
+            raise ConfigurationError(f"only @remote functions can be stubbed, not {function!r}")
+        spec = function.spec
+        if self._live:
+            raise SettingsError(
+                f"{spec.name} ({spec.location}) cannot be stubbed on Runpod: mark the test with "
+                "@pytest.mark.flash_emulator, or leave out --flash-live"
+            )
+        stand_in = _stand_in(spec, replacement)
+        self._recorder.stands_for(stand_in, spec)
+        self._calls.stub(spec, stand_in)
+        return Stub(lambda: self._calls.unstub(spec, stand_in))
+
+    @property
+    def longest(self) -> float:
+        """How many seconds a function may run, on the endpoint that allows the most."""
+        return max((endpoint.timeout for endpoint in self._endpoints.values()), default=0) / 1000
+
+    def __getitem__(self, name: str) -> Endpoint:
+        return self._endpoints[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._endpoints)
+
+    def __len__(self) -> int:
+        return len(self._endpoints)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{name}: {each.name}" for name, each in self._endpoints.items())
+        return f"<endpoints {names or 'none'}>"
+
+
+def _stand_in(spec: FunctionSpec, replacement: Callable[..., Any]) -> FunctionSpec:
+    if not inspect.isfunction(replacement) or replacement.__name__ == "<lambda>":
+        raise ConfigurationError(
+            f"the replacement of {spec.name} must be a function written with def, since its "
+            f"source travels to the worker; got {replacement!r}"
+        )
+    code = replacement.__code__
+    return replace(
+        spec,
+        function=replacement,
+        dependencies=(),
+        system_dependencies=(),
+        file=code.co_filename,
+        line=code.co_firstlineno,
+    )

@@ -1,0 +1,99 @@
+"""pytest hooks of runs and processes that use the fixtures; registered when they first do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .platform import LocalPlatform
+    from .session import FlashSession
+
+_HOOKS = pytest.StashKey["TestHooks"]()
+
+
+def _nothing() -> None:
+    """Nothing comes before."""
+
+
+def follow(session: FlashSession, config: pytest.Config) -> None:
+    """From now on tell ``session`` of the tests that run."""
+    hooks = config.stash.get(_HOOKS, None)
+    if hooks is None:
+        hooks = config.stash[_HOOKS] = TestHooks(session)
+        config.pluginmanager.register(hooks, "flash-tests")
+    hooks.session = session
+
+
+class RunHooks:
+    """Closes the platform at the end of the run, and says what it did."""
+
+    def __init__(self, platform: LocalPlatform, before: Callable[[], None] = _nothing) -> None:
+        self._platform = platform
+        self._before = before
+
+    # The innermost wrapper: after fixtures and workers are gone, before the terminal's summary.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Close, whatever has happened: Ctrl-C ends here too."""
+        try:
+            return (yield)
+        finally:
+            self._before()
+            left = self._platform.close()
+            self._platform.totals.undeleted.update(left)
+            if left and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """What was provisioned and run; what is left on Runpod, since it costs money."""
+        totals = self._platform.totals
+        lines = list(totals.lines())
+        if lines:
+            terminalreporter.section("flash")
+            for line in lines:
+                terminalreporter.write_line(line)
+        if totals.undeleted:
+            terminalreporter.section("endpoints that could not be deleted on Runpod", red=True)
+            for name, error in totals.undeleted.items():
+                terminalreporter.write_line(f"{name}: {error}")
+            names = " ".join(totals.undeleted)
+            terminalreporter.write_line(
+                f"Run 'flash undeploy {names}'; the next test run tries again first"
+            )
+
+
+class TestHooks:
+    """Tells the session which test runs, and adds what it knows to reports of failures."""
+
+    __test__ = False
+
+    def __init__(self, session: FlashSession) -> None:
+        self.session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """A test begins."""
+        self.session.begin_test()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        """A test ends, and with it what it left unfinished."""
+        try:
+            return (yield)
+        finally:
+            self.session.end_test()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let a failure explain itself."""
+        report = yield
+        if report.failed:
+            from .sections import sections
+
+            report.sections.extend(sections(self.session, call.excinfo))
+        return report

@@ -1,0 +1,88 @@
+"""The app as it is served in tests: what its handlers raise, and where they wait, can be told."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .frames import is_own, place
+
+
+@dataclass(frozen=True)
+class _Request:
+    text: str
+    started: float
+
+
+class ObservedApp:
+    """An ASGI app around ``app``: exceptions go to ``on_exception`` and on their way."""
+
+    def __init__(self, app: ASGIApp, on_exception: Callable[[str, Exception], None]) -> None:
+        self._app = app
+        self._on_exception = on_exception
+        self._requests: dict[asyncio.Task[Any], _Request] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        task = asyncio.current_task()
+        if scope["type"] == "lifespan" or task is None:
+            await self._app(scope, receive, send)
+            return
+        text = f"{scope.get('method', 'WebSocket')} {scope['path']}"
+        self._requests[task] = _Request(text, time.monotonic())
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            self._on_exception(text, error)
+            raise
+        finally:
+            del self._requests[task]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being handled."""
+        return bool(self._requests)
+
+    def under_way(self) -> Iterator[str]:
+        """A line for each request that is being handled: for how long, and where it waits."""
+        now = time.monotonic()
+        for task, request in list(self._requests.items()):
+            where = _waits_at(task.get_coro()) or "in the event loop"
+            yield f"{request.text}: for {now - request.started:.1f} s, {where}"
+        yield from _threads()
+
+
+def _waits_at(awaited: Any) -> str | None:
+    """The innermost line of the user's code in a chain of awaits."""
+    found = None
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            found = _shown(frame) or found
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return found
+
+
+def _threads() -> Iterator[str]:
+    """Where the threads are in which handlers that are no coroutines run."""
+    frames = sys._current_frames()
+    for thread in threading.enumerate():
+        if thread.name.startswith("AnyIO worker") and thread.ident in frames:
+            frame: FrameType | None = frames[thread.ident]
+            while frame is not None and (shown := _shown(frame)) is None:
+                frame = frame.f_back
+            if frame is not None:
+                yield f"a thread of the app: {shown}"
+
+
+def _shown(frame: FrameType) -> str | None:
+    file, function = frame.f_code.co_filename, frame.f_code.co_name
+    return place(file, frame.f_lineno, function) if is_own(file) else None

@@ -1,0 +1,218 @@
+"""The one Runpod of a test run: opened by the first test that needs it, closed after the last."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import EndpointLimitError, FlashError, ProvisioningError
+from .summary import Totals
+
+if TYPE_CHECKING:
+    from ..project import Project
+    from ..provisioner.plan import Plan
+    from ..resources import ServerlessResource
+    from ..runpod import Endpoint
+    from ..session import Identity, Session
+    from ..settings import Environment
+    from ..target import Target
+    from .config import FlashConfig
+    from .jobs import Job
+
+    Source = tuple[ServerlessResource, str]
+
+# How long closing waits for provisioning that is under way, so that it is remembered.
+_FINISHING = 60.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What opening takes: the configuration, and the folder of the app and its ``.env``."""
+
+    config: FlashConfig
+    folder: Path
+
+
+class Platform(Protocol):
+    """What a process that runs tests needs of its run. Every method may raise FlashError.
+
+    What failed once is not tried again: it raises the same error.
+    """
+
+    def open(self, order: Order) -> Target:
+        """Where remote functions run; opened at the first call."""
+
+    def provision(self, resources: Sequence[Source]) -> dict[str, Endpoint]:
+        """The endpoints of ``resources``, each with its source file, by resource name."""
+
+    def replace(self, resource: ServerlessResource, file: str, gone: Endpoint) -> Endpoint:
+        """The endpoint of ``resource`` after ``gone`` turned out not to exist any more."""
+
+    def job_ended(self, job: Job) -> None:
+        """Count a job for the summary."""
+
+
+class LocalPlatform:
+    """The platform of the process that started the run. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self._session: Session | None = None
+        self._order: Order | None = None
+        self._stack = contextlib.ExitStack()
+        self._opening = threading.Lock()
+        self._failed_to_open: FlashError | None = None
+        self._failures: dict[ServerlessResource, FlashError] = {}
+        self._used: dict[ServerlessResource, str] = {}
+        self._idle = threading.Condition()
+        self._at_work = 0
+        self._closed = False
+
+    def open(self, order: Order) -> Target:
+        """As ``Platform.open``."""
+        with self._working(), self._opening:
+            if self._failed_to_open is not None:
+                raise copy.copy(self._failed_to_open)
+            if self._session is None:
+                try:
+                    self._session = self._open(order)
+                except FlashError as error:
+                    self._stack.close()
+                    self._failed_to_open = error
+                    raise
+                self._order = order
+            return self._session.target
+
+    def provision(self, resources: Sequence[Source]) -> dict[str, Endpoint]:
+        """As ``Platform.provision``."""
+        with self._working():
+            session = self._opened()
+            self._used.update(resources)
+            self._raise_known(resources)
+            if session.target.is_live:
+                self._stay_within_limit(session.provisioner.plan(resources))
+            try:
+                return session.provisioner.ensure_all(resources)
+            except FlashError as error:
+                for resource, _ in resources:
+                    if session.provisioner.known(resource) is None:
+                        self._failures[resource] = error
+                raise
+
+    def replace(self, resource: ServerlessResource, file: str, gone: Endpoint) -> Endpoint:
+        """As ``Platform.replace``."""
+        with self._working():
+            provisioner = self._opened().provisioner
+            known = provisioner.known(resource)
+            if known is not None and known.id != gone.id:
+                return known  # Another process was quicker.
+            return provisioner.ensure(resource, file, known)
+
+    def job_ended(self, job: Job) -> None:
+        """As ``Platform.job_ended``."""
+        self.totals.add(job)
+
+    def close(self) -> dict[str, FlashError]:
+        """Stop the emulator, or delete what nobody uses; what could not be deleted, and why."""
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: not self._at_work, _FINISHING)
+        left: dict[str, FlashError] = {}
+        with self._stack:
+            if self._session is not None and self._order is not None:
+                with contextlib.suppress(FlashError):  # Without prices the summary says 'unknown'.
+                    self.totals.price(self._session, self._used.items())
+                left = self._session.provisioner.release(keep=self._order.config.keep)
+        return left
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._idle:
+            if self._closed:
+                raise ProvisioningError("the test run is ending; nothing is started any more")
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._at_work -= 1
+                self._idle.notify_all()
+
+    def _opened(self) -> Session:
+        assert self._session is not None, "open comes first"
+        return self._session
+
+    def _open(self, order: Order) -> Session:
+        from ..project import find_project
+        from ..provisioner.reaper import reaping
+        from ..session import Session
+        from ..settings import read_environment
+
+        environment, project = read_environment(order.folder), find_project(order.folder)
+        self._stack.enter_context(_added_to_environment(environment))
+        target = self._target(order.config, environment, project)
+        identity = _identity(order.config, environment, project)
+        session = Session(
+            target,
+            identity,
+            environment,
+            max_creations=order.config.max_endpoints,
+            on_event=self.totals.take,
+        )
+        self._stack.callback(session.close)
+        if session.ledger is not None and not order.config.keep:
+            self._stack.enter_context(reaping(target, session.ledger))
+        self.totals.undeleted.update(session.provisioner.retry_deletions())
+        return session
+
+    def _target(self, config: FlashConfig, environment: Environment, project: Project) -> Target:
+        from ..emulator.client import EmulatorProcess
+        from ..target import embedded, open_live
+
+        if config.live:
+            return open_live(environment, reason="--flash-live", granted=True)
+        emulator = EmulatorProcess.start(project.root, timeout=config.startup_timeout)
+        self._stack.callback(emulator.stop)
+        return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
+
+    def _raise_known(self, resources: Sequence[Source]) -> None:
+        for resource, _ in resources:
+            if resource in self._failures:
+                raise copy.copy(self._failures[resource])
+
+    def _stay_within_limit(self, plan: Plan) -> None:
+        assert self._order is not None
+        limit, wanted = self._order.config.max_endpoints, plan.creations
+        if len(wanted) > limit:
+            names = ", ".join(each.endpoint_name for each in wanted)
+            raise EndpointLimitError(
+                f"this run would create {len(wanted)} endpoints on Runpod ({names}); the limit is "
+                f"{limit}. Raise it with --flash-max-endpoints {len(wanted)}"
+            )
+
+
+@contextlib.contextmanager
+def _added_to_environment(environment: Environment) -> Iterator[None]:
+    """The process environment with what ``.env`` adds, for as long as the context lasts."""
+    added = environment.missing()
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _identity(config: FlashConfig, environment: Environment, project: Project) -> Identity:
+    from ..provisioner.owner import choose_namespace
+    from ..provisioner.users import User
+    from ..session import Identity
+
+    namespace = choose_namespace(config.namespace, environment, live=config.live)
+    return Identity(project, namespace, "test", User.current())

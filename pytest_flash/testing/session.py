@@ -1,0 +1,189 @@
+"""One process's share of a test run: its calls, its server, its clients, what its tests did."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio import to_thread
+
+from ..errors import EndpointLimitError, SettingsError
+from ..functions.bridge import LoopThread
+from ..functions.calls import RemoteCalls
+from ..functions.registry import FunctionSpec, registry
+from ..provisioner.discover import discover
+from ..runner.serve import ThreadServer
+from ..runpod import Endpoint, QueueClient
+from ..settings import read_environment
+from . import clients
+from .calls import SessionCalls
+from .distribution import is_worker, platform_of
+from .endpoints import Endpoints
+from .hangs import report_hangs
+from .hooks import follow
+from .observed import ObservedApp
+from .platform import Order, Platform
+from .recorder import Recorder
+
+if TYPE_CHECKING:
+    import httpx
+    from fastapi import FastAPI
+
+    from ..resources import ServerlessResource
+    from ..target import Target
+    from .config import FlashConfig
+
+_CLOSING = 5.0
+_EXPLAINING = 10.0
+# A job that a test leaves behind can be cancelled once Runpod has named it, which it does after
+# at most so many seconds: the shortest wait that it takes.
+_WAIT = 1.0
+
+
+class FlashSession:
+    """Where this process's remote functions run, and what its tests make of it."""
+
+    def __init__(self, platform: Platform, target: Target, settings: FlashConfig) -> None:
+        self.target = target
+        self.settings = settings
+        self.recorder = Recorder(platform.job_ended)
+        self._platform = platform
+        self._ready: dict[ServerlessResource, Endpoint] = {}
+        self._queue = QueueClient(target)
+        self._loop = LoopThread("flash-calls")
+        self._transport: clients.SharedTransport | None = None
+        self._app: ObservedApp | None = None
+        self._closed = False
+        calls = RemoteCalls(self._queue, self._endpoint_for, on_event=self.recorder, wait=_WAIT)
+        self.calls = SessionCalls(
+            calls,
+            self._endpoint_for,
+            self._loop,
+            startup_timeout=settings.startup_timeout,
+            explain=self._explain,
+        )
+
+    def provision(self, test_files: Collection[Path]) -> Endpoints:
+        """The endpoints of the functions that were imported, but for those of ``test_files``.
+
+        Raises ProvisioningError and what else provisioning raises.
+        """
+        uses = discover(registry.functions(), exclude=test_files)
+        made = self._platform.provision([(use.resource, use.functions[0].file) for use in uses])
+        self._ready.update({use.resource: made[use.resource.name] for use in uses})
+        return Endpoints(made, self.calls, self.recorder, live=self.target.is_live)
+
+    @contextlib.contextmanager
+    def serving(self, app: FastAPI) -> Iterator[ThreadServer]:
+        """Serve ``app`` while the context lasts. Raises ServerError."""
+        self._app = ObservedApp(app, self.recorder.raised)
+        server = ThreadServer(app, observed=self._app)
+        server.start(self.settings.startup_timeout)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    def client(self, url: str, endpoints: Endpoints) -> httpx.Client:
+        """A client of the server at ``url``, to be closed."""
+        if self._transport is None:
+            self._transport = clients.SharedTransport()
+        return clients.client(url, self._patience(endpoints), self._transport)
+
+    def async_client(self, url: str, endpoints: Endpoints) -> httpx.AsyncClient:
+        """An asynchronous client of the server at ``url``, for any loop."""
+        return clients.async_client(url, self._patience(endpoints))
+
+    def begin_test(self) -> None:
+        """A test begins: what happens from now on is its own."""
+        self.recorder.begin()
+
+    def end_test(self) -> None:
+        """A test has ended: its stubs, and the jobs that it left unfinished."""
+        if not self._closed:
+            self.calls.unstub_all()
+            if len(self.recorder.current):
+                self.calls.end_all()
+
+    def explain_hang(self) -> str:
+        """Where the calls and requests that are under way hang; blocks for a moment."""
+        return self._loop.run(self._explain(), _EXPLAINING)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether calls or requests are under way."""
+        return not self._closed and bool(self.recorder.pending or (self._app and self._app.busy))
+
+    def close(self) -> None:
+        """Cancel what is under way and close every connection."""
+        self.calls.end_all()
+        self._closed = True
+        self._loop.run(self._queue.aclose(), _CLOSING)
+        self._loop.stop()
+        if self._transport is not None:
+            self._transport.shut()
+
+    async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None = None) -> Endpoint:
+        known = self._ready.get(spec.resource)
+        if known is not None and known is not gone:
+            return known
+        # Threads, since provisioning is synchronous and may take a minute.
+        if gone is None:
+            wanted = [(spec.resource, spec.file)]
+            made = await to_thread.run_sync(self._platform.provision, wanted)
+            endpoint = made[spec.resource.name]
+        else:
+            endpoint = await to_thread.run_sync(
+                self._platform.replace, spec.resource, spec.file, gone
+            )
+        self._ready[spec.resource] = endpoint
+        return endpoint
+
+    async def _explain(self) -> str:
+        requests = tuple(self._app.under_way()) if self._app else ()
+        return await report_hangs(self.recorder.current.unfinished, requests, self._queue)
+
+    def _patience(self, endpoints: Endpoints) -> float:
+        """Seconds: the longest time that a function may run, and the time to start a worker."""
+        return endpoints.longest + self.settings.startup_timeout
+
+
+@contextlib.contextmanager
+def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Iterator[FlashSession]:
+    """The session of this process, open while the context lasts. Raises FlashError."""
+    config = request.config
+    if settings.live != bool(config.getoption("flash_live")):
+        _refuse(request, "flash_config decides nothing about --flash-live, which spends money")
+    location = settings.location()
+    folder = location.folder if location else settings.root
+    platform = platform_of(config)
+    with contextlib.ExitStack() as stack:
+        target = platform.open(Order(settings, folder))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in read_environment(folder).missing().items():
+            patch.setenv(name, value)
+        session = FlashSession(platform, target, settings)
+        stack.callback(session.close)
+        follow(session, config)
+        stack.enter_context(registry.bound(session.calls))
+        yield session
+
+
+@contextlib.contextmanager
+def limits_end_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the run as wrongly used when it would create more endpoints than it may."""
+    try:
+        yield
+    except EndpointLimitError as error:
+        _refuse(request, str(error))
+
+
+def _refuse(request: pytest.FixtureRequest, text: str) -> None:
+    if is_worker(request.config):
+        # Ends the controlling process too, as pytest.exit would not.
+        request.session.shouldstop = text
+        raise SettingsError(text)
+    pytest.exit(text, returncode=pytest.ExitCode.USAGE_ERROR)
