@@ -7,6 +7,7 @@ import re
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 
@@ -50,6 +51,12 @@ def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
 def uses_proxies(url: str) -> bool:
     """Whether proxy variables of the environment apply: never for loopback."""
     return not is_loopback(urlsplit(url).hostname or "")
+
+
+def proxied(url: str) -> bool:
+    """Whether the environment, or the system, names a proxy for ``url``."""
+    schemes = {urlsplit(url).scheme, "all"}
+    return uses_proxies(url) and not schemes.isdisjoint(getproxies())
 
 
 def verifies(url: str) -> bool:

@@ -1,0 +1,100 @@
+"""An httpx transport for very many requests at once.
+
+httpx's own pool looks through all of its connections for every request, so that a request costs
+more the more there are: several milliseconds with 1,000 in flight. Here each request takes the
+connection that was used last, or opens one, and nothing is searched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any, Final
+
+import anyio
+import httpx
+
+from .connection import Connection
+
+# Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
+# close on the wire fails, and nobody knows whether it was carried out.
+_KEPT: Final = 5.0
+
+_Origin = tuple[str, str, int | None]
+
+
+class KeepAliveTransport(httpx.AsyncBaseTransport):
+    """Direct connections, one for each request in flight; idle ones are kept for 5 s.
+
+    Answers are read whole. Nothing is sent twice: a request that fails after it was sent may
+    have been carried out. Lives on one event loop. ``context`` is needed for https.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
+        self._open: set[Connection] = set()
+        self._idle: dict[_Origin, list[tuple[Connection, asyncio.TimerHandle]]] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; raises an httpx.TransportError when no whole answer came."""
+        content = await request.aread()
+        origin = (request.url.scheme, request.url.host, request.url.port)
+        limits: dict[str, Any] = request.extensions.get("timeout", {})
+        connection = self._idle_one(origin) or await self._connect(request.url, limits)
+        try:
+            answer = await connection.exchange(request, content, limits.get("read"))
+        except BaseException:
+            # Also when the caller was cancelled: the answer would be the next request's.
+            connection.abort()
+            raise
+        self._keep(origin, connection)
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            content=answer.body,
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": answer.reason},
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        connections = list(self._open)
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*(connection.lost for connection in connections))
+
+    def _idle_one(self, origin: _Origin) -> Connection | None:
+        idle = self._idle.get(origin, [])
+        while idle:
+            connection, timer = idle.pop()
+            timer.cancel()
+            if connection.is_fresh():
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, origin: _Origin, connection: Connection) -> None:
+        idle = self._idle.setdefault(origin, [])
+
+        def expire() -> None:
+            idle.remove(kept)
+            connection.abort()
+
+        kept = connection, asyncio.get_running_loop().call_later(_KEPT, expire)
+        idle.append(kept)
+
+    async def _connect(self, url: httpx.URL, limits: dict[str, Any]) -> Connection:
+        secure = url.scheme == "https"
+        port = url.port or (443 if secure else 80)
+        loop = asyncio.get_running_loop()
+        try:
+            with anyio.fail_after(limits.get("connect")):
+                _, connection = await loop.create_connection(
+                    Connection, url.host, port, ssl=self._context if secure else None
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time") from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+        self._open.add(connection)
+        connection.lost.add_done_callback(lambda _: self._open.discard(connection))
+        return connection

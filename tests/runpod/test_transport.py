@@ -1,0 +1,304 @@
+"""The transport of the queue client against servers that answer well, badly, half or late."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import uvloop
+
+from pytest_flash.runpod.transport import KeepAliveTransport
+
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@dataclass
+class Peer:
+    """One connection as the server sees it."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def request(self) -> bytes:
+        """The body of the next request; asyncio.IncompleteReadError at the end."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
+        return await self.reader.readexactly(int(length or b"0"))
+
+    async def answer(self, raw: bytes) -> None:
+        self.writer.write(raw)
+        await self.writer.drain()
+
+
+Handler = Callable[[Peer], Awaitable[None]]
+
+
+@dataclass
+class Server:
+    """Serves every connection with ``handler`` and remembers what came."""
+
+    url: str
+    peers: list[Peer] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    server = Server("")
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        server.peers.append(peer)
+        try:
+            await handler(peer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # The client is gone.
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context, limit=1 << 25)
+    scheme = "https://localhost" if context else "http://127.0.0.1"
+    server.url = f"{scheme}:{listener.sockets[0].getsockname()[1]}"
+    yield server
+    listener.close()
+
+
+@asynccontextmanager
+async def asking(context: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    transport = KeepAliveTransport(context)
+    async with httpx.AsyncClient(transport=transport, timeout=5, trust_env=False) as client:
+        yield client
+
+
+async def echo(peer: Peer) -> None:
+    while True:
+        body = await peer.request()
+        await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def says(raw: bytes) -> Handler:
+    """Answer the first request of each connection so, and end the connection."""
+
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(raw)
+
+    return handler
+
+
+def run(handler: Handler, ask: Callable[[httpx.AsyncClient, Server], Awaitable[None]]) -> Server:
+    """Ask a server on a loop of its own."""
+
+    async def main() -> Server:
+        async with serving(handler) as server, asking() as client:
+            await asyncio.wait_for(ask(client, server), 20)
+            return server
+
+    return asyncio.run(main())
+
+
+def test_requests_one_after_another_share_a_connection() -> None:
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        for number in range(5):
+            answer = await client.post(server.url, content=str(number))
+            assert answer.text == str(number)
+
+    assert len(run(echo, ask).peers) == 1
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_every_request_in_flight_gets_its_own_answer(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        async with serving(echo) as server, asking() as client:
+            for _ in range(3):
+                answers = await asyncio.gather(
+                    *(client.post(server.url, content=str(number)) for number in range(100))
+                )
+                assert [answer.text for answer in answers] == [str(each) for each in range(100)]
+            assert len(server.peers) == 100
+
+    loop = new_loop()
+    try:
+        loop.run_until_complete(asyncio.wait_for(main(), 20))
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 8_000_000])
+def test_bodies_of_any_size_go_both_ways(size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        assert (await client.post(server.url, content=body[:size])).content == body[:size]
+
+    run(echo, ask)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (OK, b"ok"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, b"ok"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+            b"ok",
+        ),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil the end", b"until the end"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+        (b"HTTP/1.0 200 OK\r\n\r\nold", b"old"),
+    ],
+)
+def test_answers_of_every_form_are_read(raw: bytes, expected: bytes) -> None:
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        for _ in range(3):
+            assert (await client.post(server.url, content="x")).content == expected
+
+    run(says(raw), ask)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nno",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    ],
+)
+def test_a_broken_answer_is_an_error_and_the_request_is_not_sent_again(raw: bytes) -> None:
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        with pytest.raises(httpx.TransportError):
+            await client.post(server.url, content="x")
+        assert len(server.peers) == 1
+
+    run(says(raw), ask)
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        for number in range(1, 20):
+            assert (await client.post(server.url, content="x")).text == "ok"
+            # Closed, and this loop has not run since: only the system knows.
+            server.peers[-1].writer.transport.abort()
+            assert len(server.peers) == number
+
+    run(says(OK), ask)
+
+
+def test_a_reset_while_a_request_is_on_its_way_is_an_error() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(OK)
+        await peer.request()
+        peer.writer.transport.abort()
+
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        await client.post(server.url, content="x")
+        with pytest.raises(httpx.TransportError):
+            await client.post(server.url, content="y")
+        assert len(server.peers) == 1
+
+    run(handler, ask)
+
+
+@pytest.mark.parametrize("pieces", [[OK + OK], [OK, OK], [OK[:9], OK[9:] + OK[:9], OK[9:]]])
+def test_what_comes_unasked_spoils_the_connection_only(pieces: list[bytes]) -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            for piece in pieces:
+                await peer.answer(piece)
+                await asyncio.sleep(0)  # Lets the client read in between.
+
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        for _ in range(5):
+            assert (await client.post(server.url, content="x")).text == "ok"
+            await asyncio.sleep(0.01)  # Lets the rest arrive.
+
+    assert len(run(handler, ask).peers) == 5
+
+
+def test_the_answer_to_a_cancelled_request_reaches_nobody() -> None:
+    async def handler(peer: Peer) -> None:
+        while True:
+            body = await peer.request()
+            if body == b"slow":
+                await asyncio.sleep(0.05)  # Long enough for the client to be cancelled first.
+            await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        for _ in range(5):
+            slow = asyncio.ensure_future(client.post(server.url, content="slow"))
+            await asyncio.wait({slow}, timeout=0.02)
+            slow.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await slow
+            answers = [await client.post(server.url, content=f"{number}") for number in range(3)]
+            assert [answer.text for answer in answers] == ["0", "1", "2"]
+
+    run(handler, ask)
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.reader.read()
+
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post(server.url, content="x", timeout=0.1)
+
+    run(handler, ask)
+
+
+def test_a_slow_answer_that_keeps_coming_is_read_to_its_end() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n")
+        for _ in range(30):
+            await peer.answer(b"x")
+            await asyncio.sleep(0.02)  # Six times the client's patience in all.
+
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        answer = await client.post(server.url, content="x", timeout=0.1)
+        assert answer.content == b"x" * 30
+
+    run(handler, ask)
+
+
+def test_nobody_there_is_a_connect_error() -> None:
+    async def main() -> None:
+        async with serving(echo) as server:
+            url = server.url
+        async with asking() as client:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(url)
+
+    asyncio.run(main())
+
+
+def test_tls_is_spoken_and_the_certificate_verified() -> None:
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.load_cert_chain(CERTIFICATE)
+
+    async def main() -> None:
+        async with serving(echo, theirs) as server:
+            async with asking(ssl.create_default_context(cafile=CERTIFICATE)) as client:
+                for _ in range(3):
+                    assert (await client.post(server.url, content="x" * 100_000)).status_code == 200
+                assert len(server.peers) == 1
+            async with asking(httpx.create_ssl_context()) as client:
+                with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await client.post(server.url, content="x")
+
+    asyncio.run(main())
