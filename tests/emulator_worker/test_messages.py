@@ -55,8 +55,8 @@ def test_every_wrong_field_is_listed() -> None:
     with pytest.raises(RequestError) as caught:
         FunctionRequest.from_input({"args": 1, "kwargs": 2, "dependencies": 3, "class_name": 4})
     assert str(caught.value).splitlines()[1:] == [
-        "args: expected a list",
-        "kwargs: expected an object",
+        "args: expected a list of strings",
+        "kwargs: expected an object of strings",
         "dependencies: expected a list of strings or null",
         "class_name: expected a string or null",
     ]

@@ -7,9 +7,16 @@ import io
 import logging
 import os
 import sys
+from collections import deque
 from typing import TextIO
 
 _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET"}
+
+# As the image's worker shows records ahead of everything else, and how many it keeps (worker-flash
+# 1.0.0).
+_FORMAT = "%(asctime)s | %(levelname)-5s | %(message)s"
+_DEBUG_FORMAT = "%(asctime)s | %(levelname)-5s | %(name)s | %(filename)s:%(lineno)d | %(message)s"
+_RECORDS_KEPT = 1000
 
 
 class _Echo(io.StringIO):
@@ -34,33 +41,64 @@ class _Echo(io.StringIO):
         self._keeps = False
 
 
+class _Records(logging.Handler):
+    """Keeps the last records as formatted lines, and writes each to the worker's log."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.lines: deque[str] = deque(maxlen=_RECORDS_KEPT)
+        self._live = sys.__stderr__
+        self.setFormatter(logging.Formatter(_DEBUG_FORMAT if level == logging.DEBUG else _FORMAT))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one record."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - wrong arguments of the user's logging call
+            self.handleError(record)
+            return
+        self.lines.append(line)
+        if self._live is not None:
+            print(line, file=self._live, flush=True)
+
+
 class Capture(contextlib.AbstractContextManager["Capture"]):
-    """Captures ``sys.stdout``, ``sys.stderr`` and the root logger for one call."""
+    """Captures ``sys.stdout``, ``sys.stderr`` and the root logger for one call.
+
+    Twice over as in the images: records appear at the head with their time, and as bare messages
+    behind what was printed.
+    """
 
     def __init__(self) -> None:
         self._out = _Echo(sys.__stdout__)
         self._err = _Echo(sys.__stderr__)
-        self._log = _Echo(sys.__stderr__)
+        self._messages = io.StringIO()
+        self._records = _Records(logging.getLevelName(_level()))
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Capture:
         root = logging.getLogger()
-        handler = logging.StreamHandler(self._log)
-        handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
-        root.addHandler(handler)
-        self._stack.callback(root.removeHandler, handler)
+        for handler in (self._records, logging.StreamHandler(self._messages)):
+            root.addHandler(handler)
+            self._stack.callback(root.removeHandler, handler)
         self._stack.enter_context(contextlib.redirect_stdout(self._out))
         self._stack.enter_context(contextlib.redirect_stderr(self._err))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        for stream in (self._out, self._err, self._log):
+        for stream in (self._out, self._err):
             stream.release()
 
     def text(self) -> str:
-        """Everything so far: standard output, then standard error, then log lines."""
-        return self._out.getvalue() + self._err.getvalue() + self._log.getvalue()
+        """Everything so far: records, standard output, standard error, messages of records."""
+        printed = self._out.getvalue() + self._err.getvalue() + self._messages.getvalue()
+        records = self.records()
+        return f"{records}\n\n{printed}" if records and printed else records or printed
+
+    def records(self) -> str:
+        """What was logged so far, a line for each record."""
+        return "\n".join(self._records.lines)
 
 
 def prepare_streams() -> None:
@@ -69,5 +107,9 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    logging.getLogger().setLevel(_level())
+
+
+def _level() -> str:
     level = os.environ.get("LOG_LEVEL", "INFO").upper()
-    logging.getLogger().setLevel(level if level in _LEVELS else "INFO")
+    return level if level in _LEVELS else "INFO"

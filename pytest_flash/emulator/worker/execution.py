@@ -24,6 +24,10 @@ class _NotInCode(Exception):
     """The shipped source defines no function of the requested name."""
 
 
+class _NoMethod(Exception):
+    """The class has no method of the requested name."""
+
+
 @dataclass(frozen=True)
 class _Returned:
     value: object
@@ -45,15 +49,17 @@ async def execute(request: FunctionRequest, notes: str = "") -> FunctionResponse
             returned = await call(request)
         except _NotInCode as error:
             # The images put this text in `result`, and the job ends COMPLETED.
-            return FunctionResponse(False, result=str(error), stdout=notes + capture.text())
+            return FunctionResponse(False, result=str(error), stdout=_logged(notes, capture))
+        except _NoMethod as error:
+            return FunctionResponse(False, error=str(error), stdout=_logged(notes, capture))
         except BaseException as error:  # noqa: BLE001 - SystemExit too must reach the caller
             text = describe(error)
             return FunctionResponse(False, error=text, stdout=notes + capture.text())
         try:
             result = base64.b64encode(cloudpickle.dumps(returned.value)).decode()
         except BaseException as error:  # noqa: BLE001 - runs user code: __reduce__, __getstate__
-            text = f"Error in handler: {_message(error)}"
-            return FunctionResponse(False, error=text, stdout=notes + capture.text())
+            # In the images this is another error than those of functions, and loses the output.
+            return FunctionResponse(False, error=f"Error in handler: {_message(error)}")
         return FunctionResponse(
             True,
             result=result,
@@ -61,6 +67,11 @@ async def execute(request: FunctionRequest, notes: str = "") -> FunctionResponse
             instance_id=returned.instance_id,
             instance_info=returned.instance_info,
         )
+
+
+def _logged(notes: str, capture: Capture) -> str | None:
+    """The output where the images leave out what was printed: nothing is not the empty text."""
+    return notes + capture.records() or None
 
 
 def describe(error: BaseException) -> str:
@@ -89,13 +100,11 @@ async def _call_method(request: FunctionRequest) -> _Returned:
     namespace: dict[str, Any] = {}
     exec(request.class_code or "", namespace)
     if request.class_name not in namespace:
-        raise NameError(f"Class '{request.class_name}' not found in the provided code")
+        raise ValueError(f"Class '{request.class_name}' not found in the provided code")
     args, kwargs = _decode(request.constructor_args, request.constructor_kwargs)
     instance = namespace[request.class_name](*args, **kwargs)
     if not hasattr(instance, request.method_name):
-        raise AttributeError(
-            f"Method '{request.method_name}' not found in class '{request.class_name}'"
-        )
+        raise _NoMethod(f"Method '{request.method_name}' not found in class '{request.class_name}'")
     args, kwargs = _decode(request.args, request.kwargs)
     value = await _result_of(getattr(instance, request.method_name), args, kwargs)
     now = datetime.datetime.now().isoformat()
@@ -119,13 +128,11 @@ async def _result_of(
     return function(*args, **kwargs)
 
 
-def _decode(args: list[object], kwargs: dict[str, object]) -> tuple[list[Any], dict[str, Any]]:
+def _decode(args: list[str], kwargs: dict[str, str]) -> tuple[list[Any], dict[str, Any]]:
     return [_loads(value) for value in args], {name: _loads(kwargs[name]) for name in kwargs}
 
 
-def _loads(value: object) -> Any:
-    if not isinstance(value, str):
-        raise TypeError(f"an argument is not base64 text but {type(value).__name__}")
+def _loads(value: str) -> Any:
     return cloudpickle.loads(base64.b64decode(value))
 
 

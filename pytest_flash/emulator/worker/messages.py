@@ -21,15 +21,15 @@ class FunctionRequest:
 
     function_name: str | None = None
     function_code: str | None = None
-    args: list[object] = field(default_factory=list)
-    kwargs: dict[str, object] = field(default_factory=dict)
+    args: list[str] = field(default_factory=list)
+    kwargs: dict[str, str] = field(default_factory=dict)
     dependencies: list[str] | None = None
     system_dependencies: list[str] | None = None
     execution_type: str = "function"
     class_name: str | None = None
     class_code: str | None = None
-    constructor_args: list[object] = field(default_factory=list)
-    constructor_kwargs: dict[str, object] = field(default_factory=dict)
+    constructor_args: list[str] = field(default_factory=list)
+    constructor_kwargs: dict[str, str] = field(default_factory=dict)
     method_name: str = "__call__"
     instance_id: str | None = None
     create_new_instance: bool = True
@@ -85,11 +85,11 @@ def _flag(value: object) -> bool:
 
 
 def _values(value: object) -> bool:
-    return isinstance(value, list)
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _named_values(value: object) -> bool:
-    return isinstance(value, dict)
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
 def _names_or_none(value: object) -> bool:
@@ -103,8 +103,8 @@ _CHECK_OF_ANNOTATION: dict[str, _Check] = {
     "str": (_text, "a string"),
     "str | None": (_text_or_none, "a string or null"),
     "bool": (_flag, "true or false"),
-    "list[object]": (_values, "a list"),
-    "dict[str, object]": (_named_values, "an object"),
+    "list[str]": (_values, "a list of strings"),
+    "dict[str, str]": (_named_values, "an object of strings"),
     "list[str] | None": (_names_or_none, "a list of strings or null"),
 }
 _CHECKS: dict[str, _Check] = {
