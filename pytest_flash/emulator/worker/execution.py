@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import inspect
 import secrets
 import traceback
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +89,7 @@ def describe(error: BaseException) -> str:
 
 async def _call_function(request: FunctionRequest) -> _Returned:
     namespace: dict[str, Any] = {}
-    exec(request.function_code or "", namespace)
+    exec(_compiled(request.function_code or ""), namespace)
     if request.function_name not in namespace:
         raise _NotInCode(f"Function '{request.function_name}' not found in the provided code")
     function = namespace[request.function_name]
@@ -98,7 +100,7 @@ async def _call_function(request: FunctionRequest) -> _Returned:
 async def _call_method(request: FunctionRequest) -> _Returned:
     """Builds a new instance for every job: the images keep none between jobs either."""
     namespace: dict[str, Any] = {}
-    exec(request.class_code or "", namespace)
+    exec(_compiled(request.class_code or ""), namespace)
     if request.class_name not in namespace:
         raise ValueError(f"Class '{request.class_name}' not found in the provided code")
     args, kwargs = _decode(request.constructor_args, request.constructor_kwargs)
@@ -118,6 +120,12 @@ async def _call_method(request: FunctionRequest) -> _Returned:
             "last_used": now,
         },
     )
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(source: str) -> types.CodeType:
+    """What ``exec`` makes of ``source`` first, and every call of a function again."""
+    return compile(source, "<string>", "exec")
 
 
 async def _result_of(
