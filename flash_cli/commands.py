@@ -35,6 +35,13 @@ def cli() -> None:
     help="Variables to load.  [default: .env beside the app]",
 )
 @click.option("--yes", is_flag=True, help="Create any number of endpoints without asking.")
+@click.option("--console/--no-console", default=True, help="Serve the console beside the app.")
+@click.option("--console-path", metavar="PATH", help="Where.  [default: /__flash__]")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What the server logs.  [default: info]",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print addresses, notes and failures alone.")
 def run(
     app: str | None,
@@ -51,6 +58,9 @@ def run(
     live: bool | None,
     env_file: Path | None,
     yes: bool,
+    console: bool,
+    console_path: str | None,
+    log_level: str | None,
     quiet: bool,
 ) -> None:
     """Serve APP with hot reload.
@@ -61,6 +71,7 @@ def run(
     """
     import asyncio
 
+    from pytest_flash.console.door import DEFAULT_PATH
     from pytest_flash.runner.options import ProvisionOptions, RunOptions
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
@@ -80,6 +91,8 @@ def run(
         namespace=namespace,
         target=target,
         env_file=env_file,
+        console=(console_path or DEFAULT_PATH) if console else None,
+        log_level=log_level or ("warning" if quiet else "info"),
     )
     sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask)))
 

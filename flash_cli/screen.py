@@ -31,5 +31,9 @@ def start_screen(event: Serving, board: Board) -> Iterator[str]:
         yield f"{label('')} {click.style(_LAZY, dim=True)}"
     if not rows:
         yield f"{label('endpoint')} none: the app has no remote functions"
+    reload = "on: a save brings up the new code" if event.reload else "off"
+    yield f"{label('reload')} {reload}"
     yield f"{label('app')} {event.app} at {click.style(event.url, fg='green', bold=True)}"
     yield f"{label('docs')} {event.url}/docs"
+    if event.console is not None:
+        yield f"{label('console')} {event.console}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,18 @@ class EndpointFound:
 
 @dataclass(frozen=True)
 class Serving:
-    """The app answers at ``url``. ``generation`` counts the times its code was loaded."""
+    """The app answers at ``url``. ``generation`` counts the times its code was loaded.
+
+    ``reload`` says whether changed files bring up new code. ``console`` is the address that opens
+    the console, token included; None without one.
+    """
 
     url: str
     app: str
     generation: int
     endpoints: tuple[EndpointFound, ...]
+    reload: bool = True
+    console: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,49 +8,16 @@ carry a cookie that only the address printed on the terminal gives.
 
 from __future__ import annotations
 
-import hmac
-import re
-import secrets
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from ..errors import SettingsError
 from ..loopback import is_loopback, names_loopback
 
-DEFAULT_PATH = "/__flash__"
 HEADER = "X-Flash-Console"
 """The console's page sends it with what changes something; no foreign form or link can."""
 
-_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+")
 _FOREIGN = {"cross-site", "same-site"}
-
-
-@dataclass(frozen=True)
-class Pass:
-    """The console's place on the app's server, and the token that opens it.
-
-    ``path`` has the form ``/a/b``; anything else raises SettingsError.
-    """
-
-    path: str = DEFAULT_PATH
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-
-    def __post_init__(self) -> None:
-        if not _PATH.fullmatch(self.path):
-            raise SettingsError(
-                f"console path {self.path!r} cannot be used: it must look like {DEFAULT_PATH}, "
-                "with letters, digits and _ ~ . - between slashes"
-            )
-
-    def url(self, app_url: str) -> str:
-        """The address that opens the console of the app at ``app_url``."""
-        return f"{app_url}{self.path}?token={self.token}"
-
-    def opens(self, token: str | None) -> bool:
-        """Whether ``token`` is the right one; takes equally long whatever it is."""
-        return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
 
 
 def cookie_name(request: Request) -> str:

@@ -19,8 +19,9 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .access import Pass, cookie_name, objection
+from .access import cookie_name, objection
 from .again import CannotRepeatError
+from .door import Pass
 from .history import Job
 from .journal import Journal
 from .stream import Streams

@@ -90,7 +90,8 @@ def after(history: History, recorded: Recorded) -> History:
     if isinstance(event, events.TargetChosen):
         return replace(history, target=event)
     if isinstance(event, events.Serving):
-        return replace(history, serving=event, reloading=None, broken=None)
+        # Its token is in the browser, if anywhere: nothing here needs it.
+        return replace(history, serving=replace(event, console=None), reloading=None, broken=None)
     if isinstance(event, events.AppBroken):
         return replace(history, reloading=None, broken=event.text)
     if isinstance(event, events.Reloading):

@@ -26,6 +26,10 @@ class Journal:
         self._readers: set[Callable[[], None]] = set()
         self._lock = threading.Lock()
 
+    def hide(self, secret: str) -> None:
+        """Blot ``secret`` out of what is recorded from now on."""
+        self._secret = secret
+
     @property
     def history(self) -> History:
         """Everything so far: immutable."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging.config
 import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
 
 from starlette.types import ASGIApp
-from uvicorn.config import LOGGING_CONFIG
 
+from ..console.history import Recorded
 from ..errors import AppNotFoundError, FlashError, ServerError
-from ..events import AppBroken, Notice, Serving
+from ..events import AppBroken, EndpointFound, Notice, Serving
 from ..functions.registry import registry
 from ..functions.warm import warm
 from ..provisioner.discover import discover
@@ -33,6 +30,8 @@ from .broken import broken
 from .fresh import Imports, import_from_source
 from .link import EXPLAINED, Assignment, Closed, Finished, Learned, Link, Loaded, Settling
 from .load import load
+from .logs import log
+from .page import Page
 from .preload import Watch
 from .serve import AppServer
 
@@ -79,6 +78,7 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
         environment,
         adopt=assignment.provision.adopt,
         on_event=link.report,
+        record_values=process.page is not None,
     )
     process.session = session
     with contextlib.closing(session), registry.bound(session.calls):
@@ -91,16 +91,30 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
                 link.report(rollout.described(plan))
                 return
             _provision(session, rollout, plan, assignment, link, imports)
+        if process.page is not None:
+            process.page.works_with(session, registry.functions, link.report)
 
         def tell() -> None:
             existing = session.existing(use.resource for use in uses)
             endpoints = overview(uses, assignment.identity.owner, existing)
-            link.report(Serving(assignment.url, loaded.name, assignment.generation, endpoints))
+            link.report(_serving(loaded.name, endpoints, assignment))
             link.report(Learned(watch.modules(), environment.missing()))
 
         # In a thread: the first request may be waiting.
         telling = threading.Thread(target=tell, name="flash-serving", daemon=True)
         process.run(loaded.app, telling.start)
+
+
+def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignment) -> Serving:
+    seat = assignment.console
+    return Serving(
+        assignment.url,
+        app,
+        assignment.generation,
+        endpoints,
+        reload=assignment.reload,
+        console=None if seat is None else seat.door.url(assignment.url),
+    )
 
 
 class _Process:
@@ -119,6 +133,8 @@ class _Process:
         self._begun = threading.Event()
         self._server: AppServer | None = None
         self.session: Session | None = None
+        seat = assignment.console
+        self.page = None if seat is None else Page(seat, assignment.target)
         self.stopping = False
         # In a thread: the one that is interrupted may be reporting.
         stop = partial(self.stop, _GRACE, hand_over=False)
@@ -128,12 +144,19 @@ class _Process:
         """The earlier process accepts no more: serve."""
         self._begun.set()
 
+    def hear(self, recorded: Recorded) -> None:
+        """Something was reported, by any process."""
+        if self.page is not None:
+            self.page.hear(recorded)
+
     def stop(self, grace: float, *, hand_over: bool) -> None:
         """End after ``grace`` seconds at most; at once while the app is being imported."""
         self.stopping = True
         if self._server is None or not self._server.started:
             self._settle()
             os._exit(0)
+        if self.page is not None:
+            self.page.close()
         self._server.stop(grace, hand_over=hand_over)
         self._link.report(Closed())
 
@@ -147,6 +170,7 @@ class _Process:
             app,
             grace=_GRACE,
             generation=self._assignment.generation,
+            around=None if self.page is None else self.page.beside,
             parked=self._parked,
             on_started=on_started,
             access_log=True,
@@ -165,22 +189,13 @@ class _Process:
 
 
 def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
-    logging.config.dictConfig(_logging(assignment.log_level))
+    seat = assignment.console
+    log(assignment.log_level, console=None if seat is None else seat.door.path)
     sys.path[:] = [entry for entry in sys.path if entry]
     imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)
     os.environ.update(environment.missing())
     return environment, imports
-
-
-def _logging(level: str) -> dict[str, Any]:
-    config = deepcopy(LOGGING_CONFIG)
-    for logger in config["loggers"].values():
-        logger["level"] = level.upper()
-    # Start and stop are reported by `flash run` itself.
-    if level == "info":
-        config["loggers"]["uvicorn.error"]["level"] = "WARNING"
-    return config
 
 
 def _provision(

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..events import EventSink, Reloading, ServerEnded
+from ..events import Reloading, ServerEnded
+from .desk import Desk
 from .link import EXPLAINED, Assignment
 from .process import ServingProcess
 from .spawner import Spawner
@@ -30,10 +31,10 @@ _DOUBT = 0.1
 class Generations:
     """Serves ``assignment``, and after each change the next generation of it."""
 
-    def __init__(self, spawner: Spawner, assignment: Assignment, on_event: EventSink) -> None:
+    def __init__(self, spawner: Spawner, assignment: Assignment, desk: Desk) -> None:
         self._spawner = spawner
         self._assignment = assignment
-        self._on_event = on_event
+        self._desk = desk
         self._process = self._accepting = spawner.start()
         self._leaving: set[asyncio.Task[None]] = set()
         self._succession: asyncio.Task[None] | None = None
@@ -49,7 +50,7 @@ class Generations:
         Each of ``batches`` of changed files makes a generation. Returns the exit code of a
         serving process that ends by itself where there is no reload.
         """
-        self._process.assign(self._assignment)
+        self._assign(self._process, self._assignment)
         self._process.begin()
         change = asyncio.ensure_future(anext(batches))
         while True:
@@ -80,11 +81,11 @@ class Generations:
         """Whether the serving process ended, with ``code``, for good."""
         if code == EXPLAINED or self._is_rehearsal:
             return True
-        self._on_event(ServerEnded(code))
+        self._desk.tell(ServerEnded(code))
         return not self._assignment.reload or self._assignment.broken is not None
 
     def _reload(self, files: tuple[str, ...]) -> None:
-        self._on_event(Reloading(files))
+        self._desk.tell(Reloading(files))
         if any(Path(each).name.startswith(".env") for each in files):
             self._spawner.forget()
         self._replace(None)
@@ -113,7 +114,7 @@ class Generations:
         """
         if not old.begun:
             await old.ended
-        new.assign(assignment)
+        self._assign(new, assignment)
         await _first(new.loaded, new.ended)
         if new.ended.done():
             return
@@ -122,6 +123,9 @@ class Generations:
         await self._accepting.closed
         await asyncio.wait([self._accepting.finished], timeout=_HEAD_START)
         new.begin()
+
+    def _assign(self, process: ServingProcess, assignment: Assignment) -> None:
+        process.assign(replace(assignment, console=self._desk.seat(process.tell)))
 
     async def _stop(self, insisted: asyncio.Future[None]) -> None:
         if self._succession is not None:

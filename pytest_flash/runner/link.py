@@ -18,9 +18,11 @@ from .locate import AppLocation
 from .options import ProvisionOptions
 
 if TYPE_CHECKING:
+    from ..console.history import Recorded
     from ..events import Event
     from ..session import Identity
     from ..target import Target
+    from .desk import Seat
     from .preload import Module
 
 EXPLAINED = 79
@@ -34,6 +36,7 @@ class Assignment:
     ``listener``, ``take`` and ``give`` are inherited descriptors: the listening socket, and the
     ends of the pair in which open connections are parked. ``broken`` is a text to answer every
     request with, in place of the app. ``reload`` says that a process with a broken app stays.
+    ``console`` is what it needs to serve the console beside the app.
     """
 
     location: AppLocation
@@ -49,6 +52,7 @@ class Assignment:
     log_level: str
     provision: ProvisionOptions
     broken: str | None = None
+    console: Seat | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,9 @@ class Follower(Protocol):
     def stop(self, grace: float, *, hand_over: bool) -> None:
         """End."""
 
+    def hear(self, recorded: Recorded) -> None:
+        """Something was reported, by any process."""
+
 
 class Link:
     """The serving process's end."""
@@ -170,3 +177,5 @@ class Link:
                 follower.stop(message.grace, hand_over=message.hand_over)
             elif isinstance(message, Answer):
                 self._answers.put(message.yes)
+            else:
+                follower.hear(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..console.door import DEFAULT_PATH
 from ..errors import SettingsError
 from ..settings import Environment, Sourced
 from ..target import TargetKind
@@ -34,7 +35,8 @@ class ProvisionOptions:
 class RunOptions:
     """The options of ``flash run`` as given; None where one was left out.
 
-    ``fork`` lets a serving process begin with what its parent has imported.
+    ``fork`` lets a serving process begin with what its parent has imported. ``console`` is the
+    path of the console, None for none.
     """
 
     app: str | None = None
@@ -44,6 +46,7 @@ class RunOptions:
     reload: bool = True
     fork: bool = True
     log_level: str = "info"
+    console: str | None = DEFAULT_PATH
     provision: ProvisionOptions = ProvisionOptions()
     namespace: str | None = None
     target: TargetKind | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from ..console.history import Recorded
 from ..events import Event
 from .link import (
     Answer,
@@ -29,9 +31,9 @@ _OVERTIME = 0.5
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who hears what serving processes report."""
+    """Who hears what serving processes report, with the generation that they serve."""
 
-    on_event: Callable[[Event], None]
+    on_event: Callable[[Event, int], None]
     on_question: Callable[[str], bool]
 
 
@@ -53,6 +55,7 @@ class ServingProcess:
         self._kill: Callable[[], None] | None = None
         self._killed = False
         self._extra = 0.0
+        self._generation = 0
         self.loaded: asyncio.Future[bool] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.finished: asyncio.Future[None] = self._loop.create_future()
@@ -62,7 +65,14 @@ class ServingProcess:
 
     def assign(self, assignment: Assignment) -> None:
         """Say what to serve."""
+        self._generation = assignment.generation
         self._send(assignment)
+
+    def tell(self, recorded: Recorded) -> None:
+        """Have its console show what was reported."""
+        # One that hangs, and reads nothing, must not hold up the others: it misses this.
+        if not self._connection.closed and select.select([], [self._connection], [], 0)[1]:
+            self._send(recorded)
 
     def begin(self) -> None:
         """Have it accept connections as soon as it can."""
@@ -141,7 +151,7 @@ class ServingProcess:
         elif isinstance(message, Settling):
             self._extra = message.seconds
         else:
-            self._watcher.on_event(message)
+            self._watcher.on_event(message, self._generation)
 
     def _answer(self, question: Question) -> None:
         answer = Answer(self._watcher.on_question(question.text))

@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from ..errors import PortTakenError, ServerError
@@ -66,6 +67,7 @@ def url_of(listener: socket.socket, host: str | None = None) -> str:
 class AppServer(uvicorn.Server):
     """A uvicorn server that leaves signals alone, says when it serves, and why it does not.
 
+    ``around`` makes what is served of the app; lifespan and errors stay the app's own.
     ``parked`` is the pair of ends that connections are taken from and handed over into.
     """
 
@@ -75,6 +77,7 @@ class AppServer(uvicorn.Server):
         *,
         grace: float,
         generation: int = 1,
+        around: Callable[[ASGIApp], ASGIApp] | None = None,
         parked: tuple[socket.socket, socket.socket] | None = None,
         on_started: Callable[[], None] = lambda: None,
         access_log: bool = False,
@@ -82,7 +85,7 @@ class AppServer(uvicorn.Server):
         # "auto" would take an error in a FastAPI lifespan for an app that has none.
         lifespan: Any = "on" if isinstance(app, Starlette) else "auto"
         config = uvicorn.Config(
-            app,
+            app if around is None else around(app),
             lifespan=lifespan,
             log_config=None,
             access_log=access_log,

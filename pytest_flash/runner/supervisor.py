@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 
+from ..console.door import Pass
 from ..emulator.client import EmulatorProcess
 from ..errors import EmulatorError, PortTakenError
 from ..events import EventSink, PortTaken, TargetChosen
@@ -18,6 +19,7 @@ from ..provisioner.users import User
 from ..session import Identity
 from ..settings import Environment, read_environment
 from ..target import Choice, Target, TargetKind, choose, embedded, open_live
+from .desk import Desk
 from .generations import Generations
 from .link import Assignment
 from .locate import locate
@@ -39,6 +41,7 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
     when the app, the target or the port cannot be had, and when the emulator ends by itself.
     """
     signals = _Signals()
+    desk = Desk(on_event, None if options.console is None else Pass(options.console))
     location = locate(options.app, options.folder)
     environment = read_environment(location.folder, options.env_file)
     project = find_project(location.root)
@@ -47,16 +50,17 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
     live = choice.kind is TargetKind.LIVE
     namespace = choose_namespace(options.namespace, environment, live=live)
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_listen(where, on_event))
+        listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
         inherited = tuple(each.fileno() for each in (listener, *parked))
         surroundings = Surroundings(location.root, inherited, options.fork)
         # While the emulator starts, the parent of the serving processes imports what they need.
-        spawner = Spawner(surroundings, Watcher(on_event, ask))
+        spawner = Spawner(surroundings, Watcher(desk.tell, ask))
         stack.callback(spawner.close)
         target = await _open_target(
-            choice, options, environment, project, on_event, stack, signals.stopped
+            choice, options, environment, project, desk.tell, stack, signals.stopped
         )
+        desk.hide(target.api_key)
         assignment = Assignment(
             location=location,
             target=target,
@@ -72,7 +76,7 @@ async def supervise(options: RunOptions, on_event: EventSink, ask: Callable[[str
             provision=options.provision,
         )
         batches = changes(location.root) if options.reload else _never()
-        generations = Generations(spawner, assignment, on_event)
+        generations = Generations(spawner, assignment, desk)
         return await generations.run(batches, signals.stopped, signals.insisted)
 
 

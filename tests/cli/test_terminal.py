@@ -7,6 +7,7 @@ import io
 import os
 import pty
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,9 +51,21 @@ def test_the_start_screen_says_what_runs_where() -> None:
         "          set it",
         " endpoint live-gpu  ADA_24  resize  lazy",
         "          lazy: made by its first call; --auto-provision makes it before serving",
+        "   reload on: a save brings up the new code",
         "      app main:app at http://localhost:8888",
         "     docs http://localhost:8888/docs",
     ]
+
+
+def test_the_start_screen_says_what_else_there_is() -> None:
+    lines = printed(
+        replace(SERVING, reload=False, console="http://localhost:8888/__flash__?token=t")
+    )
+    assert "   reload off" in lines
+    assert lines[-1] == "  console http://localhost:8888/__flash__?token=t"
+    assert " endpoint none: the app has no remote functions" in printed(
+        replace(SERVING, endpoints=())
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +133,7 @@ def test_quiet_leaves_what_goes_well_unsaid() -> None:
     text = "\n".join(told)
     for word in ("http://localhost:8888", "look", "8889", "SyntaxError", "ZeroDivisionError"):
         assert word in text
-    for word in ("chatter", "completed", "creating", "reload"):
+    for word in ("chatter", "completed", "creating", "reload main.py"):
         assert word not in text
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from pytest_flash.console.access import Pass
 from pytest_flash.console.again import CannotRepeatError
 from pytest_flash.console.app import Console
+from pytest_flash.console.door import Pass
 from pytest_flash.console.history import Job
 from pytest_flash.console.journal import Journal
 from pytest_flash.console.workers import WorkerWatch

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pytest_flash.console.access import HEADER, Pass
+from pytest_flash.console.access import HEADER
 from pytest_flash.console.app import WithoutConsole
+from pytest_flash.console.door import Pass
 from pytest_flash.errors import SettingsError
 from tests.console.reported import failed, recorded, started
 from tests.console.served import Served, served

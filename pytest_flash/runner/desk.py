@@ -1,0 +1,57 @@
+"""Where everything that is reported arrives: it is shown, and kept for the console."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..console.door import Pass
+from ..console.history import History, Recorded
+from ..console.journal import Journal
+from ..events import Event, EventSink
+
+Reader = Callable[[Recorded], None]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a serving process needs to serve the console; the rest it is told as it happens."""
+
+    door: Pass
+    history: History
+
+
+class Desk:
+    """Passes events on to ``on_event``, and to the process that serves the console.
+
+    The history is kept here, so that it outlives the serving processes. Without a ``door`` there
+    is no console, and nothing is kept.
+    """
+
+    def __init__(self, on_event: EventSink, door: Pass | None) -> None:
+        self._on_event = on_event
+        self._door = door
+        self._journal = Journal()
+        self._reader: Reader | None = None
+
+    def hide(self, secret: str) -> None:
+        """Keep no text with ``secret`` in it."""
+        self._journal.hide(secret)
+
+    def tell(self, event: Event, generation: int = 0) -> None:
+        """Something happened; in a serving process, of that generation, unless it is 0."""
+        self._on_event(event)
+        if self._door is None:
+            return
+        recorded = Recorded(generation, time.time(), event)
+        self._journal.record(recorded)
+        if self._reader is not None:
+            self._reader(recorded)
+
+    def seat(self, reader: Reader) -> Seat | None:
+        """For the next process: everything so far. ``reader`` is told the rest."""
+        if self._door is None:
+            return None
+        self._reader = reader
+        return Seat(self._door, self._journal.history)

@@ -1,0 +1,70 @@
+"""The console as a serving process serves it, beside the app or in place of a broken one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from starlette.types import ASGIApp
+
+from ..console.again import CannotRepeatError, Repeater
+from ..console.app import Console
+from ..console.history import Job, Recorded
+from ..console.journal import Journal
+from ..console.workers import WorkerWatch
+from ..events import EventSink
+from ..functions.registry import FunctionSpec
+from ..runpod import ManagementClient
+from ..runpod.models import Workers
+from ..session import Session
+from ..target import Target
+from .desk import Seat
+
+# Seconds between two looks at an endpoint's workers, while somebody watches.
+_NEAR, _FAR = 1.0, 10.0
+
+
+class Page:
+    """The console of one serving process."""
+
+    def __init__(self, seat: Seat, target: Target) -> None:
+        self._target = target
+        self._journal = Journal(seat.history, secret=target.api_key)
+        self._management: ManagementClient | None = None
+        self._making = threading.Lock()
+        self._repeater: Repeater | None = None
+        watch = WorkerWatch(self._workers, interval=_FAR if target.is_live else _NEAR)
+        self._console = Console(self._journal, seat.door, watch, self._again)
+
+    def hear(self, recorded: Recorded) -> None:
+        """Show one more event."""
+        self._journal.record(recorded)
+
+    def works_with(
+        self,
+        session: Session,
+        functions: Callable[[], Sequence[FunctionSpec]],
+        on_event: EventSink,
+    ) -> None:
+        """The app is loaded, so that its ``functions`` can be run again."""
+        self._repeater = Repeater(session.calls, functions, on_event)
+
+    def beside(self, app: ASGIApp) -> ASGIApp:
+        """``app`` with the console at its path."""
+        return self._console.beside(app)
+
+    def close(self) -> None:
+        """End the streams. From any thread."""
+        self._console.close()
+
+    def _again(self, job: Job) -> None:
+        if self._repeater is None:
+            raise CannotRepeatError("the app's code is broken: mend it first")
+        self._repeater.start(job)
+
+    def _workers(self, endpoint_id: str) -> Workers:
+        # A client of its own, made when somebody looks: there is no session while code is broken.
+        with self._making:
+            if self._management is None:
+                self._management = ManagementClient(self._target)
+        return self._management.workers(endpoint_id)

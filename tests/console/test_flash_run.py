@@ -1,0 +1,190 @@
+"""The console of a real ``flash run``, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.flash_run import FlashRun
+from tests.support.processes import wait_until
+
+Start = Callable[..., FlashRun]
+
+_APP = """\
+import time
+from pathlib import Path
+
+from fastapi import FastAPI
+from pytest_flash import LiveServerless, remote
+
+app = FastAPI()
+
+
+@remote(LiveServerless(name="shop", workersMax=1))
+def wait_for(file: str) -> str:
+    print("waiting for", file)
+    deadline = time.monotonic() + 60
+    while not Path(file).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return "seen"
+
+
+@remote(LiveServerless(name="shop", workersMax=1))
+def divide(by: int) -> float:
+    return 84 / by
+
+
+@app.get("/wait")
+async def wait(file: str) -> str:
+    return await wait_for(file)
+
+
+@app.get("/divide")
+async def division(by: int) -> float:
+    return await divide(by=by)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "main.py").write_text(_APP)
+    return folder
+
+
+def console_of(run: FlashRun) -> str:
+    """The address on the terminal that opens the console."""
+    run.wait_for("console http://")
+    return "http://" + run.output.partition("console http://")[2].split()[0]
+
+
+def test_a_day_at_the_console(
+    flash_run: Start, http: httpx.Client, project: Path, page: Page, tmp_path: Path
+) -> None:
+    run = flash_run(cwd=project)
+    page.goto(console_of(run))
+    endpoint = page.locator("article[data-endpoint='live-shop']")
+    expect(endpoint).to_contain_text("wait_for()")
+    expect(endpoint.locator(".pill")).to_have_text("lazy")
+    listed = page.locator("#jobs > li")
+
+    # A job while it runs.
+    seen = tmp_path / "seen"
+    asking = threading.Thread(
+        target=lambda: http.get(f"{run.url}/wait", params={"file": str(seen)})
+    )
+    asking.start()
+    expect(listed).to_have_attribute("data-status", "RUNNING")
+    expect(endpoint.locator(".worker")).to_have_text("running")
+    seen.touch()
+    expect(listed).to_have_attribute("data-status", "COMPLETED")
+    asking.join(10)
+    expect(endpoint.locator(".pill")).to_have_text("warm")
+
+    # One that fails, with its traceback.
+    assert http.get(f"{run.url}/divide", params={"by": 0}).status_code == 500
+    expect(listed).to_have_count(2)
+    failed = listed.first
+    expect(failed).to_have_attribute("data-status", "FAILED")
+    failed.locator("button.row").click()
+    expect(failed.locator("pre.error")).to_contain_text("return 84 / by")
+    expect(failed.locator("pre.error")).to_contain_text("ZeroDivisionError")
+    expect(failed.locator(".detail")).to_contain_text("by=0")
+
+    # Again, with the same arguments, and the same end.
+    failed = page.locator(f"[data-job='{failed.get_attribute('data-job')}']")
+    failed.get_by_role("button", name="Run again").click()
+    expect(listed).to_have_count(3)
+    expect(listed.first).to_have_attribute("data-status", "FAILED")
+
+    # New code: the page stays, and so does what it shows; the same job now runs the new code.
+    (project / "main.py").write_text(_APP.replace("84 / by", "84 / (by + 2)"))
+    expect(page.locator("#generation")).to_have_text("generation 2")
+    expect(page.locator("#link")).to_have_text("connected")
+    expect(listed).to_have_count(3)
+    failed.get_by_role("button", name="Run again").click()
+    expect(listed).to_have_count(4)
+    expect(listed.first).to_have_attribute("data-status", "COMPLETED")
+    expect(listed.first).to_contain_text("42.0")
+
+    # Broken code is shown, and the console stays.
+    (project / "main.py").write_text(_APP + "\nsurprise!\n")
+    expect(page.locator("#broken")).to_contain_text("SyntaxError")
+    page.reload()
+    expect(page.locator("#broken")).to_contain_text(re.compile(r"main\.py:\d+"))
+    expect(listed).to_have_count(4)
+    failed = page.locator(f"[data-job='{failed.get_attribute('data-job')}']")
+    failed.locator("button.row").click()
+    failed.get_by_role("button", name="Run again").click()
+    expect(failed.locator(".said")).to_contain_text("broken")
+    (project / "main.py").write_text(_APP)
+    expect(page.locator("#broken")).to_be_hidden()
+
+
+def test_an_open_page_holds_up_neither_reload_nor_end(
+    flash_run: Start, http: httpx.Client, project: Path, page: Page
+) -> None:
+    run = flash_run(cwd=project)
+    page.goto(console_of(run))
+    expect(page.locator("#link")).to_have_text("connected")
+    first = http.get(f"{run.url}/openapi.json").headers["x-flash-generation"]
+    assert first == "1"
+    (project / "main.py").write_text(_APP.replace("84", "85"))
+    run.wait_for("generation 2")
+    process = {each for each in run.tree() if each.is_alive()}
+    run.process.terminate()
+    assert run.wait(5) == 0
+    wait_until(lambda: not any(each.is_alive() for each in process), 5, "every process to end")
+    expect(page.locator("#link")).to_have_text("reconnecting")
+
+
+def test_the_token_is_printed_once_and_logged_nowhere(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run = flash_run(cwd=project)
+    entrance = console_of(run)
+    assert http.get(entrance, follow_redirects=True).status_code == 200
+    assert http.get(f"{run.url}/divide", params={"by": 2}).json() == 42
+    run.wait_for('GET /divide?by=2 HTTP/1.1" 200')
+    assert run.output.count(entrance.partition("token=")[2]) == 1
+    assert "GET /__flash__" not in run.output
+
+
+def test_there_is_no_console_where_none_is_wanted(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run = flash_run("--no-console", cwd=project)
+    assert http.get(f"{run.url}/__flash__").status_code == 404
+    assert "console" not in run.output
+
+
+def test_the_console_can_be_elsewhere(flash_run: Start, http: httpx.Client, project: Path) -> None:
+    run = flash_run("--console-path", "/dev/console", cwd=project)
+    entrance = console_of(run)
+    assert "/dev/console?token=" in entrance
+    assert http.get(entrance, follow_redirects=True).status_code == 200
+    assert http.get(f"{run.url}/__flash__").status_code == 404
+
+
+def test_a_console_path_that_cannot_be_is_refused(flash_run: Start, project: Path) -> None:
+    run = flash_run("--console-path", "/", cwd=project)
+    assert run.wait() == 1
+    assert "console path '/'" in run.output
+
+
+def test_quiet_prints_addresses_and_failures_alone(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run = flash_run("--quiet", cwd=project)
+    assert http.get(f"{run.url}/divide", params={"by": 2}).json() == 42
+    assert http.get(f"{run.url}/divide", params={"by": 0}).status_code == 500
+    run.wait_for("ZeroDivisionError")
+    assert "completed" not in run.output
+    assert '" 200' not in run.output
