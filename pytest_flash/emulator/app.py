@@ -16,7 +16,7 @@ from .catalog import catalog_routes
 from .errors import HttpError
 from .gate import FaultGate
 from .guard import Credentials, Guard, Plane, Refusal, bare, bearer, either
-from .http import error_response, problem_response
+from .http import error_response, json_response, problem_response
 from .management import Management
 from .quota import Quota
 from .volume_management import VolumeManagement
@@ -55,6 +55,7 @@ def build_app(
         *VolumeManagement(volumes).routes(),
         *catalog_routes(),
     ]
+    management.append(openapi_route(management))
     jobs = _served(queue.routes(), error_response)
     rest = FaultGate("management", _served(management, problem_response), faults, problem_response)
     return Guard(
@@ -112,6 +113,18 @@ def _served(routes: list[Route], refusal: Refusal) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def openapi_route(described: list[Route]) -> Route:
+    """Where the OpenAPI document for ``described`` is."""
+
+    async def openapi(_: Request) -> Response:
+        from .openapi import openapi_document  # pydantic
+
+        return json_response(openapi_document(routes))
+
+    routes = tuple(described)
+    return Route("/api/v2/openapi.json", openapi, methods=["GET"])
 
 
 async def _no_load_balancer(_: Request) -> Response:

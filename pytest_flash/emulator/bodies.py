@@ -13,6 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .errors import HttpError
 
 
+def _without_nulls(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Let a model's schema say what ``_no_nulls`` does."""
+    assert issubclass(model, Body)
+    for name, described in schema.get("properties", {}).items():
+        if name in model.nullable or "anyOf" not in described:
+            continue
+        described.pop("default", None)
+        others = [each for each in described["anyOf"] if each != {"type": "null"}]
+        if len(others) == 1:
+            del described["anyOf"]
+            described.update(others[0])
+        else:
+            described["anyOf"] = others
+
+
 class Body(BaseModel):
     """A request body: no unknown keys, no conversions, and null only where it is ``nullable``."""
 
@@ -22,6 +37,7 @@ class Body(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
+        json_schema_extra=_without_nulls,
     )
     nullable: ClassVar[frozenset[str]] = frozenset()
 

@@ -25,40 +25,55 @@ def catalog_routes() -> list[Route]:
         Route(base + "/cpus/{id}", _get_cpu, methods=["GET"]),
         Route(base + "/datacenters", _list_data_centers, methods=["GET"]),
         Route(base + "/datacenters/{id}", _get_data_center, methods=["GET"]),
+        Route(base + "/templates", _list_templates, methods=["GET"]),
     ]
 
 
 async def _list_gpus(request: Request) -> Response:
+    """``GET /v2/catalog/gpus``."""
     from .catalog_documents import gpus
 
     return json_response(gpus(request.query_params))
 
 
 async def _get_gpu(request: Request) -> Response:
+    """``GET /v2/catalog/gpus/{id}``."""
     from .catalog_documents import gpu
 
     return json_response(gpu(request.path_params["id"], request.query_params))
 
 
 async def _list_cpus(request: Request) -> Response:
+    """``GET /v2/catalog/cpus``."""
     from .catalog_documents import cpus
 
     return json_response(cpus(request.query_params))
 
 
 async def _get_cpu(request: Request) -> Response:
+    """``GET /v2/catalog/cpus/{id}``."""
     from .catalog_documents import cpu
 
     return json_response(cpu(request.path_params["id"], request.query_params))
 
 
 async def _list_data_centers(request: Request) -> Response:
+    """``GET /v2/catalog/datacenters``."""
     from .catalog_documents import data_centers
 
     return json_response(data_centers(request.query_params))
 
 
 async def _get_data_center(request: Request) -> Response:
+    """``GET /v2/catalog/datacenters/{id}``."""
     from .catalog_documents import data_center
 
     return json_response(data_center(request.path_params["id"], request.query_params))
+
+
+async def _list_templates(request: Request) -> Response:
+    """``GET /v2/catalog/templates``: there are none here."""
+    from .catalog_query import check_template_source
+
+    check_template_source(request.query_params)
+    return json_response({"templates": []})

@@ -22,11 +22,11 @@ _VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _FLOOR = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
-_REGIONS = (
+REGIONS = (
     *("NORTH_AMERICA", "SOUTH_AMERICA", "EUROPE", "ASIA", "MIDDLE_EAST", "AFRICA", "OCEANIA"),
     *("ANTARCTICA", "UNKNOWN"),
 )
-_COMPLIANCE = (
+COMPLIANCE = (
     *("GDPR", "ISO_IEC_27001", "ISO_14001", "PCI_DSS", "HITRUST", "SOC_1_TYPE_2", "SOC_2_TYPE_2"),
     *("SOC_3_TYPE_2", "ITAR", "FISMA_HIGH", "HIPAA", "RENEWABLE"),
 )
@@ -100,11 +100,16 @@ def data_center_filter(query: QueryParams) -> DataCenterFilter:
     if network not in (None, "true", "false"):
         _invalid("globalNetwork", f"{network!r} is neither true nor false")
     return DataCenterFilter(
-        regions=_choices(query, "regions", _REGIONS),
+        regions=_choices(query, "regions", REGIONS),
         volume_types=_choices(query, "networkVolumeTypes", VOLUME_TYPES),
-        compliance=_choices(query, "compliance", _COMPLIANCE),
+        compliance=_choices(query, "compliance", COMPLIANCE),
         global_network=None if network is None else network == "true",
     )
+
+
+def check_template_source(query: QueryParams) -> None:
+    """Raise HttpError 422 for a source of templates that does not exist."""
+    _choices(query, "source", ("official", "verified", "community"), most=1)
 
 
 def _wants_availability(query: QueryParams, filters: tuple[str, ...]) -> bool:

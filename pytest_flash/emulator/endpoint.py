@@ -68,7 +68,8 @@ class Endpoint:
         self._pool = WorkerPool(record, self._queue, surroundings, self._hindrance, self._settle)
         self._takers: deque[Taker] = deque()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        self._alarm_due = 0.0
         self._closed = False
         self._settle()
 
@@ -303,10 +304,12 @@ class Endpoint:
 
     def _set_alarm(self) -> None:
         due = self._queue.next_due()
-        if due is None or (self._alarm is not None and self._alarm.when() <= due):
+        if due is None or (self._alarm is not None and self._alarm_due <= due):
             return
         if self._alarm is not None:
             self._alarm.cancel()
+        # Kept here: what uvloop returns for a time that has come does not tell it.
+        self._alarm_due = due
         self._alarm = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# More at once only take the processor from one another, however many are wanted.
+_STARTS_AT_ONCE = 32
+
 
 class WorkerPool:
     """The workers of one endpoint. Lives on one event loop.
@@ -96,6 +99,7 @@ class WorkerPool:
             self._queue.fail_waiting(self._starts.hopeless)
         starting = any(not worker.ready for worker in live)
         missing = self._starts.allowed(self._wanted(live) - len(live), starting=starting)
+        missing = min(missing, _STARTS_AT_ONCE - sum(not worker.ready for worker in live))
         if missing > 0 and (delay := self._starts.delay(self._loop.time())) > 0:
             self._start_later(delay)
             return

@@ -8,11 +8,25 @@ from typing import Any
 import pytest
 
 from tests.emulator.harness import ROOT, Emulator, StartEmulator, started
+from tests.emulator.official import OfficialSchema
+
+SCHEMA = ROOT.parent / "shared" / "contracts" / "runpod-rest-v2.json"
 
 
 @pytest.fixture(scope="session")
-def shared_emulator() -> Iterator[Emulator]:
+def official() -> OfficialSchema | None:
+    """The official schema as a check of answers, where this machine has it."""
+    if not SCHEMA.is_file():
+        return None
+    return OfficialSchema(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="session")
+def shared_emulator(official: OfficialSchema | None) -> Iterator[Emulator]:
+    """An emulator whose every answer on the management plane is checked."""
     with started(cancel_grace=0.3, retry_delay=0.02) as emulator:
+        if official is not None:
+            emulator.management.event_hooks = {"response": [official]}
         yield emulator
 
 
@@ -32,10 +46,8 @@ def start_emulator() -> Iterator[StartEmulator]:
 
 
 @pytest.fixture(scope="session")
-def rest_schema() -> dict[str, Any]:
+def rest_schema(official: OfficialSchema | None) -> dict[str, Any]:
     """The official schema of REST v2."""
-    path = ROOT.parent / "shared" / "contracts" / "runpod-rest-v2.json"
-    if not path.is_file():
-        pytest.skip(f"the official REST schema is not at {path}")
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
+    if official is None:
+        pytest.skip(f"the official REST schema is not at {SCHEMA}")
+    return dict(official.document)

@@ -1,0 +1,275 @@
+"""The emulator's own OpenAPI document, and requests made from it at random."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tests.emulator.harness import Emulator, until
+from tests.emulator.official import OfficialSchema
+from tests.emulator.schema_strategies import Strategy, fitting
+
+EXAMPLES, EXAMPLES_IN_SOAK = 400, 10_000
+TOO_LONG = 10.0
+
+TEXT = st.text(max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+# What the emulator wants to know by name, and what would have to fit that.
+_WORDS: dict[str, dict[str, Any]] = {
+    "/v2/serverless": {"image": "my/image", "cpu": [{"id": "cpu3c", "vcpuCount": 2}]},
+    "/v2/network-volumes": {"dataCenter": "EU-RO-1"},
+}
+_LEFT_OUT = {"gpu", "templateId", "networkVolumes", "timeout", "workers"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the emulator's document, with strategies for what it takes."""
+
+    method: str
+    path: str
+    document: dict[str, Any]
+    parameters: dict[tuple[str, str], Strategy]
+    body: Strategy | None
+
+    @property
+    def statuses(self) -> set[int]:
+        return {int(status) for status in self.document["responses"]}
+
+
+@dataclass
+class Known:
+    """What exists: ids that are likelier to be met than those made up."""
+
+    emulator: Emulator
+    worker: tuple[str, str]
+    endpoints: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    def id(self, path: str, name: str, choice: int) -> str:
+        """One of the things that a placeholder may stand for."""
+        catalog = {"gpus": "NVIDIA A40", "cpus": "cpu3c", "datacenters": "EU-RO-1"}
+        known = {
+            "endpoint": [self.worker[0], *self.endpoints],
+            "worker": [self.worker[1]],
+            "volume": self.volumes,
+            "id": [catalog.get(path.split("/")[3], "")],
+        }[name]
+        return known[choice % len(known)] if known else "none"
+
+    def note(self, operation: Operation, answer: httpx.Response) -> None:
+        """Keep a few of the things that were made."""
+        self.statuses[answer.status_code] += 1
+        if answer.status_code != 201:
+            return
+        kept = self.endpoints if "serverless" in operation.path else self.volumes
+        kept.append(answer.json()["id"])
+        if len(kept) > 5:
+            base = operation.path
+            assert self.emulator.management.delete(f"{base}/{kept.pop(0)}").status_code in (
+                204,
+                404,
+            )
+
+
+@pytest.fixture
+def document(emulator: Emulator) -> dict[str, Any]:
+    answer = emulator.management.get("/v2/openapi.json")
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_it_describes_what_runpod_has(
+    document: dict[str, Any], official: OfficialSchema | None
+) -> None:
+    if official is None:
+        pytest.skip("the official schema is not on this machine")
+    ours, theirs = ({_operation(*each) for each in found} for found in _both(document, official))
+    assert ours == theirs
+
+
+def _both(
+    document: dict[str, Any], official: OfficialSchema
+) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
+    yield [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    yield [(each.method, each.template, dict(each.document)) for each in official.operations]
+
+
+def _operation(method: str, path: str, document: dict[str, Any]) -> tuple[str, ...]:
+    """What must agree: place, success, and the parameters that may be sent."""
+    success = next(status for status in document["responses"] if status.startswith("2"))
+    names = {
+        (parameter.get("$ref") or parameter["name"]).rpartition("/")[2]
+        for parameter in document.get("parameters", ())
+        if parameter.get("in") != "path"
+    }
+    # The official names of shared parameters are those of their definitions.
+    count = str(len(names))
+    return method.upper(), re.sub(r"\{\w+\}", "{}", path), success, count
+
+
+def test_its_schemas_are_schemas(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        Draft202012Validator.check_schema(schema)
+        assert schema.get("additionalProperties") is False, name
+
+
+def test_requests_at_random_are_answered_as_it_says(
+    emulator: Emulator, document: dict[str, Any], pytestconfig: pytest.Config
+) -> None:
+    operations = [*_operations(document)]
+    known = Known(emulator, _ended_worker(emulator))
+    validators = _Validators(document)
+
+    @settings(
+        max_examples=EXAMPLES_IN_SOAK if pytestconfig.getoption("soak") else EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(st.data())
+    def ask(data: st.DataObject) -> None:
+        operation = data.draw(st.sampled_from(operations))
+        answer = _send(emulator, data, operation, known)
+        assert answer.status_code in operation.statuses | {405}, answer.text
+        validators.check(operation, answer)
+        known.note(operation, answer)
+
+    ask()
+    assert known.statuses[200] > EXAMPLES / 10
+    assert {201, 204, 400, 404, 422} <= set(known.statuses)
+    assert until(lambda: emulator.management.get("/v2/serverless").status_code, bool) == 200
+
+
+def _operations(document: dict[str, Any]) -> Iterator[Operation]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parameters = {
+                (parameter["in"], parameter["name"]): _texts(parameter["schema"])
+                for parameter in operation["parameters"]
+                if parameter["in"] != "path"
+            }
+            body = None
+            if "requestBody" in operation:
+                schema = operation["requestBody"]["content"]["application/json"]["schema"]
+                body = _bodies(_sensible(path, fitting(schema, document["components"])))
+            yield Operation(method.upper(), path, operation, parameters, body)
+
+
+def _texts(schema: dict[str, Any]) -> Strategy:
+    """Texts of a parameter: as its schema says, or any."""
+    right = fitting(schema, {}).map(
+        lambda value: (
+            ",".join(value)
+            if isinstance(value, list)
+            else value
+            if isinstance(value, str)
+            else json.dumps(value)
+        )
+    )
+    return right | TEXT
+
+
+def _sensible(path: str, bodies: Strategy) -> Strategy:
+    """``bodies``, and in some the words that a schema does not tell put right."""
+
+    def put_right(body: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in body.items() if name not in _LEFT_OUT}
+        return {**kept, **_WORDS[path]}
+
+    return bodies | bodies.map(put_right) if path in _WORDS else bodies
+
+
+def _bodies(right: Strategy) -> Strategy:
+    """Bodies: as the schema says, spoiled in one place, any JSON, any bytes."""
+    spoiled = st.tuples(right, st.randoms(use_true_random=False), JSON).map(_spoil)
+    written = st.one_of(right, right, spoiled, JSON).map(lambda each: json.dumps(each).encode())
+    return st.one_of(written, written, written, st.binary(max_size=20))
+
+
+def _spoil(drawn: tuple[dict[str, Any], random.Random, Any]) -> Any:
+    body, chance, other = drawn
+    if not body:
+        return other
+    name = chance.choice(sorted(body))
+    spoiled = dict(body)
+    if chance.random() < 0.3:
+        del spoiled[name]
+    else:
+        spoiled[name] = other
+    return spoiled
+
+
+def _send(
+    emulator: Emulator, data: st.DataObject, operation: Operation, known: Known
+) -> httpx.Response:
+    # What is drawn must not depend on what exists, so known ids are drawn as numbers.
+    ids = [
+        (name, data.draw(st.integers(0, 9) | st.integers(0, 9) | TEXT))
+        for name in re.findall(r"\{(\w+)\}", operation.path)
+    ]
+    path = operation.path
+    for name, drawn in ids:
+        chosen_id = known.id(path, name, drawn) if isinstance(drawn, int) else drawn or "-"
+        path = path.replace(f"{{{name}}}", quote(chosen_id, safe=""))
+    chosen = {
+        key: data.draw(strategy)
+        for key, strategy in operation.parameters.items()
+        if data.draw(st.integers(0, 3)) == 0
+    }
+    query = {name: value for (place, name), value in chosen.items() if place == "query"}
+    headers = {
+        name: quote(value, safe=":+/ -TZ")
+        for (place, name), value in chosen.items()
+        if place == "header"
+    }
+    content = data.draw(operation.body) if operation.body is not None else None
+    return emulator.management.request(
+        operation.method, path, params=query, headers=headers, content=content, timeout=TOO_LONG
+    )
+
+
+class _Validators:
+    """The emulator's own word on its answers."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._components = document["components"]
+
+    def check(self, operation: Operation, answer: httpx.Response) -> None:
+        described = operation.document["responses"].get(str(answer.status_code), {})
+        for media, content in described.get("content", {}).items():
+            assert answer.headers["content-type"].partition(";")[0] == media
+            if media != "text/event-stream":
+                schema = {**content["schema"], "components": self._components}
+                Draft202012Validator(schema).validate(answer.json())
+
+
+def _ended_worker(emulator: Emulator) -> tuple[str, str]:
+    """An endpoint and a worker of it that has ended, so that its log is no endless stream."""
+    endpoint = emulator.create(workers={"max": 1})
+    done = emulator.call(endpoint, do="print and exit", text="bye", code=1)
+    return endpoint, str(done["workerId"])
