@@ -67,19 +67,23 @@ class Round:
 
     async def run(self) -> None:
         with EmulatorControl(f"{self.emulator.origin}/api", KEY, scope=self.scope) as control:
-            for _ in range(self.random.randint(1, 4)):
-                self.set_fault(control)
+            # Five rounds see every kind of fault.
+            for fault in self.faults(control)[2 * self.seed % 10 :][:2]:
+                fault()
+            for _ in range(self.random.randint(0, 2)):
+                self.random.choice(self.faults(control))()
             # All that is random about the jobs is drawn before their order is chance.
             plans = [self.plan(number) for number in range(JOBS_A_ROUND)]
             await asyncio.gather(self.free(control), *map(self.job, plans))
             await self.check_the_books()
         self.emulator.management.delete(f"/v2/serverless/{self.endpoint}")
 
-    def set_fault(self, control: EmulatorControl) -> None:
+    def faults(self, control: EmulatorControl) -> list[Callable[[], str]]:
+        """One fault of each kind, to be set."""
         here, few = self.endpoint, self.random.randint(1, 5)
         status = self.random.choice([429, 500, 502, 503])
         operation = self.random.choice(["run", "runsync", "status", "cancel"])
-        faults: list[Callable[[], str]] = [
+        return [
             lambda: control.cold_start(self.random.random() / 3, endpoint=here),
             lambda: control.no_capacity(endpoint=here, count=few),
             lambda: control.fail_starts(endpoint=here, count=few),
@@ -95,13 +99,12 @@ class Round:
             ),
             lambda: control.slow_requests("queue", 0.2, endpoint=here, count=few),
         ]
-        self.random.choice(faults)()
 
     async def free(self, control: EmulatorControl) -> None:
         """More faults while jobs run; in the end they are gone, and there is capacity again."""
         for _ in range(self.random.randint(0, 3)):
             await asyncio.sleep(self.random.random() / 4)
-            self.set_fault(control)
+            self.random.choice(self.faults(control))()
         await asyncio.sleep(self.random.random())
         control.clear()
 
