@@ -23,9 +23,15 @@ class Dependencies:
         self._provided: dict[tuple[str, ...], list[str]] = {}
         self._noted: set[tuple[str, ...]] = set()
 
+    def at_hand(self, request: FunctionRequest) -> bool:
+        """Whether ``ensure`` needs to ask nobody."""
+        wanted = tuple(request.dependencies or ())
+        return not wanted or wanted in self._provided
+
     def ensure(self, request: FunctionRequest) -> str:
         """Make ``request.dependencies`` importable; lines for the job's stdout, or nothing.
 
+        Blocks while packages are installed, unless they are ``at_hand``.
         Raises DependencyError with the installer's words.
         """
         notes = self._note_system(tuple(request.system_dependencies or ()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from .dependencies import Dependencies, DependencyError
@@ -28,89 +29,98 @@ class _Refusal:
 
 
 class JobLoop:
-    """Runs one job at a time until told to stop. ``call`` runs a function to its end."""
+    """Runs one job at a time until told to stop. ``call`` runs a function to its end.
+
+    It shares the event loop with the functions: one that blocks it waits for nobody else.
+    """
 
     def __init__(
         self,
         plane: WorkerPlane,
         dependencies: Dependencies,
         heartbeat: Heartbeat,
-        call: Callable[[FunctionRequest, str], FunctionResponse],
+        call: Callable[[FunctionRequest, str], Awaitable[FunctionResponse]],
     ) -> None:
         self._plane = plane
         self._dependencies = dependencies
         self._heartbeat = heartbeat
         self._call = call
-        self._stopping = threading.Event()
+        self._stopping = asyncio.Event()
         self._polling = False
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Take and run jobs; returns after ``stop``, when the job at hand is reported."""
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             started = time.monotonic()
             try:
-                job = self._take()
+                job = await self._take()
             except PlaneError as error:
                 if not self._stopping.is_set():
                     _log(str(error))
-                    self._stopping.wait(max(pause, error.pause))
+                    await self._rest(max(pause, error.pause))
                     pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             if job is not None:
-                self._work_on(job)
+                await self._work_on(job)
                 pause = _FIRST_PAUSE
             elif time.monotonic() - started < _SHORTEST_POLL:
-                self._stopping.wait(pause)
+                await self._rest(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     def stop(self) -> None:
-        """Take no further job; the one at hand goes on. Callable from a signal handler."""
+        """Take no further job; the one at hand goes on."""
         self._stopping.set()
-
-    def abandon_poll(self) -> None:
-        """End a wait for a job, if that is what the loop does now."""
         if self._polling:
             self._plane.abandon_take()
 
-    def _take(self) -> Job | None:
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _take(self) -> Job | None:
         self._polling = True
         try:
-            return self._plane.take()
+            return await self._plane.take()
         finally:
             self._polling = False
 
-    def _work_on(self, job: Job) -> None:
+    async def _work_on(self, job: Job) -> None:
         with self._heartbeat.busy_with(job.id):
-            response = self._respond(job)
-            self._report(job, json.dumps(response.to_job_done()).encode())
+            response = await self._respond(job)
+            await self._report(job, json.dumps(response.to_job_done()).encode())
 
-    def _respond(self, job: Job) -> FunctionResponse:
+    async def _respond(self, job: Job) -> FunctionResponse:
         try:
             request = FunctionRequest.from_input(job.input)
         except RequestError as error:
             return FunctionResponse(False, error=f"Error in handler: {error}")
         try:
-            notes = self._dependencies.ensure(request)
+            notes = await self._ensure_dependencies(request)
         except DependencyError as error:
             return FunctionResponse(False, error=str(error), stdout="")
         if notes:
             _log(notes.rstrip("\n"))
-        return self._call(request, notes)
+        return await self._call(request, notes)
 
-    def _report(self, job: Job, body: bytes) -> None:
-        problem = self._deliver(job, body)
+    async def _ensure_dependencies(self, request: FunctionRequest) -> str:
+        if self._dependencies.at_hand(request):
+            return self._dependencies.ensure(request)
+        return await asyncio.to_thread(self._dependencies.ensure, request)
+
+    async def _report(self, job: Job, body: bytes) -> None:
+        problem = await self._deliver(job, body)
         for pause in _DONE_PAUSES:
             if problem is None or not problem.passing:
                 break
-            time.sleep(pause)
-            problem = self._deliver(job, body)
+            await asyncio.sleep(pause)
+            problem = await self._deliver(job, body)
         if problem is not None:
             _log(f"the result of job {job.id} was not accepted: {problem.text}")
 
-    def _deliver(self, job: Job, body: bytes) -> _Refusal | None:
+    async def _deliver(self, job: Job, body: bytes) -> _Refusal | None:
         try:
-            reply = self._plane.done(job.id, body)
+            reply = await self._plane.done(job.id, body)
         except PlaneError as error:
             return _Refusal(str(error), passing=True)
         if reply.status < 400:

@@ -1,4 +1,4 @@
-"""Puts a worker together: user code on the main thread's event loop, the job loop beside it."""
+"""Puts a worker together: the job loop and user code on the main thread's event loop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterable
 
 from .capture import prepare_streams
@@ -20,8 +19,6 @@ from .plane import Pinger, WorkerPlane
 from .searchpath import SearchPath
 from .settings import SettingsMissing, WorkerSettings
 from .stacks import answer_signal
-
-_NUDGE_INTERVAL = 0.05
 
 
 def main(search_path: SearchPath) -> int:
@@ -39,8 +36,9 @@ def _work(settings: WorkerSettings, search_path: SearchPath) -> int:
     prepare_streams()
     loop = asyncio.new_event_loop()
 
-    def call(request: FunctionRequest, notes: str) -> FunctionResponse:
-        return asyncio.run_coroutine_threadsafe(execute(request, notes), loop).result()
+    async def call(request: FunctionRequest, notes: str) -> FunctionResponse:
+        # A task of its own: what it does to its context and to itself ends with it.
+        return await asyncio.create_task(execute(request, notes))
 
     plane = WorkerPlane(settings)
     heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
@@ -50,39 +48,23 @@ def _work(settings: WorkerSettings, search_path: SearchPath) -> int:
         loop.run_until_complete(_serve(jobs))
         loop.run_until_complete(_cancel_leftovers())
     finally:
+        plane.close()
         loop.close()
     return 0
 
 
 async def _serve(jobs: JobLoop) -> None:
-    """Keep the loop running, so that tasks which user code left behind go on between jobs."""
+    """Run jobs until SIGTERM. Tasks that user code left behind go on between jobs."""
     loop = asyncio.get_running_loop()
-    finished: asyncio.Future[None] = loop.create_future()
-
-    def work() -> None:
-        try:
-            jobs.run()
-        except BaseException as error:  # noqa: BLE001 - the main thread raises it again
-            loop.call_soon_threadsafe(finished.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(finished.set_result, None)
-
-    def nudge() -> None:
-        # Repeated, since a poll may begin just after it was looked for.
-        if not finished.done():
-            jobs.abandon_poll()
-            loop.call_later(_NUDGE_INTERVAL, nudge)
 
     def stop(*_: object) -> None:
-        jobs.stop()
-        loop.call_soon_threadsafe(nudge)
+        loop.call_soon_threadsafe(jobs.stop)
 
     # Not the loop's add_signal_handler: its wake-up descriptor would be shared with forked
     # children, and a SIGTERM that multiprocessing sends to one of them would stop this worker.
     signal.signal(signal.SIGTERM, stop)
     _let_sigterm_end_children()
-    threading.Thread(target=work, name="flash-jobs", daemon=True).start()
-    await finished
+    await jobs.run()
 
 
 def _let_sigterm_end_children() -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from .connection import AsyncConnection
 from .settings import WorkerSettings
 from .transport import Connection, Reply, TransportError
 
@@ -32,24 +33,24 @@ class PlaneError(Exception):
 
 
 class WorkerPlane:
-    """Takes jobs and posts results over one keep-alive connection (one thread at a time)."""
+    """Takes jobs and posts results over one keep-alive connection, one request at a time."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._connection = Connection(timeout=_TAKE_TIMEOUT)
+        self._connection = AsyncConnection(timeout=_TAKE_TIMEOUT)
         self._headers = {
             "Authorization": settings.credential,
             "User-Agent": "pytest-flash-worker",
         }
 
-    def take(self) -> Job | None:
+    async def take(self) -> Job | None:
         """Wait for a job; None when the platform's long poll ends without one.
 
         Raises PlaneError for no answer, an error status, or a job without ``id`` and ``input``.
         """
         headers = self._headers | {"Content-Type": "application/json"}
         url = f"{self._settings.take_url}&job_in_progress=0"
-        reply = _send(self._connection, "GET", url, headers)
+        reply = await self._ask("GET", url, headers)
         if reply.status in (204, 400):  # 400 is the platform's "no job" under FlashBoot
             return None
         if reply.status == 429:
@@ -58,7 +59,7 @@ class WorkerPlane:
             raise PlaneError(f"job-take: {reply.status} {reply.body[:200]!r}")
         return _job(reply.body) if reply.body else None
 
-    def done(self, job_id: str, body: bytes) -> Reply:
+    async def done(self, job_id: str, body: bytes) -> Reply:
         """Post the final result of a job, JSON text. Raises PlaneError without an answer."""
         headers = self._headers | {
             "Content-Type": "application/x-www-form-urlencoded",
@@ -66,10 +67,10 @@ class WorkerPlane:
             "X-Request-ID": job_id,
         }
         url = f"{self._settings.job_done_url(job_id)}&isStream=false"
-        return _send(self._connection, "POST", url, headers, body)
+        return await self._ask("POST", url, headers, body)
 
     def provide(self, dependencies: list[str], system_dependencies: list[str]) -> Reply:
-        """Ask the emulator for the folders of packages; may take minutes.
+        """Ask the emulator for the folders of packages; blocks, maybe for minutes.
 
         Raises PlaneError without an answer, or where this platform provides none.
         """
@@ -89,8 +90,20 @@ class WorkerPlane:
             connection.close()
 
     def abandon_take(self) -> None:
-        """Make a waiting ``take`` fail; callable from any thread."""
+        """Make a waiting ``take`` fail, and every later one."""
         self._connection.abort()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    async def _ask(
+        self, method: str, url: str, headers: dict[str, str], body: bytes = b""
+    ) -> Reply:
+        try:
+            return await self._connection.send(method, url, headers, body)
+        except TransportError as error:
+            raise PlaneError(str(error)) from error
 
 
 class Pinger:

@@ -1,9 +1,8 @@
-"""One keep-alive HTTP connection over the standard library."""
+"""One keep-alive HTTP connection for threads beside the event loop, which user code can block."""
 
 from __future__ import annotations
 
 import http.client
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -57,16 +56,6 @@ class Connection:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise TransportError(f"{method} {url}: {type(error).__name__}: {error}") from error
-
-    def abort(self) -> None:
-        """End a request that waits in another thread: it fails with TransportError."""
-        connection = self._connection
-        sock = connection.sock if connection is not None else None
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # closed or not connected any more: nothing waits on it
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
