@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
+from .balanced import BalancedEndpoint
 from .endpoint import Endpoint, Surroundings
 from .errors import HttpError
 from .jobs import JobCounts
@@ -57,7 +58,7 @@ class Endpoints:
         lanes = self._lanes[endpoint_id]
         if scope not in lanes:
             record = replace(endpoint.record, workers_min=0)
-            lanes[scope] = Endpoint(record, self._surroundings, scope)
+            lanes[scope] = self._at_work(record, scope)
         return lanes[scope]
 
     def holding(self, endpoint_id: str, job_id: str) -> Endpoint:
@@ -98,7 +99,7 @@ class Endpoints:
 
     def add(self, record: EndpointRecord) -> Endpoint:
         """Put an endpoint to work."""
-        endpoint = Endpoint(record, self._surroundings)
+        endpoint = self._at_work(record)
         self._endpoints[record.id] = endpoint
         self._releases[record.id] = Releases(record)
         return endpoint
@@ -128,6 +129,10 @@ class Endpoints:
                 if each.is_spent:
                     self._spent[endpoint_id] = _sum(self._spent[endpoint_id], each.counts())
                     del lanes[name]
+
+    def _at_work(self, record: EndpointRecord, scope: str | None = None) -> Endpoint:
+        kind = Endpoint if record.type == "QUEUE" else BalancedEndpoint
+        return kind(record, self._surroundings, scope)
 
     async def close(self) -> None:
         """End every endpoint and wait until no worker process is left."""

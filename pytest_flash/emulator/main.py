@@ -70,6 +70,7 @@ async def _serve(
     from .faults import Faults
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
+    from .load_balancer import LoadBalancer
     from .programs import ProjectPrograms
     from .queue import Queue
     from .ratelimits import RateLimits
@@ -95,6 +96,7 @@ async def _serve(
             volumes,
             credentials,
             Queue(endpoints, webhooks, limits),
+            LoadBalancer(endpoints, launcher.ports, config.timings, credentials.worker),
             ControlPlane(endpoints, faults, launcher.stack_file),
             faults,
             origin=origin,

@@ -92,7 +92,7 @@ class WorkerPool:
 
     def reconcile(self) -> None:
         """Stop the workers that should go and start those that are missing."""
-        if self._closed or self._record.type == "LOAD_BALANCER":
+        if self._closed:
             return
         live = self._retire(self._live())
         if self._starts.hopeless is not None:
@@ -296,7 +296,8 @@ class WorkerPool:
             self._drop(worker)
 
     def _start_overdue(self, worker: Worker) -> None:
-        worker.problem = f"did not ask for a job within {self._timings.worker_start:g} s"
+        missed = "ask for a job" if self._record.type == "QUEUE" else "become healthy"
+        worker.problem = f"did not {missed} within {self._timings.worker_start:g} s"
         if worker.process is not None:
             worker.process.kill()
 
