@@ -148,6 +148,8 @@ async def _close(endpoints: Endpoints, serving: asyncio.Task[None]) -> None:
 def _server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
+    from .onewrite import OneWriteProtocol
+
     class Server(uvicorn.Server):
         """A server that leaves the signals to ``run``."""
 
@@ -158,6 +160,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             app,
+            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
