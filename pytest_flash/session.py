@@ -13,6 +13,7 @@ from anyio import to_thread
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
 from .functions.registry import FunctionSpec
+from .functions.shipping import Shipping
 from .project import Project, find_project
 from .provisioner.blueprint import Blueprint
 from .provisioner.ledger import Ledger
@@ -27,6 +28,7 @@ from .resources import ServerlessResource
 from .runpod import Endpoint, ManagementClient, QueueClient
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
+from .workerpackages import WorkerPackages
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,14 @@ class Session:
         )
         self.queue = QueueClient(target)
         self.calls = RemoteCalls(
-            self.queue, self._endpoint_for, on_event=on_event, record_values=record_values
+            self.queue,
+            self._endpoint_for,
+            on_event=on_event,
+            record_values=record_values,
+            shipping=Shipping(
+                [each for each in (target.api_key, environment.value(API_KEY)) if each],
+                WorkerPackages(identity.project.root, environment, live=target.is_live),
+            ),
         )
 
     def rollout(self) -> Rollout:

@@ -157,6 +157,17 @@ def load_config(
     return config if key is None else replace(config, api_key=key)
 
 
+def load_preinstalled(project: Path) -> Preinstalled:
+    """What ``[tool.flash.emulator] preinstalled`` of ``project`` says the images bring.
+
+    Raises SettingsError as ``load_config`` does.
+    """
+    found = find_project(project)
+    table = found.config.get("emulator", {})
+    where = f"{found.root / 'pyproject.toml'}: [tool.flash.emulator]"
+    return _preinstalled(table if isinstance(table, dict) else {}, where)
+
+
 def _options(table: Mapping[str, Any], where: str) -> Options:
     chosen: dict[str, Any] = {}
     if "webhooks" in table:
