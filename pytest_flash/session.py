@@ -13,7 +13,6 @@ from anyio import to_thread
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
 from .functions.registry import FunctionSpec
-from .functions.shipping import Shipping
 from .project import Project, find_project
 from .provisioner.blueprint import Blueprint
 from .provisioner.ledger import Ledger
@@ -28,7 +27,7 @@ from .resources import ServerlessResource
 from .runpod import Endpoint, ManagementClient, QueueClient
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
-from .workerpackages import WorkerPackages
+from .workerpackages import shipping_to
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,7 @@ class Session:
             self._endpoint_for,
             on_event=on_event,
             record_values=record_values,
-            shipping=Shipping(
-                [each for each in (target.api_key, environment.value(API_KEY)) if each],
-                WorkerPackages(identity.project.root, environment, live=target.is_live),
-            ),
+            shipping=shipping_to(target, identity.project.root, environment),
         )
 
     def rollout(self) -> Rollout:

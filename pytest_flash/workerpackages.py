@@ -8,8 +8,10 @@ from pathlib import Path
 
 from .emulator.config import Preinstalled, load_preinstalled
 from .functions.registry import FunctionSpec
+from .functions.shipping import Shipping
 from .provisioner.images import image_override
-from .settings import Environment
+from .settings import API_KEY, Environment
+from .target import Target
 
 
 class WorkerPackages:
@@ -33,3 +35,12 @@ class WorkerPackages:
     @functools.cached_property
     def _preinstalled(self) -> Preinstalled:
         return load_preinstalled(self._project)
+
+
+def shipping_to(target: Target, project: Path, environment: Environment) -> Shipping:
+    """What finds out what functions need, for workers of ``target``.
+
+    Neither its key nor the one in the environment may travel.
+    """
+    secrets = [each for each in (target.api_key, environment.value(API_KEY)) if each]
+    return Shipping(secrets, WorkerPackages(project, environment, live=target.is_live))

@@ -22,6 +22,7 @@ Described = Mapping[str, Any]
 
 # Python refuses to let these leave a coroutine.
 _NOT_RAISABLE = (StopIteration, StopAsyncIteration)
+_REMOTE = "__flash_remote_frame__"
 _GROUP: type[BaseException] | None = getattr(builtins, "BaseExceptionGroup", None)
 
 
@@ -153,8 +154,10 @@ def _plain(kind: type[JobFailedError], base: Any, *args: Any) -> Any:
     except TypeError:  # Such as UnicodeDecodeError, which is not made from a text.
         nearest = next(each for each in base.__mro__[1:] if each.__module__ == "builtins")
         return _plain(combined(kind.__name__, nearest), nearest, *args)
-    RemoteError.__init__(made, "")
     made.args = args
+    # What RemoteError's constructor would set.
+    made.job_id = made.endpoint_id = made.worker_id = made.remote_traceback = None
+    made.stdout = ""
     return made
 
 
@@ -233,6 +236,13 @@ def traceback_of(frames: list[tuple[Any, ...]]) -> types.TracebackType | None:
     return trace
 
 
+def remote_part(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """The frames of ``trace`` that a worker gave; None where it has none."""
+    while trace is not None and _REMOTE not in trace.tb_frame.f_globals:
+        trace = trace.tb_next
+    return trace
+
+
 def _frame(
     file: str, line: int, name: str, first: int, columns: tuple[int, int, int] | None
 ) -> types.TracebackType:
@@ -254,7 +264,7 @@ def _frame(
     if sys.version_info >= (3, 11):
         inner = inner.replace(co_qualname=name)
     try:
-        exec(inner, {"error": ZeroDivisionError(), "__name__": name})
+        exec(inner, {"error": ZeroDivisionError(), "__name__": name, _REMOTE: True})
     except ZeroDivisionError as error:
         trace = error.__traceback__
         assert trace is not None

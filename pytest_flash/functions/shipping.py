@@ -8,8 +8,7 @@ import inspect
 import json
 import pickle
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,24 +66,7 @@ class Shipping:
         self._files: dict[str, SlicedFile] = {}
         self._homes: dict[tuple[FunctionSpec, Any], _Home | None] = {}
         self._prepared: dict[tuple[FunctionSpec, Any, References], Prepared] = {}
-        self._replaced: dict[FunctionSpec, Callable[..., Any]] = {}
         self._refusals = Refusals(self._project, secrets)
-
-    @contextmanager
-    def replaced(self, spec: FunctionSpec, function: Callable[..., Any]) -> Iterator[None]:
-        """Send ``function`` in place of the one that ``spec`` names, while the context lasts."""
-        before = self._replaced.get(spec)
-        self._replaced[spec] = function
-        try:
-            yield
-        finally:
-            del self._replaced[spec]
-            if before is not None:
-                self._replaced[spec] = before
-
-    def function_of(self, spec: FunctionSpec) -> Any:
-        """What is sent for ``spec``."""
-        return self._replaced.get(spec, spec.function)
 
     def call(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -93,7 +75,7 @@ class Shipping:
 
         Raises CannotTravelError for what cannot be sent, naming it, its line and the way out.
         """
-        function = self.function_of(spec)
+        function = spec.function
         init = None
         if spec.method:
             init, args = args[0], args[1:]

@@ -89,6 +89,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._slices: dict[tuple[str, str], list[Slice]] = {}
         self._active: Bundle | None = None
         self._standins: dict[str, types.ModuleType] = {}
+        self._again: dict[int, list[types.CodeType]] = {}
 
     @contextlib.contextmanager
     def active(self, bundle: Bundle, values: Sequence[Value]) -> Iterator[dict[str, Slice]]:
@@ -101,6 +102,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             for name, each in mine.items():
                 known = self._whole.get((name, each.key))
                 if known is not None:
+                    self._import_again(known)
                     sys.modules[name] = known
             yield self._prepare(bundle, values)
         finally:
@@ -143,10 +145,24 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         lines = io.StringIO(text).readlines()
         linecache.cache[shipped.file] = (len(text), None, lines, shipped.file)
         tree = ast.parse(text, shipped.file)
-        shaping.tolerate_missing(tree)
+        imports = shaping.tolerate_missing(tree)
         module.__dict__.update(_WORDS)
         exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
         self._whole[shipped.name, shipped.key] = module
+        self._again[id(module)] = [
+            compile(ast.Module([each], []), shipped.file, "exec", dont_inherit=True)
+            for each, names in imports
+            if _lacks(module, names)
+        ]
+
+    def _import_again(self, module: types.ModuleType) -> None:
+        """Try what was missing: a later call may have brought what it declares."""
+        codes = self._again.get(id(module), [])
+        for code in list(codes):
+            importlib.invalidate_caches()
+            with contextlib.suppress(ModuleNotFoundError):
+                exec(code, module.__dict__)
+                codes.remove(code)
 
     def _shipped(self, name: str) -> Shipped | None:
         modules = self._active.modules if self._active is not None else ()
@@ -201,35 +217,44 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, grown: Slice, shipped: Shipped, bundle: Bundle, values: Sequence[Value]
     ) -> None:
         """Execute the statements that are new, and bind values where the caller's file does."""
-        namespace = grown.module.__dict__
         later = sorted(values, key=lambda each: each.line)
         if bundle.sources not in grown.seen:
             text = bundle.texts[shipped.name]
             _show(grown, shipped.file, text)
-            flags = 0
+            flags, complete = 0, True
             for statement in ast.parse(text, shipped.file).body:
                 place = (statement.lineno, statement.col_offset)
                 flags |= _future(statement)
                 while later and later[0].line < statement.lineno:
                     _bind(grown, later.pop(0))
-                if place not in grown.done:
-                    _execute(statement, shipped, flags, namespace)
+                if place not in grown.done and _execute(statement, shipped, flags, grown.module):
                     grown.done.add(place)
-            grown.seen.add(bundle.sources)
+                complete = complete and place in grown.done
+            if complete:
+                grown.seen.add(bundle.sources)
         for value in later:
             _bind(grown, value)
 
 
-def _execute(statement: ast.stmt, shipped: Shipped, flags: int, namespace: dict[str, Any]) -> None:
+def _execute(statement: ast.stmt, shipped: Shipped, flags: int, module: types.ModuleType) -> bool:
+    """False where an import found nothing, and should be tried again at the next call."""
     tree = ast.Module(body=[statement], type_ignores=[])
     shaping.mark_remote(tree, frozenset(shipped.remote_lines or ()))
-    shaping.tolerate_missing(tree)
+    imports = shaping.tolerate_missing(tree)
+    if imports:
+        importlib.invalidate_caches()
+    namespace = module.__dict__
     exec(compile(tree, shipped.file, "exec", flags=flags, dont_inherit=True), namespace)
     for node in ast.walk(tree):
         if isinstance(node, shaping.Definition) and node.name in namespace:
             value = namespace[node.name]
             if standin.behind(value) is not value:
                 namespace[shaping.itself(node.name)] = standin.behind(value)
+    return not any(_lacks(module, names) for _, names in imports)
+
+
+def _lacks(module: types.ModuleType, names: list[str]) -> bool:
+    return any(isinstance(vars(module).get(name), standin.MissingModule) for name in names)
 
 
 def _future(statement: ast.stmt) -> int:

@@ -48,27 +48,34 @@ def itself(name: str) -> str:
     return _ITSELF + name
 
 
-def tolerate_missing(tree: ast.Module) -> None:
+def tolerate_missing(tree: ast.Module) -> list[tuple[ast.stmt, list[str]]]:
     """Let absolute imports at the top level that find no module bind placeholders.
 
     Those within ``try`` stay as they are: there the code itself says what a missing module means.
+    Returns the imports, with the names that each binds.
     """
-    tree.body = list(_tolerant(tree.body))
+    imports: list[tuple[ast.stmt, list[str]]] = []
+    tree.body = list(_tolerant(tree.body, imports))
     ast.fix_missing_locations(tree)
+    return imports
 
 
-def _tolerant(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def _tolerant(
+    body: list[ast.stmt], imports: list[tuple[ast.stmt, list[str]]]
+) -> Iterator[ast.stmt]:
     for statement in body:
         if isinstance(statement, ast.Import):
             for alias in statement.names:
                 one = ast.copy_location(ast.Import(names=[alias]), statement)
-                yield _guarded(one, [alias.asname or alias.name.partition(".")[0]])
+                imports.append((one, [alias.asname or alias.name.partition(".")[0]]))
+                yield _guarded(*imports[-1])
         elif isinstance(statement, ast.ImportFrom) and _can_be_missing(statement):
-            yield _guarded(statement, [alias.asname or alias.name for alias in statement.names])
+            imports.append((statement, [each.asname or each.name for each in statement.names]))
+            yield _guarded(*imports[-1])
         else:
             if isinstance(statement, ast.If):
-                statement.body = list(_tolerant(statement.body))
-                statement.orelse = list(_tolerant(statement.orelse))
+                statement.body = list(_tolerant(statement.body, imports))
+                statement.orelse = list(_tolerant(statement.orelse, imports))
             yield statement
 
 

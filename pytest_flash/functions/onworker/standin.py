@@ -117,6 +117,10 @@ def _name_of(module: types.ModuleType, name: str) -> Any:
     return kind
 
 
+# What code asks modules for; other names with underscores are asked by Python itself.
+_OF_MODULES = {"__name__", "__version__", "__file__", "__path__", "__all__"}
+
+
 class MissingModule:
     """Stands where an import found nothing. Its attributes are such too; all else raises."""
 
@@ -124,6 +128,8 @@ class MissingModule:
         object.__setattr__(self, "_flash", (name, message, module))
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OF_MODULES:
+            _raise(self)
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         mine, message, module = object.__getattribute__(self, "_flash")
