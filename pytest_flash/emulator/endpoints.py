@@ -47,7 +47,7 @@ class Endpoints:
 
     def parts(self, endpoint_id: str) -> list[Endpoint]:
         """An endpoint and its lanes. Raises HttpError 404."""
-        return [self.get(endpoint_id), *self._lanes[endpoint_id].values()]
+        return [self.get(endpoint_id), *self._lanes.get(endpoint_id, {}).values()]
 
     def submitting(self, endpoint_id: str, scope: str | None) -> Endpoint:
         """Where a new job of this scope goes. Raises HttpError 404."""
