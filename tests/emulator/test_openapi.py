@@ -266,7 +266,7 @@ def _send(
 
 def _check_refusal(official: OfficialSchema, operation: Operation, answer: httpx.Response) -> None:
     """422 for what Runpod's schema forbids, and for nothing else."""
-    if operation.body is None or answer.status_code == 404:
+    if operation.body is None or answer.status_code in (404, 405):
         return
     try:
         body = json.loads(answer.request.content)
