@@ -376,7 +376,7 @@ def test_a_batch_is_taken_at_once(emulator: Emulator) -> None:
 def test_a_worker_with_other_jobs_is_not_killed_for_one(emulator: Emulator) -> None:
     endpoint = emulator.create(env={"BATCH": "3"}, workers={"max": 1})
     pid = emulator.call(endpoint, do="pid")["output"]
-    blocking = emulator.run(endpoint, do="late", seconds=0.5)
+    blocking = emulator.run(endpoint, do="late", seconds=1)
     emulator.running(endpoint, blocking)
     batch = [emulator.run(endpoint, do="late", seconds=0.8)]
     batch += [emulator.run(endpoint, do="pid") for _ in range(2)]
