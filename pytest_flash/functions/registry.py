@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..resources import ServerlessResource
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
 from .routes import Route
 
 if TYPE_CHECKING:
+    from ..resources import ServerlessResource
     from .handle import JobHandle
 
 _CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, "PYTEST_VERSION")
