@@ -7,6 +7,7 @@ import importlib
 
 # Each module has ``add_options(parser)`` and ``run(options) -> str``, which returns Markdown.
 BENCHMARKS = {
+    "calls": "overhead of remote calls, beside the official SDK; large values; many at once",
     "emulator": "throughput, latency, memory and idle cost of the embedded Runpod",
 }
 
