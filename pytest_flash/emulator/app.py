@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .control_plane import ControlPlane
     from .endpoints import Endpoints
     from .faults import Faults
-    from .load_balancer import LoadBalancer
     from .queue import Queue
     from .volumes import Volumes
 
@@ -41,7 +40,6 @@ def build_app(
     volumes: Volumes,
     credentials: Credentials,
     queue: Queue,
-    balancer: LoadBalancer,
     control: ControlPlane,
     faults: Faults,
     *,
@@ -51,6 +49,7 @@ def build_app(
 ) -> ASGIApp:
     """The application that serves all this at ``origin`` (``http://127.0.0.1:4000``)."""
     key = credentials.api_key
+    balancer = [Route("/lb/{endpoint}/{path:path}", _no_load_balancer)]
     management = [
         *Management(endpoints, volumes, origin).routes(),
         *VolumeManagement(volumes).routes(),
@@ -79,7 +78,7 @@ def build_app(
                 Quota(rest, problem_response, time.monotonic, enforced=enforce_quota),
                 problem_response,
             ),
-            Plane("/lb/", bearer(key), _served(balancer.routes(), error_response), error_response),
+            Plane("/lb/", bearer(key), _served(balancer, error_response), error_response),
             Plane(
                 "/control/",
                 bearer(key),
@@ -126,3 +125,7 @@ def openapi_route(described: list[Route]) -> Route:
 
     routes = tuple(described)
     return Route("/api/v2/openapi.json", openapi, methods=["GET"])
+
+
+async def _no_load_balancer(_: Request) -> Response:
+    raise HttpError(501, "the emulator does not serve load-balancing endpoints")

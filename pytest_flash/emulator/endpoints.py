@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
-from .balanced import BalancedEndpoint
 from .endpoint import Endpoint, Surroundings
 from .errors import HttpError
 from .jobs import JobCounts
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .documents import WorkerView
     from .logs import WorkerLog
     from .records import EndpointRecord
+
+_log = logging.getLogger(__name__)
 
 
 class Endpoints:
@@ -47,7 +49,7 @@ class Endpoints:
 
     def parts(self, endpoint_id: str) -> list[Endpoint]:
         """An endpoint and its lanes. Raises HttpError 404."""
-        return [self.get(endpoint_id), *self._lanes.get(endpoint_id, {}).values()]
+        return [self.get(endpoint_id), *self._lanes[endpoint_id].values()]
 
     def submitting(self, endpoint_id: str, scope: str | None) -> Endpoint:
         """Where a new job of this scope goes. Raises HttpError 404."""
@@ -58,7 +60,7 @@ class Endpoints:
         lanes = self._lanes[endpoint_id]
         if scope not in lanes:
             record = replace(endpoint.record, workers_min=0)
-            lanes[scope] = self._at_work(record, scope)
+            lanes[scope] = Endpoint(record, self._surroundings, scope)
         return lanes[scope]
 
     def holding(self, endpoint_id: str, job_id: str) -> Endpoint:
@@ -99,9 +101,10 @@ class Endpoints:
 
     def add(self, record: EndpointRecord) -> Endpoint:
         """Put an endpoint to work."""
-        endpoint = self._at_work(record)
+        endpoint = Endpoint(record, self._surroundings)
         self._endpoints[record.id] = endpoint
         self._releases[record.id] = Releases(record)
+        _log.info("endpoint %s (%s) created", record.name, record.id)
         return endpoint
 
     def update(self, record: EndpointRecord) -> None:
@@ -129,10 +132,6 @@ class Endpoints:
                 if each.is_spent:
                     self._spent[endpoint_id] = _sum(self._spent[endpoint_id], each.counts())
                     del lanes[name]
-
-    def _at_work(self, record: EndpointRecord, scope: str | None = None) -> Endpoint:
-        kind = Endpoint if record.type == "QUEUE" else BalancedEndpoint
-        return kind(record, self._surroundings, scope)
 
     async def close(self) -> None:
         """End every endpoint and wait until no worker process is left."""

@@ -70,7 +70,6 @@ async def _serve(
     from .faults import Faults
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
-    from .load_balancer import LoadBalancer
     from .programs import ProjectPrograms
     from .queue import Queue
     from .ratelimits import RateLimits
@@ -96,7 +95,6 @@ async def _serve(
             volumes,
             credentials,
             Queue(endpoints, webhooks, limits),
-            LoadBalancer(endpoints, launcher.ports, config.timings, credentials.worker),
             ControlPlane(endpoints, faults, launcher.stack_file),
             faults,
             origin=origin,
@@ -107,6 +105,7 @@ async def _serve(
         if lifeline is not None:
             _stopped_by_end_of(lifeline, stop)
         announce(Announcement.of(origin, config.api_key))
+        _log.info("the emulator, process %d, serves at %s", os.getpid(), origin)
         threading.Thread(target=_preload, daemon=True).start()
         try:
             await _until_stopped(stop, serving)
@@ -148,8 +147,6 @@ async def _close(endpoints: Endpoints, serving: asyncio.Task[None]) -> None:
 def _server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
-    from .onewrite import OneWriteProtocol
-
     class Server(uvicorn.Server):
         """A server that leaves the signals to ``run``."""
 
@@ -160,7 +157,6 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             app,
-            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

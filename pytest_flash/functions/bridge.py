@@ -10,14 +10,52 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import sys
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+import anyio
 
 T = TypeVar("T")
 
 _STOP_DEADLINE = 5.0
+# How long a caller that was cancelled is held back.
+_CANCELLING = 2.0
+
+
+class Submitted(Generic[T]):
+    """Work that a loop in another thread carries out; ``done`` has its result when it has ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
+        self.done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._loop = loop
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+        # An empty context: in the caller's own, libraries would find that they run under trio.
+        contextvars.Context().run(loop.call_soon_threadsafe, self._begin)
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread; it may take its time to end."""
+        with contextlib.suppress(RuntimeError):  # The loop has ended, and everything on it.
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._work)
+        self._task.add_done_callback(self._end)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _end(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self.done.cancel()
+        elif (error := task.exception()) is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(task.result())
 
 
 class LoopThread:
@@ -28,23 +66,23 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Start ``work`` on the loop, from any thread. Cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    def submit(self, work: Coroutine[Any, Any, T]) -> Submitted[T]:
+        """Start ``work`` on the loop, from any thread and any event loop."""
+        return Submitted(self._loop, work)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
         """Carry out ``work`` on the loop and block until it is done, from another thread.
 
         Raises TimeoutError, and cancels it, after ``timeout`` seconds.
         """
-        future = self.submit(work)
+        submitted = self.submit(work)
         try:
-            return future.result(timeout)
+            return submitted.done.result(timeout)
         except concurrent.futures.TimeoutError:
             # Python 3.10 has another TimeoutError here.
             raise TimeoutError(f"not done within {timeout:g} s") from None
         finally:
-            future.cancel()
+            submitted.cancel()
 
     def stop(self) -> None:
         """End the loop, after the tasks that are left have been cancelled."""
@@ -70,15 +108,34 @@ async def settled(timeout: float) -> bool:
     return not pending
 
 
-async def outcome(future: concurrent.futures.Future[T]) -> T:
-    """Await ``future`` on asyncio or trio; a caller that is cancelled cancels it."""
+async def outcome(submitted: Submitted[T]) -> T:
+    """Await what was submitted, on asyncio or trio.
+
+    A caller that is cancelled cancels it, and is held back for a moment until it has ended.
+    """
     __tracebackhide__ = True
-    if _in_trio():
-        return await _outcome_in_trio(future)
-    return await asyncio.wrap_future(future)
+    wait = _wait_in_trio if _in_trio() else _wait
+    try:
+        return await wait(submitted.done)
+    except BaseException:
+        if not submitted.done.done():
+            submitted.cancel()
+            # How it ends is of no interest to a caller that was cancelled.
+            with (
+                anyio.move_on_after(_CANCELLING, shield=True),
+                contextlib.suppress(Exception, asyncio.CancelledError),
+            ):
+                await wait(submitted.done)
+        raise
 
 
-async def _outcome_in_trio(future: concurrent.futures.Future[T]) -> T:
+async def _wait(future: concurrent.futures.Future[T]) -> T:
+    __tracebackhide__ = True
+    # Cancelling the caller must not cancel a future that others wait for too.
+    return await asyncio.shield(asyncio.wrap_future(future))
+
+
+async def _wait_in_trio(future: concurrent.futures.Future[T]) -> T:
     __tracebackhide__ = True
     import trio
 
@@ -89,10 +146,7 @@ async def _outcome_in_trio(future: concurrent.futures.Future[T]) -> T:
             token.run_sync_soon(done.set)
 
     future.add_done_callback(wake)
-    try:
-        await done.wait()
-    finally:
-        future.cancel()
+    await done.wait()
     return future.result()
 
 

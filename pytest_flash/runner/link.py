@@ -20,8 +20,7 @@ from .options import ProvisionOptions
 if TYPE_CHECKING:
     from ..console.history import Recorded
     from ..events import Event
-    from ..project import Project
-    from ..provisioner.users import User
+    from ..session import Identity
     from ..target import Target
     from .desk import Seat
     from .preload import Module
@@ -34,16 +33,19 @@ EXPLAINED = 79
 class Assignment:
     """What a serving process is to do.
 
-    ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
-    a process with a broken app stays. ``console`` is what it needs to serve the console beside
-    the app. The target follows, since the emulator may still start.
+    ``listener``, ``take`` and ``give`` are inherited descriptors: the listening socket, and the
+    ends of the pair in which open connections are parked. ``broken`` is a text to answer every
+    request with, in place of the app. ``reload`` says that a process with a broken app stays.
+    ``console`` is what it needs to serve the console beside the app.
     """
 
     location: AppLocation
-    project: Project
-    namespace: str
-    user: User
+    target: Target
+    identity: Identity
     env_file: Path | None
+    listener: int
+    take: int
+    give: int
     url: str
     generation: int
     reload: bool
@@ -51,13 +53,6 @@ class Assignment:
     provision: ProvisionOptions
     broken: str | None = None
     console: Seat | None = None
-
-
-@dataclass(frozen=True)
-class Provide:
-    """Where remote functions run."""
-
-    target: Target
 
 
 @dataclass(frozen=True)
@@ -141,8 +136,6 @@ class Link:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._target: Target | None = None
-        self._provided = threading.Event()
         self._sending = threading.Lock()
 
     def assignment(self) -> Assignment:
@@ -171,12 +164,6 @@ class Link:
         self.report(Question(text))
         return self._answers.get()
 
-    def target(self) -> Target:
-        """Where remote functions run; blocks until that is known."""
-        self._provided.wait()
-        assert self._target is not None
-        return self._target
-
     def _follow(self, follower: Follower) -> None:
         while True:
             try:
@@ -184,10 +171,7 @@ class Link:
             except (EOFError, OSError):
                 # Our parent is gone, killed perhaps: nothing of ours may stay.
                 os._exit(1)
-            if isinstance(message, Provide):
-                self._target = message.target
-                self._provided.set()
-            elif isinstance(message, Begin):
+            if isinstance(message, Begin):
                 follower.begin()
             elif isinstance(message, Stop):
                 follower.stop(message.grace, hand_over=message.hand_over)

@@ -1,8 +1,7 @@
-"""A typed client of Runpod's public API: management (REST v2), the queue and load balancers."""
+"""A typed client of Runpod's public API: management (REST v2) and the queue plane."""
 
 from __future__ import annotations
 
-from .balancer import Answer, LoadBalancerClient
 from .management import ManagementClient
 from .models import CpuType, Endpoint, GpuType, Volume, Worker, Workers
 from .pace import Pace
@@ -10,13 +9,11 @@ from .queue import JobState, JobStatus, QueueClient
 from .retry import RetryPolicy
 
 __all__ = [
-    "Answer",
     "CpuType",
     "Endpoint",
     "GpuType",
     "JobState",
     "JobStatus",
-    "LoadBalancerClient",
     "ManagementClient",
     "Pace",
     "QueueClient",

@@ -86,9 +86,7 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
         detail = f"{detail} (retry after {seconds} s)"
     if status == 404:
         raise NotFoundError(status, title, detail, method, path)
-    refused = RunpodApiError(status, title, detail, method, path)
-    refused.retry_after = seconds
-    raise refused
+    raise RunpodApiError(status, title, detail, method, path)
 
 
 def body(response: httpx.Response) -> dict[str, Any]:

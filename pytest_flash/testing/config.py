@@ -25,7 +25,8 @@ class FlashConfig:
 
     ``app`` names the app as seen from ``root``; None looks for it there. ``startup_timeout`` is
     how many seconds the app, an endpoint or a worker may take to start. ``live`` says where
-    remote functions run, which the command line alone decides.
+    remote functions run, which the command line alone decides. ``emulator_log`` is a file to which
+    the emulator appends what it and its workers print.
     """
 
     app: str | None
@@ -35,6 +36,7 @@ class FlashConfig:
     keep: bool = False
     namespace: str | None = None
     max_endpoints: int = 5
+    emulator_log: Path | None = None
 
     def location(self) -> AppLocation | None:
         """Where the app is: None if none was named and ``root`` holds none.

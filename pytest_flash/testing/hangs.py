@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from ..errors import RunpodError
+from anyio import to_thread
+
+from ..errors import EmulatorError, RunpodError
 from ..runpod import QueueClient
+from .frames import is_own
 from .jobs import Job, Jobs
 
+if TYPE_CHECKING:
+    from ..emulator.control import EmulatorControl, WorkerReport
+    from ..target import Target
 
-async def report_hangs(jobs: Jobs, requests: Sequence[str], queue: QueueClient) -> str:
+# As faulthandler writes it.
+_FRAME = re.compile(r'\s*File "(.+)", line \d+')
+
+
+async def report_hangs(
+    jobs: Jobs, requests: Sequence[str], queue: QueueClient, target: Target
+) -> str:
     """A paragraph for each unfinished job and each endpoint they are on, and the app's requests."""
     unfinished = list(jobs)
     parts = [await _job(job, queue) for job in unfinished]
     for endpoint_id, name in {job.endpoint_id: job.endpoint for job in unfinished}.items():
         parts.append(f"endpoint {name}: {await _health(endpoint_id, queue)}")
+    if unfinished and not target.is_live:
+        parts.extend(await to_thread.run_sync(_workers, target, {job.id for job in unfinished}))
     if requests:
         parts.append("requests under way:\n" + "\n".join(f"  {line}" for line in requests))
     return "\n".join(parts) or "no job and no request is under way"
@@ -26,10 +43,12 @@ async def _job(job: Job, queue: QueueClient) -> str:
     if job.id is None:
         return f"{job.function} on {job.endpoint}: submitted, not named yet, {age}"
     try:
-        state = (await queue.status(job.endpoint_id, job.id)).state.value
+        status = await queue.status(job.endpoint_id, job.id)
     except RunpodError as error:
-        state = f"unknown ({error})"
-    lines = [f"{job.function} on {job.endpoint}: job {job.id} is {state}, {age}"]
+        return f"{job.function} on {job.endpoint}: job {job.id}, {age}, state unknown: {error}"
+    lines = [f"{job.function} on {job.endpoint}: job {job.id} is {status.state.value}, {age}"]
+    if status.worker_id:
+        lines.append(f"  on worker {status.worker_id}")
     if job.stdout.strip():
         lines.append(f"  its last line: {job.stdout.strip().splitlines()[-1]}")
     return "\n".join(lines)
@@ -39,10 +58,56 @@ async def _health(endpoint_id: str, queue: QueueClient) -> str:
     try:
         health = await queue.health(endpoint_id)
     except RunpodError as error:
-        return f"no health ({error})"
+        return f"no health: {error}"
     groups = (
-        f"{group} {', '.join(f'{name} {count}' for name, count in counts.items() if count) or '0'}"
+        f"{group}: {', '.join(f'{count} {name}' for name, count in counts.items() if count) or 0}"
         for group, counts in health.items()
         if isinstance(counts, dict)
     )
     return "; ".join(groups)
+
+
+def _workers(target: Target, jobs: set[str | None]) -> list[str]:
+    """What the emulator says of the workers that run ``jobs``, and of those in trouble."""
+    from ..emulator.control import EmulatorControl
+
+    try:
+        with EmulatorControl(target.management_url, target.api_key) as control:
+            return [
+                "\n".join(_worker(worker, control))
+                for endpoint in control.endpoints()
+                for worker in endpoint.workers
+                if jobs.intersection(worker.jobs) or worker.problem
+            ]
+    except EmulatorError as error:
+        return [f"the emulator does not tell about its workers: {error}"]
+
+
+def _worker(worker: WorkerReport, control: EmulatorControl) -> Iterator[str]:
+    process = f"process {worker.pid}" if worker.pid is not None else "no process yet"
+    problem = f", {worker.problem}" if worker.problem else ""
+    yield f"worker {worker.id}: {worker.status}, {process}{problem}"
+    if worker.log:
+        yield f"  its last line: {worker.log[-1]}"
+    if worker.jobs:
+        try:
+            yield textwrap.indent(_own_part(control.stack(worker.id)), "  ")
+        except EmulatorError as error:
+            yield f"  {error}"
+
+
+def _own_part(stack: str) -> str:
+    """Of a worker's threads those in the user's code, as deep as that goes; else all of them."""
+    threads = (thread.strip().splitlines() for thread in stack.split("\n\n"))
+    kept = [lines[: last + 1] for lines in threads if (last := _last_own(lines))]
+    return "\n\n".join("\n".join(lines) for lines in kept) or stack.strip()
+
+
+def _last_own(lines: list[str]) -> int:
+    """The index of the outermost frame of the user's; 0, the heading's, if there is none."""
+    found = (
+        index
+        for index, line in enumerate(lines)
+        if (frame := _FRAME.match(line)) and is_own(frame.group(1))
+    )
+    return max(found, default=0)

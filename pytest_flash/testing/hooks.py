@@ -52,11 +52,13 @@ class RunHooks:
         totals = self._platform.totals
         lines = list(totals.lines())
         if lines:
-            terminalreporter.section("flash")
+            terminalreporter.write_sep("=", "flash")
             for line in lines:
                 terminalreporter.write_line(line)
         if totals.undeleted:
-            terminalreporter.section("endpoints that could not be deleted on Runpod", red=True)
+            terminalreporter.write_sep(
+                "=", "endpoints that could not be deleted on Runpod", red=True
+            )
             for name, error in totals.undeleted.items():
                 terminalreporter.write_line(f"{name}: {error}")
             names = " ".join(totals.undeleted)

@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .frames import is_own, place
 
+# Requests are still being closed for a moment after their answer.
+_A_WHILE = 0.25
+
 
 @dataclass(frozen=True)
 class _Request:
@@ -47,9 +50,10 @@ class ObservedApp:
             del self._requests[task]
 
     @property
-    def busy(self) -> bool:
-        """Whether a request is being handled."""
-        return bool(self._requests)
+    def hangs(self) -> bool:
+        """Whether a request has been under way for a while."""
+        now = time.monotonic()
+        return any(now - each.started > _A_WHILE for each in list(self._requests.values()))
 
     def under_way(self) -> Iterator[str]:
         """A line for each request that is being handled: for how long, and where it waits."""

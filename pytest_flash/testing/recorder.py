@@ -63,11 +63,6 @@ class Recorder:
         """Jobs of ``replacement`` are stubbed ones of ``original``."""
         self._originals[replacement.name, replacement.location] = original
 
-    @property
-    def pending(self) -> int:
-        """How many calls, of any test, have not ended."""
-        return len(self._owners)
-
     def raised(self, request: str, error: BaseException) -> None:
         """A handler raised."""
         with self._lock:

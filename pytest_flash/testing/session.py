@@ -18,7 +18,6 @@ from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
 from ..runpod import Endpoint, QueueClient
 from ..settings import read_environment
-from ..workerpackages import shipping_to
 from . import clients
 from .calls import SessionCalls
 from .distribution import is_worker, platform_of
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     import httpx
     from fastapi import FastAPI
 
-    from ..functions.shipping import Shipping
     from ..resources import ServerlessResource
     from ..target import Target
     from .config import FlashConfig
@@ -48,9 +46,7 @@ _WAIT = 1.0
 class FlashSession:
     """Where this process's remote functions run, and what its tests make of it."""
 
-    def __init__(
-        self, platform: Platform, target: Target, settings: FlashConfig, shipping: Shipping
-    ) -> None:
+    def __init__(self, platform: Platform, target: Target, settings: FlashConfig) -> None:
         self.target = target
         self.settings = settings
         self.recorder = Recorder(platform.job_ended)
@@ -61,13 +57,7 @@ class FlashSession:
         self._transport: clients.SharedTransport | None = None
         self._app: ObservedApp | None = None
         self._closed = False
-        calls = RemoteCalls(
-            self._queue,
-            self._endpoint_for,
-            on_event=self.recorder,
-            wait=_WAIT,
-            shipping=shipping,
-        )
+        calls = RemoteCalls(self._queue, self._endpoint_for, on_event=self.recorder, wait=_WAIT)
         self.calls = SessionCalls(
             calls,
             self._endpoint_for,
@@ -95,6 +85,7 @@ class FlashSession:
         try:
             yield server
         finally:
+            self.calls.end_all()  # Handlers that wait for a job would hold the server up.
             server.stop()
 
     def client(self, url: str, endpoints: Endpoints) -> httpx.Client:
@@ -124,8 +115,10 @@ class FlashSession:
 
     @property
     def hangs(self) -> bool:
-        """Whether calls or requests are under way."""
-        return not self._closed and bool(self.recorder.pending or (self._app and self._app.busy))
+        """Whether calls of this test, or requests, are under way."""
+        if self._closed:
+            return False
+        return bool(self.recorder.current.unfinished) or bool(self._app and self._app.hangs)
 
     def close(self) -> None:
         """Cancel what is under way and close every connection."""
@@ -154,7 +147,9 @@ class FlashSession:
 
     async def _explain(self) -> str:
         requests = tuple(self._app.under_way()) if self._app else ()
-        return await report_hangs(self.recorder.current.unfinished, requests, self._queue)
+        return await report_hangs(
+            self.recorder.current.unfinished, requests, self._queue, self.target
+        )
 
     def _patience(self, endpoints: Endpoints) -> float:
         """Seconds: the longest time that a function may run, and the time to start a worker."""
@@ -173,11 +168,9 @@ def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Itera
     with contextlib.ExitStack() as stack:
         target = platform.open(Order(settings, folder))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        environment = read_environment(folder)
-        for name, value in environment.missing().items():
+        for name, value in read_environment(folder).missing().items():
             patch.setenv(name, value)
-        shipping = shipping_to(target, folder, environment)
-        session = FlashSession(platform, target, settings, shipping)
+        session = FlashSession(platform, target, settings)
         stack.callback(session.close)
         follow(session, config)
         stack.enter_context(registry.bound(session.calls))

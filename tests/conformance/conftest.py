@@ -18,7 +18,6 @@ KINDS = (
     "echo",
     "sync",
     "async",
-    "several",
     "generator",
     "async_generator",
     "aggregate",

@@ -10,10 +10,9 @@ import secrets
 import traceback
 import types
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cloudpickle
 
@@ -38,30 +37,15 @@ class _Returned:
     instance_info: dict[str, object] | None = None
 
 
-class Captured(AbstractContextManager["Captured"], Protocol):
-    """Something that keeps what is printed while it is entered."""
-
-    def text(self) -> str:
-        """Everything so far."""
-        ...
-
-    def records(self) -> str:
-        """What was logged so far."""
-        ...
-
-
-async def execute(
-    request: FunctionRequest, notes: str = "", captured: Captured | None = None
-) -> FunctionResponse:
+async def execute(request: FunctionRequest, notes: str = "") -> FunctionResponse:
     """Run a function or a method and describe how it ended; raises nothing.
 
-    ``notes`` (lines about the dependencies) precede what the code printed. ``captured`` keeps
-    that; by default everything that the process prints meanwhile.
+    ``notes`` (lines about the dependencies) precede what the code printed.
 
     Synchronous code runs inline on the loop, as in the images: there ``asyncio.run`` fails inside
     a synchronous function, and here too.
     """
-    with captured if captured is not None else Capture() as capture:
+    with Capture() as capture:
         try:
             call = _call_method if request.execution_type == "class" else _call_function
             returned = await call(request)
@@ -87,7 +71,7 @@ async def execute(
         )
 
 
-def _logged(notes: str, capture: Captured) -> str | None:
+def _logged(notes: str, capture: Capture) -> str | None:
     """The output where the images leave out what was printed: nothing is not the empty text."""
     return notes + capture.records() or None
 
