@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -174,15 +174,16 @@ class EmulatorControl:
         retry_after: int | None = None,
         method: str | None = None,
         operation: str | None = None,
+        moment: Literal["before", "after"] = "before",
         endpoint: str | None = None,
         count: int | None = 1,
     ) -> str:
-        """Answer requests with ``status``; they have no effect.
+        """Answer requests with ``status``, ``"before"`` they have any effect, or ``"after"`` it.
 
         ``retry_after``: seconds, sent as ``Retry-After``. ``method`` (``"POST"``) and, on the
         queue plane, ``operation`` (``"runsync"``, ``"status"``, …) choose among them.
         """
-        effect = RefusedRequest(plane, status, retry_after, method, operation)
+        effect = RefusedRequest(plane, status, retry_after, method, operation, moment)
         return self._add(effect, endpoint, count)
 
     def slow_requests(

@@ -81,7 +81,7 @@ class DuplicateResult(_Effect):
 
 @dataclass(frozen=True)
 class RefusedRequest(_Effect):
-    """A request is refused with ``status``, and has no effect.
+    """A request is answered with ``status``: before it has any effect, or after that.
 
     ``retry_after``: seconds, sent as ``Retry-After``. ``method`` and, on the queue plane,
     ``operation`` (``runsync``, ``status``, …) say which requests; None is any.
@@ -92,6 +92,7 @@ class RefusedRequest(_Effect):
     retry_after: int | None = None
     method: str | None = None
     operation: str | None = None
+    moment: Literal["before", "after"] = "before"
     kind: Literal["refused_request"] = "refused_request"
 
     def __post_init__(self) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from ..scope import SCOPE_HEADER
 from .errors import HttpError
 from .faults import Plane, RefusedRequest, RequestEffect, SlowRequest
+from .hindrance import either
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from .faults import Faults
+    from .faults import Fault, Faults
     from .guard import Refusal
 
 _HEADER: Final = SCOPE_HEADER.lower().encode()
@@ -38,12 +39,19 @@ class FaultGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, unless a fault says otherwise."""
-        app = self._app
-        if self._faults.any:
-            app = await self._pass(scope)
-        await app(scope, receive, send)
+        if not self._faults.any:
+            await self._app(scope, receive, send)
+            return
+        refused = await self._hold_up(scope)
+        if refused is None:
+            await self._app(scope, receive, send)
+            return
+        if refused.effect.moment == "after":
+            await self._app(scope, receive, _nowhere)
+        await self._answer(refused)(scope, receive, send)
 
-    async def _pass(self, scope: Scope) -> ASGIApp:
+    async def _hold_up(self, scope: Scope) -> Fault[RefusedRequest] | None:
+        """Wait as long as a fault says; the fault that refuses the request, if there is one."""
         name, method = scope_of(scope), scope["method"]
         endpoint, operation = _addressed(self._plane, scope["path"])
 
@@ -56,15 +64,19 @@ class FaultGate:
 
         slow = self._faults.take(SlowRequest, name, endpoint, meant)
         if slow is not None:
-            await asyncio.sleep(slow.effect.seconds)
-        refused = self._faults.take(RefusedRequest, name, endpoint, meant)
-        if refused is None:
-            return self._app
+            await either(slow.removed, seconds=slow.effect.seconds)
+        return self._faults.take(RefusedRequest, name, endpoint, meant)
+
+    def _answer(self, refused: Fault[RefusedRequest]) -> Response:
         effect = refused.effect
         response = self._refusal(HttpError(effect.status, f"refused by {refused.id}, for a test"))
         if effect.retry_after is not None:
             response.headers["Retry-After"] = str(effect.retry_after)
         return response
+
+
+async def _nowhere(_: Message) -> None:
+    """Lose an answer."""
 
 
 def _addressed(plane: Plane, path: str) -> tuple[str | None, str | None]:

@@ -45,11 +45,11 @@ class Hindrance:
             return
         cold = self._faults.take(ColdStart, self._scope, self._endpoint_id)
         if cold is not None:
-            await _either(worker.dismissed, cold.removed, seconds=cold.effect.seconds)
+            await either(worker.dismissed, cold.removed, seconds=cold.effect.seconds)
         full = self._faults.take(NoCapacity, self._scope, self._endpoint_id)
         if full is not None:
             worker.throttled = True
-            await _either(worker.dismissed, full.removed)
+            await either(worker.dismissed, full.removed)
             worker.throttled = False
         failed = self._faults.take(FailedStart, self._scope, self._endpoint_id)
         if failed is not None and not worker.stopping:
@@ -73,7 +73,7 @@ class Hindrance:
         return 2 if self._faults.take(DuplicateResult, job_scope, self._endpoint_id) else 1
 
 
-async def _either(*events: asyncio.Event, seconds: float | None = None) -> None:
+async def either(*events: asyncio.Event, seconds: float | None = None) -> None:
     """Wait until one of ``events`` is set, but no longer than ``seconds``."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:

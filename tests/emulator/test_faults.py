@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -53,6 +54,13 @@ def result(
     return emulator.ended(endpoint, submit(emulator, endpoint, headers, **todo))
 
 
+def left(emulator: Emulator) -> list[int | None]:
+    """How often each fault still occurs."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    faults = httpx.get(f"{emulator.origin}/control/faults", headers=headers).json()["faults"]
+    return [fault["left"] for fault in faults]
+
+
 # Requests
 
 
@@ -83,6 +91,18 @@ def test_a_refused_request_has_no_effect(emulator: Emulator, control: EmulatorCo
     assert emulator.call(endpoint, do="echo", value=1)["output"] == 1
 
 
+def test_an_answer_is_lost_after_the_effect(emulator: Emulator, control: EmulatorControl) -> None:
+    endpoint = emulator.create()
+    control.refuse_requests("queue", 502, operation="run", moment="after", endpoint=endpoint)
+    lost = emulator.queue.post(f"/{endpoint}/run", json={"input": {"do": "echo", "value": 1}})
+    assert lost.status_code == 502
+    (job,) = emulator.queue.get(f"/{endpoint}/requests").json()["requests"]
+    assert emulator.ended(endpoint, job["id"])["output"] == 1
+    control.refuse_requests("management", 500, method="DELETE", moment="after", endpoint=endpoint)
+    assert emulator.management.delete(f"/v2/serverless/{endpoint}").status_code == 500
+    assert emulator.management.get(f"/v2/serverless/{endpoint}").status_code == 404
+
+
 def test_requests_of_one_endpoint_only(emulator: Emulator, control: EmulatorControl) -> None:
     endpoint, other = emulator.create(name="one"), emulator.create(name="other")
     control.refuse_requests("queue", 429, endpoint="one", count=None)
@@ -96,6 +116,18 @@ def test_requests_are_served_late(emulator: Emulator, control: EmulatorControl) 
     with pytest.raises(httpx.ReadTimeout):
         emulator.queue.get(f"/{endpoint}/health", timeout=0.2)
     assert emulator.queue.get(f"/{endpoint}/health").status_code == 200
+
+
+def test_a_request_waits_no_longer_than_its_fault(
+    emulator: Emulator, control: EmulatorControl
+) -> None:
+    endpoint = emulator.create()
+    control.slow_requests("queue", 600, operation="health", endpoint=endpoint, count=1)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(emulator.queue.get, f"/{endpoint}/health")
+        until(partial(left, emulator), lambda counts: counts == [0])
+        control.clear()
+        assert waiting.result(10).status_code == 200
 
 
 @pytest.mark.parametrize("headers", OTHERS, ids=["no scope", "another scope"])

@@ -243,7 +243,7 @@ def _send(
     }
     query = {name: value for (place, name), value in chosen.items() if place == "query"}
     headers = {
-        name: quote(value, safe=":+/ -TZ")
+        name: quote(value.strip(), safe=":+/ -TZ").strip()
         for (place, name), value in chosen.items()
         if place == "header"
     }
