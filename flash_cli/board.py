@@ -26,11 +26,17 @@ class Board:
         self._states: dict[str, str] = {}
         self._needs: dict[str, tuple[str, ...]] = {}
         self._activities: dict[object, Activity] = {}
+        self._served = 0
 
     @property
     def activities(self) -> tuple[Activity, ...]:
         """What goes on, the longest first."""
         return tuple(self._activities.values())
+
+    @property
+    def begins(self) -> bool:
+        """Whether the app has just been served for the first time."""
+        return self._served == 1
 
     def state(self, endpoint: events.EndpointFound) -> str:
         """Lazy, provisioned, cold or warm, as far as it is known."""
@@ -39,6 +45,8 @@ class Board:
 
     def update(self, event: Event) -> None:
         """Take note of one event."""
+        if isinstance(event, events.Serving):
+            self._served += 1
         if isinstance(event, events.EndpointPending):
             self._begin(event.name, f"{event.action} {event.name}")
         elif isinstance(event, events.EndpointReady):

@@ -38,12 +38,12 @@ def lines(event: Event, board: Board) -> Iterator[str]:
         yield from _told(event)
 
 
-def matters(event: Event) -> bool:
+def matters(event: Event, board: Board) -> bool:
     """Whether ``--quiet`` prints ``event`` all the same: what went wrong, and where the app is."""
     if isinstance(event, events.JobEnded):
         return event.state != "COMPLETED"
     if isinstance(event, events.Serving):
-        return event.generation == 1
+        return board.begins
     return isinstance(
         event,
         events.AppBroken
@@ -79,10 +79,10 @@ def _told(event: Event) -> Iterator[str]:
 
 
 def _serving(event: events.Serving, board: Board) -> Iterator[str]:
-    if event.generation > 1:
-        yield f"{label('serving')} generation {event.generation}"
-    else:
+    if board.begins:
         yield from start_screen(event, board)
+    else:
+        yield f"{label('serving')} generation {event.generation}"
 
 
 def _job(event: events.JobEnded) -> Iterator[str]:

@@ -25,7 +25,7 @@ class Terminal:
     def show(self, event: Event) -> None:
         """Print one event."""
         self._board.update(event)
-        if not self._quiet or matters(event):
+        if not self._quiet or matters(event, self._board):
             self._output.lines(lines(event, self._board))
         if not self._quiet:
             self._spinner.notice()

@@ -62,7 +62,7 @@ class Watch(MetaPathFinder):
             self._late.add(name)
 
     def modules(self) -> tuple[Module, ...]:
-        """What was imported and may be imported ahead, in order of import."""
+        """What was imported and may be imported ahead: each after what it imports itself."""
         found = []
         for name, module in list(sys.modules.items()):
             if name in self._before or name in self._late:
@@ -146,7 +146,8 @@ class Preloader(MetaPathFinder):
             importlib.import_module(module.name)
         # Anything may be raised by a module that does not expect to be imported alone.
         except BaseException as error:  # noqa: BLE001
-            return f"importing it alone raises {type(error).__name__}: {error}"
+            if self._asked is None:
+                return f"importing it alone raises {type(error).__name__}: {error}"
         if self._asked is not None:
             return f"it imports {self._asked!r}, which is the project's"
         threads, files = _traces()
