@@ -69,6 +69,10 @@ def run(
     the current folder. Remote functions run on Runpod where there is a RUNPOD_API_KEY, else on
     the embedded Runpod: worker processes on this machine, no account, no cost.
     """
+    from pytest_flash.runner.warm import start_parent
+
+    parent = start_parent(fork=fork)
+
     import asyncio
 
     from pytest_flash.console.door import DEFAULT_PATH
@@ -94,7 +98,7 @@ def run(
         console=(console_path or DEFAULT_PATH) if console else None,
         log_level=log_level or ("warning" if quiet else "info"),
     )
-    sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask)))
+    sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask, parent)))
 
 
 @cli.command()

@@ -3,6 +3,7 @@
     FlashError
     ├── ConfigurationError          a resource or an argument of @remote is wrong
     │   └── CannotTravelError       a function, or what it needs, cannot be sent to a worker
+    │       └── UndeclaredModuleError   it imports a module that no worker will have
     ├── SettingsError               an option, variable or configuration key is wrong
     │   ├── MissingKeyError         live was asked for and there is no API key
     │   ├── NoTargetError           nothing says where remote functions should run
@@ -48,6 +49,10 @@ class ConfigurationError(FlashError):
 
 class CannotTravelError(ConfigurationError):
     """A function, or a value that it needs, cannot be sent to a worker. Nothing was sent."""
+
+
+class UndeclaredModuleError(CannotTravelError, ModuleNotFoundError):
+    """A function imports a module that its ``dependencies`` do not bring. Nothing was sent."""
 
 
 class SettingsError(FlashError):
@@ -110,8 +115,11 @@ class RunpodConnectionError(RunpodError):
 class RunpodApiError(RunpodError):
     """Runpod answered and refused the request.
 
-    ``title`` and ``detail`` come from the ``application/problem+json`` body where there is one.
+    ``title`` and ``detail`` come from the ``application/problem+json`` body where there is one;
+    ``retry_after`` is the seconds that a 429 asks to wait.
     """
+
+    retry_after: int | None = None
 
     def __init__(self, status: int, title: str, detail: str, method: str, path: str) -> None:
         super().__init__(f"{method} {path}: {status} {title}: {detail}")

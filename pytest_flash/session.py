@@ -27,6 +27,7 @@ from .resources import ServerlessResource
 from .runpod import Endpoint, ManagementClient, QueueClient
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
+from .workerpackages import shipping_to
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,11 @@ class Session:
         )
         self.queue = QueueClient(target)
         self.calls = RemoteCalls(
-            self.queue, self._endpoint_for, on_event=on_event, record_values=record_values
+            self.queue,
+            self._endpoint_for,
+            on_event=on_event,
+            record_values=record_values,
+            shipping=shipping_to(target, identity.project.root, environment),
         )
 
     def rollout(self) -> Rollout:

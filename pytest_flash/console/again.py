@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import FlashError, RemoteError
 from ..events import EventSink, Notice
-from ..functions.calls import RemoteCalls
 from ..functions.registry import FunctionSpec
-from ..functions.reports import Arguments
 from .history import Job
+
+if TYPE_CHECKING:
+    from ..functions.calls import RemoteCalls
+    from ..functions.reports import Arguments
 
 
 class CannotRepeatError(FlashError):
@@ -40,6 +43,8 @@ class Repeater:
             raise CannotRepeatError(
                 f"the arguments of this call of {job.function} were too large to keep"
             )
+        from ..functions.reports import Arguments
+
         arguments = Arguments(job.arguments, job.input)
         task = asyncio.ensure_future(self._run(self._function(job), arguments))
         self._running.add(task)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..runpod.models import Workers
 from .history import History, Job
+
+if TYPE_CHECKING:
+    from ..runpod.models import Workers
 
 _LINE = 160
 

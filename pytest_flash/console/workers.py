@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from ..errors import RunpodError
-from ..runpod.models import Workers
+
+if TYPE_CHECKING:
+    from ..runpod.models import Workers
 
 
 class WorkerWatch:

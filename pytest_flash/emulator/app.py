@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .control_plane import ControlPlane
     from .endpoints import Endpoints
     from .faults import Faults
+    from .load_balancer import LoadBalancer
     from .queue import Queue
     from .volumes import Volumes
 
@@ -40,6 +41,7 @@ def build_app(
     volumes: Volumes,
     credentials: Credentials,
     queue: Queue,
+    balancer: LoadBalancer,
     control: ControlPlane,
     faults: Faults,
     *,
@@ -49,7 +51,6 @@ def build_app(
 ) -> ASGIApp:
     """The application that serves all this at ``origin`` (``http://127.0.0.1:4000``)."""
     key = credentials.api_key
-    balancer = [Route("/lb/{endpoint}/{path:path}", _no_load_balancer)]
     management = [
         *Management(endpoints, volumes, origin).routes(),
         *VolumeManagement(volumes).routes(),
@@ -78,7 +79,7 @@ def build_app(
                 Quota(rest, problem_response, time.monotonic, enforced=enforce_quota),
                 problem_response,
             ),
-            Plane("/lb/", bearer(key), _served(balancer, error_response), error_response),
+            Plane("/lb/", bearer(key), _served(balancer.routes(), error_response), error_response),
             Plane(
                 "/control/",
                 bearer(key),
@@ -125,7 +126,3 @@ def openapi_route(described: list[Route]) -> Route:
 
     routes = tuple(described)
     return Route("/api/v2/openapi.json", openapi, methods=["GET"])
-
-
-async def _no_load_balancer(_: Request) -> Response:
-    raise HttpError(501, "the emulator does not serve load-balancing endpoints")

@@ -79,7 +79,7 @@ class WorkersBody(Body):
 
 _Pools = Annotated[list[str], Field(min_length=1)]
 _ExcludedType = Annotated[str, Field(pattern=r"^\s*[^-\s]")]
-_CudaVersion = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
+_CudaVersion = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")]
 
 
 def _all_different(values: list[Any]) -> None:
@@ -94,7 +94,7 @@ class UpdateGpuBody(Body):
     count: Annotated[int, Field(ge=1)] | None = None
     excludedTypes: list[_ExcludedType] | None = None
     allowedCudaVersions: list[_CudaVersion] | None = None
-    minCudaVersion: Annotated[str, Field(pattern=r"^$|^\d+\.\d+$")] | None = None
+    minCudaVersion: Annotated[str, Field(pattern=r"^$|^[0-9]+\.[0-9]+$")] | None = None
 
     @field_validator("excludedTypes")
     @classmethod

@@ -35,7 +35,7 @@ class Timings:
     take_hold: float = 30.0
     """A job-take or job-stop without news is answered after this; the SDK gives up at 90."""
     worker_start: float = 60.0
-    """From a worker's start to its first job-take."""
+    """From a worker's start to its first job-take, or to its first good health check."""
     stop_grace: float = 2.0
     """From SIGTERM to SIGKILL, for a worker that is stopped while it is idle."""
     cancel_grace: float = 1.0
@@ -47,6 +47,16 @@ class Timings:
     """Between the pings that a worker is told to send; whole seconds (runpod worker SDK 1.12.0)."""
     webhook_delay: float = 10.0
     """Between the attempts to deliver a webhook (Runpod docs, send-requests)."""
+    health_interval: float = 5.0
+    """Between the health checks of a healthy worker behind a load balancer."""
+    health_timeout: float = 5.0
+    """For the answer to a health check."""
+    unhealthy_grace: float = 2.0
+    """For an unhealthy worker to become healthy again, before it is replaced."""
+    balancer_wait: float = 120.0
+    """For a worker to become available (Runpod docs, load-balancing/overview)."""
+    balancer_limit: float = 330.0
+    """For the processing of one request (Runpod docs, load-balancing/overview)."""
     run_retention: float = 30 * 60.0
     """How long the result of a `run` job can be read (Runpod docs, send-requests)."""
     runsync_retention: float = 60.0
@@ -145,6 +155,17 @@ def load_config(
     )
     key = own_key or None if api_key is None else api_key
     return config if key is None else replace(config, api_key=key)
+
+
+def load_preinstalled(project: Path) -> Preinstalled:
+    """What ``[tool.flash.emulator] preinstalled`` of ``project`` says the images bring.
+
+    Raises SettingsError as ``load_config`` does.
+    """
+    found = find_project(project)
+    table = found.config.get("emulator", {})
+    where = f"{found.root / 'pyproject.toml'}: [tool.flash.emulator]"
+    return _preinstalled(table if isinstance(table, dict) else {}, where)
 
 
 def _options(table: Mapping[str, Any], where: str) -> Options:

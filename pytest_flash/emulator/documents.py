@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .hardware import GB_PER_VCPU, POOLS
+from .health import health_path
 from .scaling import RequestCount
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _scaling(record: EndpointRecord) -> dict[str, Any]:
 def _request_urls(record: EndpointRecord, origin: str) -> dict[str, str]:
     if record.type == "LOAD_BALANCER":
         base = f"{origin}/lb/{record.id}"
-        return {"base": base, "health": f"{base}/ping"}
+        return {"base": base, "health": f"{base}{health_path(record.container.env)}"}
     base = f"{origin}/queue/v2/{record.id}"
     return {
         "run": f"{base}/run",

@@ -184,6 +184,7 @@ class Endpoint:
         """Queue a failed or timed-out job again; False for any other."""
         retried = self._queue.retry(job)
         if retried:
+            self._pool.retried(job)
             self._pool.demand()
             self._settle()
         return retried

@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
+from .balanced import BalancedEndpoint
 from .endpoint import Endpoint, Surroundings
 from .errors import HttpError
 from .jobs import JobCounts
@@ -49,7 +50,7 @@ class Endpoints:
 
     def parts(self, endpoint_id: str) -> list[Endpoint]:
         """An endpoint and its lanes. Raises HttpError 404."""
-        return [self.get(endpoint_id), *self._lanes[endpoint_id].values()]
+        return [self.get(endpoint_id), *self._lanes.get(endpoint_id, {}).values()]
 
     def submitting(self, endpoint_id: str, scope: str | None) -> Endpoint:
         """Where a new job of this scope goes. Raises HttpError 404."""
@@ -60,7 +61,7 @@ class Endpoints:
         lanes = self._lanes[endpoint_id]
         if scope not in lanes:
             record = replace(endpoint.record, workers_min=0)
-            lanes[scope] = Endpoint(record, self._surroundings, scope)
+            lanes[scope] = self._at_work(record, scope)
         return lanes[scope]
 
     def holding(self, endpoint_id: str, job_id: str) -> Endpoint:
@@ -101,7 +102,7 @@ class Endpoints:
 
     def add(self, record: EndpointRecord) -> Endpoint:
         """Put an endpoint to work."""
-        endpoint = Endpoint(record, self._surroundings)
+        endpoint = self._at_work(record)
         self._endpoints[record.id] = endpoint
         self._releases[record.id] = Releases(record)
         _log.info("endpoint %s (%s) created", record.name, record.id)
@@ -132,6 +133,10 @@ class Endpoints:
                 if each.is_spent:
                     self._spent[endpoint_id] = _sum(self._spent[endpoint_id], each.counts())
                     del lanes[name]
+
+    def _at_work(self, record: EndpointRecord, scope: str | None = None) -> Endpoint:
+        kind = Endpoint if record.type == "QUEUE" else BalancedEndpoint
+        return kind(record, self._surroundings, scope)
 
     async def close(self) -> None:
         """End every endpoint and wait until no worker process is left."""

@@ -46,16 +46,16 @@ def problem_response(error: HttpError) -> Response:
     return json_response(problem, error.status, "application/problem+json")
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body. Raises HttpError 400 when it is longer than ``limit`` bytes."""
+async def read_body(request: Request, limit: int, *, status: int = 400) -> bytes:
+    """The whole body. Raises HttpError ``status`` when it is longer than ``limit`` bytes."""
     with contextlib.suppress(ValueError):
         if int(request.headers.get("content-length", "0")) > limit:
-            _too_large(limit)
+            _too_large(limit, status)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            _too_large(limit)
+            _too_large(limit, status)
     return bytes(body)
 
 
@@ -88,8 +88,8 @@ async def first_of(awaited: asyncio.Future[Any], request: Request, seconds: floa
         gone.cancel()
 
 
-def _too_large(limit: int) -> NoReturn:
-    raise HttpError(400, f"the payload is larger than {limit // 1_000_000} MB")
+def _too_large(limit: int, status: int) -> NoReturn:
+    raise HttpError(status, f"the payload is larger than {limit // 1_000_000} MB")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -211,6 +211,8 @@ class JobQueue:
 
     def redeliver(self, job: Job) -> None:
         """Queue a job again, first in line, whose worker is gone; counted as retried."""
+        if job.id not in self._running:
+            return
         job.output, job.partials = ABSENT, []
         job.redeliveries += 1
         self._retried += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .ports import Ports
 from .process import WorkerProcess, spawn
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Launcher:
         self._address = address
         self._folder = folder
         self._volumes = volumes
+        self.ports = Ports()
 
     def launch(self, record: EndpointRecord, worker_id: str) -> WorkerProcess:
         """Start one worker. Raises OSError, or what the program source raises."""
@@ -50,6 +52,7 @@ class Launcher:
         """Remove what a worker left in its folder."""
         shutil.rmtree(self._home(worker_id), ignore_errors=True)
         self.stack_file(worker_id).unlink(missing_ok=True)
+        self.ports.release(worker_id)
 
     def stack_file(self, worker_id: str) -> Path:
         """Where a worker of our runtime writes the stacks of its threads, when signalled."""
@@ -77,6 +80,10 @@ class Launcher:
         if program.asks_for_dependencies:
             platform["FLASH_DEPENDENCIES_URL"] = f"{base}/dependencies/{worker_id}"
             platform["FLASH_STACK_FILE"] = str(self.stack_file(worker_id))
+        if record.type == "LOAD_BALANCER":
+            platform |= self.ports.reserve(worker_id, record.container.env).environment()
+            if program.asks_for_dependencies:
+                platform["FLASH_LOAD_BALANCED"] = "true"
         # Its mount point in the cloud, /runpod-volume, is not a process's own to choose here.
         volume = self._volumes.folder_of(record.volumes[0]) if record.volumes else None
         if volume is not None:

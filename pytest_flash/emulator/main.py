@@ -70,6 +70,7 @@ async def _serve(
     from .faults import Faults
     from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
+    from .load_balancer import LoadBalancer
     from .programs import ProjectPrograms
     from .queue import Queue
     from .ratelimits import RateLimits
@@ -95,6 +96,7 @@ async def _serve(
             volumes,
             credentials,
             Queue(endpoints, webhooks, limits),
+            LoadBalancer(endpoints, launcher.ports, config.timings, credentials.worker),
             ControlPlane(endpoints, faults, launcher.stack_file),
             faults,
             origin=origin,
@@ -147,6 +149,8 @@ async def _close(endpoints: Endpoints, serving: asyncio.Task[None]) -> None:
 def _server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
+    from .onewrite import OneWriteProtocol
+
     class Server(uvicorn.Server):
         """A server that leaves the signals to ``run``."""
 
@@ -157,6 +161,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             app,
+            http=OneWriteProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

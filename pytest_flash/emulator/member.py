@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -25,7 +26,9 @@ class Worker:
     ``jobs`` are those it has been given and not yet returned; ``served`` says that it has had
     one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end, and
     ``throttled`` that there is no capacity to start it.
-    ``orders`` are jobs that it has yet to be told to stop, ``polls`` are answers that it waits
+    ``orders`` are jobs that it has yet to be told to stop, ``told`` how often it was told, and
+    ``heeded`` those of which it has taken note; ``listeners`` are the job-stop requests that wait.
+    ``polls`` are answers that it waits
     for with no job; ``missed`` counts the pings it should have sent since its last one.
     """
 
@@ -44,6 +47,9 @@ class Worker:
     problem: str | None = None
     jobs: set[str] = field(default_factory=set)
     orders: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    heeded: set[str] = field(default_factory=set)
+    listeners: int = 0
     polls: set[asyncio.Future[list[Job]]] = field(default_factory=set)
     missed: int = 0
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,8 +122,25 @@ class Worker:
     def take_orders(self) -> list[str]:
         """The jobs that the worker has yet to be told to stop."""
         orders, self.orders = self.orders, []
+        self.told.update(orders)
         self.ordered.clear()
         return orders
+
+    def listen(self) -> None:
+        """It asks for orders, so that it has carried out those that it got.
+
+        An order counts when it was given twice: the official worker ignores the first where it
+        has taken the job and not yet begun it (runpod worker SDK 1.12.0).
+        """
+        self.heeded |= {job_id for job_id, times in self.told.items() if times > 1}
+
+    def forget(self, job_id: str) -> None:
+        """It is through with a job."""
+        self.jobs.discard(job_id)
+        self.heeded.discard(job_id)
+        self.told.pop(job_id, None)
+        if job_id in self.orders:
+            self.orders.remove(job_id)
 
     def view(self, now: float) -> WorkerView:
         """The worker as the management plane shows it."""

@@ -92,7 +92,7 @@ class WorkerPool:
 
     def reconcile(self) -> None:
         """Stop the workers that should go and start those that are missing."""
-        if self._closed or self._record.type == "LOAD_BALANCER":
+        if self._closed:
             return
         live = self._retire(self._live())
         if self._starts.hopeless is not None:
@@ -160,9 +160,7 @@ class WorkerPool:
 
     def release(self, worker: Worker, job_id: str) -> None:
         """Note that a worker is through with a job."""
-        worker.jobs.discard(job_id)
-        if job_id in worker.orders:
-            worker.orders.remove(job_id)
+        worker.forget(job_id)
         self._rest(worker)
 
     def job_ended(self, job: Job) -> None:
@@ -170,16 +168,22 @@ class WorkerPool:
         worker = self.worker(job.worker_id)
         if worker is None or job.id not in worker.jobs:
             return
-        if job.state is JobState.TIMED_OUT:
-            # A running function cannot be stopped in any other way.
+        if job.state not in (JobState.CANCELLED, JobState.TIMED_OUT):
+            self.release(worker, job.id)
+        elif job.state is JobState.TIMED_OUT and not worker.listeners and not self._runs(worker):
+            # It could not be stopped in any other way.
             worker.problem = f"was replaced because job {job.id} ran for too long"
             self._kill(worker)
-        elif job.state is JobState.CANCELLED:
+        else:
             worker.order_stop(job.id)
             grace = self._timings.cancel_grace
-            self._loop.call_later(grace, self._insist_on_cancel, worker, job.id)
-        else:
-            self.release(worker, job.id)
+            self._loop.call_later(grace / 2, self._order_again, worker, job.id)
+            self._loop.call_later(grace, self._insist, worker, job.id)
+
+    def retried(self, job: Job) -> None:
+        """A job is queued again: not for a worker that may run it still."""
+        for worker in self._live():
+            worker.retiring = worker.retiring or job.id in worker.jobs
 
     def close(self) -> None:
         """Kill every worker and start no more."""
@@ -296,7 +300,8 @@ class WorkerPool:
             self._drop(worker)
 
     def _start_overdue(self, worker: Worker) -> None:
-        worker.problem = f"did not ask for a job within {self._timings.worker_start:g} s"
+        missed = "ask for a job" if self._record.type == "QUEUE" else "become healthy"
+        worker.problem = f"did not {missed} within {self._timings.worker_start:g} s"
         if worker.process is not None:
             worker.process.kill()
 
@@ -357,11 +362,26 @@ class WorkerPool:
             self._stop(worker)
             self._changed()
 
-    def _insist_on_cancel(self, worker: Worker, job_id: str) -> None:
-        if job_id in worker.jobs and not worker.stopping:
-            worker.problem = f"was replaced because it did not give up the cancelled job {job_id}"
+    def _runs(self, worker: Worker) -> bool:
+        """Whether it runs a job that somebody waits for."""
+        return any(self._queue.running_on(job_id, worker.id) for job_id in worker.jobs)
+
+    def _order_again(self, worker: Worker, job_id: str) -> None:
+        if job_id in worker.jobs:
+            worker.order_stop(job_id)
+
+    def _insist(self, worker: Worker, job_id: str) -> None:
+        """End the worker of a job that it should have given up, once it has no other."""
+        if job_id not in worker.jobs or worker.stopping:
+            return
+        if job_id in worker.heeded:
+            self.release(worker, job_id)
+        elif self._runs(worker):
+            self._loop.call_later(self._timings.cancel_grace, self._insist, worker, job_id)
+        else:
+            worker.problem = f"was replaced because it did not give up job {job_id}"
             self._kill(worker)
-            self._changed()
+        self._changed()
 
     def _stop(self, worker: Worker) -> None:
         worker.dismiss()

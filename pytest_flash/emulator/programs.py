@@ -26,6 +26,7 @@ _FLASH_IMAGES: dict[str, Compute] = {
     "runpod/flash-lb": "gpu",
     "runpod/flash-lb-cpu": "cpu",
 }
+_BALANCED = ("runpod/flash-lb", "runpod/flash-lb-cpu")
 
 _GUARDED = Path(__file__).parent / "worker" / "guarded.py"
 # They test the network and a GPU; offline and without one they would end every worker.
@@ -148,6 +149,9 @@ class ProjectPrograms:
         kind = _FLASH_IMAGES.get(name)
         if kind is None:
             raise NoProgramError(self._no_program(image))
+        if (name in _BALANCED) != (record.type == "LOAD_BALANCER"):
+            works = "load-balancing" if name in _BALANCED else "queue-based"
+            raise NoProgramError(f"the image {image!r} is for {works} endpoints only")
         return kind
 
     def _no_program(self, image: str) -> str:

@@ -93,10 +93,13 @@ class Workers:
     async def stop(self, request: Request) -> Response:
         """``GET /job-stop/{worker}``: the jobs to give up, or 204 when there were none for long."""
         _, worker = self._worker(request)
+        worker.listen()
+        worker.listeners += 1
         ordered = asyncio.ensure_future(worker.ordered.wait())
         try:
             present = await first_of(ordered, request, self._timings.take_hold)
         finally:
+            worker.listeners -= 1
             ordered.cancel()
         orders = worker.take_orders() if present else []
         return json_response({"jobsToStop": orders}) if orders else Response(status_code=204)

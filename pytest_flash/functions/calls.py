@@ -1,4 +1,4 @@
-"""One call of a remote function, from its arguments to its result."""
+"""Calls of remote functions, from their arguments to their results."""
 
 from __future__ import annotations
 
@@ -10,25 +10,32 @@ from typing import Any
 
 import anyio
 
-from ..errors import NotFoundError, RemoteError, RunpodApiError, RunpodConnectionError, RunpodError
+from ..errors import (
+    NotFoundError,
+    OutcomeUnknownError,
+    PayloadTooLargeError,
+    RunpodApiError,
+    RunpodConnectionError,
+    RunpodError,
+)
 from ..events import EventSink, ignore
-from ..runpod import Endpoint, JobState, JobStatus, QueueClient
+from ..runpod import Endpoint, JobStatus, QueueClient
 from . import protocol
-from .failures import failure
+from .flight import Flight, Polling
+from .handle import JobHandle
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
-from .source import ship
-from .values import shown, shown_call
+from .shipping import Constructor, Prepared, Shipping
+from .values import shown_call
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
 _WAIT = 10.0
-_POLL_FIRST, _POLL_LAST = 0.05, 0.5
 # How long status polls may fail in a row before the caller is told.
 _OUTAGE = 120.0
-# How long a caller that was cancelled is held back while its job is being cancelled.
-_CANCELLING = 2.0
-# Runpod docs, send-requests: the payload limit of runsync, 20 MB.
-_PAYLOAD_LIMIT = 20_000_000
+# How long a submission that is refused with 429 is tried again.
+_BUSY = 120.0
+# Runpod docs, operation-reference: what a payload may be, in bytes.
+_RUN_LIMIT, _RUNSYNC_LIMIT = 10_000_000, 20_000_000
 
 
 class RemoteCalls:
@@ -37,8 +44,8 @@ class RemoteCalls:
     ``endpoint_for`` gives the endpoint that a function runs on, creating it when needed; the
     second argument is an endpoint that turned out not to exist any more. ``outage`` is how many
     seconds status polls may fail in a row, and ``wait`` how many a submission waits for its job's
-    end. With ``record_values`` events say what was passed and
-    returned.
+    end. With ``record_values`` events say what was passed and returned. ``shipping`` finds what a
+    function needs.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
     so during the first 10 s this is left to a task of the event loop: when the loop ends before
@@ -54,14 +61,17 @@ class RemoteCalls:
         wait: float = _WAIT,
         on_event: EventSink = ignore,
         record_values: bool = False,
+        shipping: Shipping | None = None,
     ) -> None:
         self._queue = queue
         self._endpoint_for = endpoint_for
-        self._outage = outage
         self._wait = wait
+        self._polling = Polling(queue, outage)
         self._reports = Reports(on_event)
         self._record_values = record_values
-        self._prefixes: dict[FunctionSpec, str] = {}
+        self.shipping = shipping or Shipping()
+        self._prefixes: dict[Prepared, str] = {}
+        self._latest: dict[FunctionSpec, str] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
     async def call(
@@ -69,11 +79,12 @@ class RemoteCalls:
     ) -> Any:
         """Run ``spec`` on its endpoint and return its result.
 
-        Raises RemoteError (and the built-in type that the function raised), RunpodError when
-        Runpod cannot be reached or refuses, ProvisioningError when there is no endpoint.
+        Raises what the function raised, with the attributes of RemoteError; RemoteError for a job
+        that gave no result; CannotTravelError before anything is sent; RunpodError when Runpod
+        cannot be reached or refuses; ProvisioningError when there is no endpoint.
         """
-        text = shown_call(args, kwargs) if self._record_values else None
-        return await self._call(spec, Arguments(protocol.request_arguments(args, kwargs), text))
+        __tracebackhide__ = True
+        return await self._call(spec, self._arguments(spec, args, kwargs))
 
     async def repeat(self, spec: FunctionSpec, arguments: Arguments) -> Any:
         """Run ``spec`` with the arguments of an earlier call, as its JobStarted gave them.
@@ -82,139 +93,134 @@ class RemoteCalls:
         """
         return await self._call(spec, arguments)
 
+    async def spawn(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> JobHandle[Any]:
+        """Submit a job for ``spec`` and return as soon as Runpod has named it.
+
+        Raises as ``call`` does before the job runs.
+        """
+        arguments = self._arguments(spec, args, kwargs)
+        return JobHandle(await self._begin(spec, arguments, self._run, _RUN_LIMIT))
+
+    def construct(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Constructor:
+        """The arguments of a remote class, to be passed first to its methods."""
+        return self.shipping.construct(spec, args, kwargs)
+
+    def _arguments(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Arguments:
+        prepared, payload = self.shipping.call(spec, args, kwargs)
+        prefix = self._prefixes.get(prepared)
+        if prefix is None:
+            prefix = self._prefixes[prepared] = protocol.request_prefix(spec, prepared)
+        self._latest[spec] = prefix
+        shown = args[1:] if spec.method else args
+        text = shown_call(shown, kwargs) if self._record_values else None
+        return Arguments(protocol.request_arguments(payload), text)
+
     async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
-        body = (self._prefix(spec) + arguments.sent).encode()
-        if len(body) > _PAYLOAD_LIMIT:
-            raise RemoteError(
-                f"{spec.name} ({spec.location}): the call is {len(body) / 1e6:.1f} MB as sent, "
-                "arguments and source, and Runpod takes 20 MB; pass a URL or a path on a network "
-                "volume instead"
-            )
+        __tracebackhide__ = True
+        flight = await self._begin(spec, arguments, self._runsync, _RUNSYNC_LIMIT)
+        return await flight.result()
+
+    async def _begin(
+        self,
+        spec: FunctionSpec,
+        arguments: Arguments,
+        submit: Callable[[Endpoint, bytes], Awaitable[JobStatus]],
+        limit: int,
+    ) -> Flight:
+        """Submit a job, named with its answer."""
+        if spec not in self._latest:
+            self._arguments(spec, (), {})
+        body = (self._latest[spec] + arguments.sent).encode()
+        _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
         try:
-            endpoint, job = await self._submit(spec, endpoint, body)
-            report.named(job)
-            job = await self._finish(spec, endpoint, job)
+            endpoint, job = await self._submit(spec, endpoint, body, submit)
         except BaseException as error:
             report.broken(error)
             raise
-        try:
-            result = self._result(spec, endpoint, job)
-        except RemoteError:
-            report.ended(job, None)
-            raise
-        report.ended(job, shown(result) if self._record_values else None)
-        return result
-
-    def _prefix(self, spec: FunctionSpec) -> str:
-        prefix = self._prefixes.get(spec)
-        if prefix is None:
-            prefix = self._prefixes[spec] = protocol.request_prefix(spec, ship(spec))
-        return prefix
+        report.named(job)
+        return Flight(spec, endpoint, job, report, self._polling, self._record_values)
 
     async def _submit(
-        self, spec: FunctionSpec, endpoint: Endpoint, body: bytes
+        self,
+        spec: FunctionSpec,
+        endpoint: Endpoint,
+        body: bytes,
+        submit: Callable[[Endpoint, bytes], Awaitable[JobStatus]],
     ) -> tuple[Endpoint, JobStatus]:
-        try:
-            return endpoint, await self._runsync(endpoint, body)
-        except NotFoundError:
-            # The endpoint was deleted behind our back, so the job was never taken.
-            endpoint = await self._endpoint_for(spec, endpoint)
-            return endpoint, await self._runsync(endpoint, body)
+        """Send a job once. Only an answer that says it was not taken allows for another try."""
+        deadline, gone, pause = time.monotonic() + _BUSY, False, 0.5
+        while True:
+            try:
+                return endpoint, await submit(endpoint, body)
+            except NotFoundError:
+                # The endpoint was deleted behind our back, so the job was never taken.
+                if gone:
+                    raise
+                gone = True
+                endpoint = await self._endpoint_for(spec, endpoint)
+            except RunpodConnectionError as error:
+                if not error.reached:
+                    raise
+                raise _unknown(spec, endpoint, error) from error
+            except RunpodApiError as error:
+                if error.status >= 500:
+                    raise _unknown(spec, endpoint, error) from error
+                wait = max(error.retry_after or 0, pause)
+                if error.status != 429 or time.monotonic() + wait > deadline:
+                    raise
+                await anyio.sleep(wait)
+                pause = min(pause * 2, 8.0)
 
     async def _runsync(self, endpoint: Endpoint, body: bytes) -> JobStatus:
+        return await self._named(endpoint, self._queue.runsync(endpoint.id, body, wait=self._wait))
+
+    async def _run(self, endpoint: Endpoint, body: bytes) -> JobStatus:
+        return await self._named(endpoint, self._queue.run(endpoint.id, body))
+
+    async def _named(
+        self, endpoint: Endpoint, submitting: Coroutine[Any, Any, JobStatus]
+    ) -> JobStatus:
         """Submit, and cancel the job once its name is known if the caller is cancelled."""
-        request = asyncio.ensure_future(self._queue.runsync(endpoint.id, body, wait=self._wait))
+        request = asyncio.ensure_future(submitting)
         try:
             return await asyncio.shield(request)
         except asyncio.CancelledError:
-            self._keep(self._abandon(endpoint, request))
+            task = asyncio.ensure_future(self._abandon(endpoint, request))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
             raise
 
     async def _abandon(self, endpoint: Endpoint, request: asyncio.Future[JobStatus]) -> None:
-        try:
-            job = await request
-        except RunpodError:
-            return  # The job was not taken, or is unknown: nobody is left to tell.
-        if not job.state.is_terminal:
-            await self._cancel(endpoint, job)
-
-    async def _cancel(self, endpoint: Endpoint, job: JobStatus) -> None:
-        # Nobody waits for this job any more: where it cannot be cancelled, its time limit ends it.
+        # Where the job was not taken, or is unknown, nobody is left to tell; where it cannot be
+        # cancelled, its time limit ends it.
         with contextlib.suppress(RunpodError):
-            await self._queue.cancel(endpoint.id, job.id)
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
-
-    async def _insist(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
-        """Wait up to ``seconds`` for ``work``, however often the caller is cancelled."""
-        task = self._keep(work)
-        deadline = time.monotonic() + seconds
-        with anyio.CancelScope(shield=True):
-            while not task.done() and (left := deadline - time.monotonic()) > 0:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait({task}, timeout=left)
-
-    async def _finish(self, spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> JobStatus:
-        """Poll until ``job`` is terminal; the server ends it at its own time limits."""
-        interval, answered = _POLL_FIRST, time.monotonic()
-        try:
-            while not job.state.is_terminal:
-                await anyio.sleep(interval)
-                interval = min(interval * 1.5, _POLL_LAST)
-                try:
-                    job = await self._queue.status(endpoint.id, job.id)
-                    answered = time.monotonic()
-                except NotFoundError as error:
-                    raise RemoteError(
-                        f"{spec.name} ({spec.location}): job {job.id} is unknown to endpoint "
-                        f"{endpoint.name}: it expired, or the endpoint was deleted",
-                        job_id=job.id,
-                        endpoint_id=endpoint.id,
-                    ) from error
-                except (RunpodApiError, RunpodConnectionError) as error:
-                    if not _passes(error) or time.monotonic() - answered > self._outage:
-                        raise
-        except asyncio.CancelledError:
-            # Awaited, since a loop that is being torn down runs no task that begins now.
-            await self._insist(self._cancel(endpoint, job), _CANCELLING)
-            raise
-        return job
-
-    def _result(self, spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Any:
-        response = protocol.read_response(job.output)
-        if job.state is not JobState.COMPLETED or (response and not response.success):
-            raise failure(spec, endpoint, job, response)
-        if response is None:
-            raise RemoteError(
-                f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer of job "
-                f"{job.id} is no FunctionResponse: {str(job.output)[:200]!r}. The endpoint's image "
-                "must be a Flash worker image",
-                job_id=job.id,
-                endpoint_id=endpoint.id,
-                worker_id=job.worker_id,
-            )
-        try:
-            return protocol.decode(response.result)
-        except Exception as error:  # Unpickling runs code of any class: it may raise anything.
-            raise RemoteError(
-                f"{spec.name} ({spec.location}) returned a value that cannot be read here: "
-                f"{type(error).__name__}: {error}. Return plain data, or types of packages that "
-                "are installed here too",
-                job_id=job.id,
-                endpoint_id=endpoint.id,
-                worker_id=job.worker_id,
-                stdout=response.stdout,
-            ) from error
+            job = await request
+            if not job.state.is_terminal:
+                await self._queue.cancel(endpoint.id, job.id)
 
 
-def _passes(error: Exception) -> bool:
-    """Whether a poll that failed so may succeed later: outages, 429 and 5xx."""
-    if isinstance(error, RunpodApiError):
-        return error.status == 429 or error.status >= 500
-    return True
+def _check_size(spec: FunctionSpec, size: int, limit: int) -> None:
+    if size > limit:
+        raise PayloadTooLargeError(
+            f"{spec.name} ({spec.location}): the call is {size / 1e6:.1f} MB as sent, "
+            f"arguments and source, and Runpod takes {limit / 1e6:.0f} MB"
+            f"{' with spawn and map, 20 MB otherwise' if limit == _RUN_LIMIT else ''}; pass a URL "
+            "or a path on a network volume instead"
+        )
+
+
+def _unknown(spec: FunctionSpec, endpoint: Endpoint, error: RunpodError) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: Runpod's answer was lost "
+        f"before it named the job, which may have run, or may run now: {error}. It was not sent "
+        "again; call again if running twice does no harm",
+        endpoint_id=endpoint.id,
+    )

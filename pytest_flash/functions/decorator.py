@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import inspect
-import os
 import re
-from collections.abc import Callable, Coroutine, Sequence
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
-from .registry import REMOTE_MARK, FunctionSpec, registry
+from .classes import RemoteClass, methods
+from .handle import JobHandle
+from .registry import REMOTE_MARK, Caller, FunctionSpec, registry
 from .routes import route_of
+from .ways import caller_elsewhere, in_order, run_blocking, run_here
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 # "./lib", "/lib", "~/lib", "file:…", "name @ file:…", "C:\\lib", and a wheel's file name.
 _LOCAL_PATH = re.compile(
@@ -37,37 +42,86 @@ _ARGUMENTS = (
 class RemoteFunction(Generic[P, R]):
     """An awaitable stand-in for a function that runs elsewhere.
 
-    ``await fn(...)`` takes the function's own arguments and gives its result, or raises a
-    RemoteError. Inside a Runpod worker (``RUNPOD_ENDPOINT_ID`` is set) and with ``local=True``
-    the function runs in this process, still awaited.
+    ``await fn(...)`` takes the function's own arguments and gives its result, or raises what it
+    raised. Inside a Runpod worker (``RUNPOD_ENDPOINT_ID`` is set) and with ``local=True`` the
+    function runs in this process, still awaited.
     """
 
     __name__: str
+    __flash_stand_in__ = True
 
     def __init__(self, spec: FunctionSpec, *, local: bool) -> None:
         self.spec = spec
         self.runs_here = local
         functools.update_wrapper(self, spec.function)
 
+    @property
+    def __flash_behind__(self) -> Callable[..., Any]:
+        return self.spec.function
+
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function and return its result."""
         # Keeps this frame out of what pytest prints for an error that came back.
         __tracebackhide__ = True
-        # What is bound wins over the variable, which an app's .env may hold by mistake.
-        caller = registry.bound_caller()
-        if self.runs_here or (caller is None and "RUNPOD_ENDPOINT_ID" in os.environ):
+        caller = self._caller()
+        if caller is None:
             return await self._run_here(*args, **kwargs)
-        caller = caller or registry.connected_caller()
         return cast(R, await caller.call(self.spec, args, kwargs))
 
-    async def _run_here(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if inspect.iscoroutinefunction(self.spec.function):
-            return cast(R, await self.spec.function(*args, **kwargs))
-        from anyio import to_thread
+    async def spawn(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+        """Submit a job and return its handle as soon as Runpod has named it.
 
-        # A thread, since the function may block for as long as it likes.
-        call = functools.partial(self.spec.function, *args, **kwargs)
-        return cast(R, await to_thread.run_sync(call))
+        Arguments and source together may be 10 MB. Raises as a call does before the job runs.
+        """
+        __tracebackhide__ = True
+        caller = self._caller()
+        if caller is None:
+            raise ConfigurationError(
+                f"{self.__name__} ({self.spec.location}) runs in this process, where there are "
+                f"no jobs to spawn; await {self.__name__}(...)"
+            )
+        return await caller.spawn(self.spec, args, kwargs)
+
+    async def map(
+        self, *iterables: Iterable[Any], concurrency: int = 16
+    ) -> AsyncGenerator[R, None]:
+        """Call the function with each item, or with those of several iterables side by side.
+
+        Results come in the order of the items, each as soon as it and those before it are there;
+        at most ``concurrency`` jobs are in flight. The first error ends it. Whoever stops early,
+        or is cancelled, cancels the jobs that are still in flight: close the generator
+        (``contextlib.aclosing``) where you leave its loop before its end.
+        """
+        results = in_order(self._one, zip(*iterables, strict=False), concurrency)
+        async with contextlib.aclosing(results):
+            async for result in results:
+                yield result
+
+    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself in this process: a coroutine if it is defined with async."""
+        return cast(R, self.spec.function(*args, **kwargs))
+
+    def blocking(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function and return its result, for code that cannot await.
+
+        Blocks this thread, and its event loop if it has one.
+        """
+        __tracebackhide__ = True
+        return run_blocking(functools.partial(self, *args, **kwargs))
+
+    async def _one(self, args: tuple[Any, ...]) -> R:
+        __tracebackhide__ = True
+        caller = self._caller()
+        if caller is None:
+            return await self._run_here(*args)  # type: ignore[call-arg]
+        return cast(R, await (await caller.spawn(self.spec, args, {})).result())
+
+    def _caller(self) -> Caller | None:
+        """Whoever runs the function elsewhere; None where it runs in this process."""
+        return None if self.runs_here else caller_elsewhere()
+
+    async def _run_here(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, await run_here(functools.partial(self.spec.function, *args, **kwargs)))
 
     def __reduce__(self) -> str:
         return self.spec.function.__qualname__
@@ -76,13 +130,25 @@ class RemoteFunction(Generic[P, R]):
         return f"<remote {self.spec.name} on {self.spec.resource.name!r} ({self.spec.location})>"
 
 
-class RemoteDecorator(Protocol):
-    """What ``remote(...)`` returns: takes a sync or async function."""
+class AsyncRemoteFunction(RemoteFunction[P, R]):
+    """As RemoteFunction, for a function that is defined with async."""
 
+    def local(  # type: ignore[override]
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
+        """Call the function itself in this process."""
+        return cast("Coroutine[Any, Any, R]", self.spec.function(*args, **kwargs))
+
+
+class RemoteDecorator(Protocol):
+    """What ``remote(...)`` returns: takes a class, or a sync or async function."""
+
+    @overload
+    def __call__(self, function: type[T], /) -> type[T]: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(
         self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> RemoteFunction[P, R]: ...
+    ) -> AsyncRemoteFunction[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> RemoteFunction[P, R]: ...
 
@@ -97,7 +163,7 @@ def _remote(
     path: str | None = None,
     **unknown: Any,
 ) -> RemoteDecorator:
-    """Run the decorated function on the endpoint that ``resource_config`` describes.
+    """Run the decorated function, or the methods of a class, on ``resource_config``'s endpoint.
 
     ``dependencies`` are pip requirements and ``system_dependencies`` Debian packages that the
     worker installs before it runs the function; ``accelerate_downloads`` is passed on to it.
@@ -120,21 +186,25 @@ def _remote(
         if not isinstance(value, bool):
             raise ConfigurationError(f"@remote: {name} must be True or False, not {value!r}")
 
-    def decorate(function: Callable[..., Any], /) -> RemoteFunction[..., Any]:
+    def decorate(function: Callable[..., Any], /) -> Any:
         _refuse_what_cannot_run(function)
-        code = inspect.unwrap(function).__code__
+        file, line = _place(function)
         spec = FunctionSpec(
             function=function,
             resource=resource_config,
             dependencies=packages,
             system_dependencies=system_packages,
             accelerate_downloads=accelerate_downloads,
-            file=code.co_filename,
-            line=code.co_firstlineno,
+            file=file,
+            line=line,
             route=route,
         )
         if not local:
             registry.add(spec)
+        if inspect.isclass(function):
+            return RemoteClass(spec, local=local)
+        if inspect.iscoroutinefunction(inspect.unwrap(function)):
+            return AsyncRemoteFunction(spec, local=local)
         return RemoteFunction(spec, local=local)
 
     return cast(RemoteDecorator, decorate)
@@ -190,23 +260,31 @@ def _refuse_local_paths(requirements: tuple[str, ...]) -> None:
 
 
 def _refuse_what_cannot_run(function: Any) -> None:
-    if inspect.isclass(function):
-        raise ConfigurationError(
-            f"@remote on class {function.__name__}: only functions can be remote; decorate a "
-            "function that uses the class"
-        )
-    if isinstance(function, RemoteFunction):
+    if isinstance(function, RemoteFunction | RemoteClass):
         raise ConfigurationError(f"{function!r} is decorated with @remote twice")
+    if inspect.isclass(function):
+        if function.__module__ == "builtins":
+            raise ConfigurationError(f"@remote takes a class of your own, not {function!r}")
+        return
     bare = inspect.unwrap(function) if callable(function) else function
     if not inspect.isfunction(bare):
-        raise ConfigurationError(f"@remote takes a function defined with def, not {function!r}")
-    where = f"{bare.__code__.co_filename}:{bare.__code__.co_firstlineno}"
-    if bare.__name__ == "<lambda>":
         raise ConfigurationError(
-            f"{where}: @remote on a lambda, which has no name to be found by; define it with def"
+            f"@remote takes a function or a class of your own, not {function!r}"
         )
     if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
+        where = f"{bare.__code__.co_filename}:{bare.__code__.co_firstlineno}"
         raise ConfigurationError(
             f"{where}: {bare.__name__} is a generator, whose values cannot be sent back one "
             "by one; return a list"
         )
+
+
+def _place(function: Any) -> tuple[str, int]:
+    """File and line of a function, or of the class that is being defined."""
+    if inspect.isclass(function):
+        file = getattr(sys.modules.get(function.__module__), "__file__", None) or "<unknown>"
+        codes = (getattr(inspect.unwrap(each), "__code__", None) for each in methods(function))
+        lines = [code.co_firstlineno for code in codes if code is not None]
+        return file, getattr(function, "__firstlineno__", None) or min(lines, default=1)
+    code = inspect.unwrap(function).__code__
+    return code.co_filename, code.co_firstlineno

@@ -4,78 +4,119 @@ from __future__ import annotations
 
 import builtins
 import functools
-import importlib.metadata
-import importlib.util
-import os
+import json
 import re
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import (
     JobCancelledError,
     JobFailedError,
     JobTimedOutError,
+    NoCapacityError,
     RemoteError,
-    SettingsError,
+    WorkerDiedError,
 )
-from ..project import find_project
 from ..runpod import Endpoint, JobState, JobStatus
+from .declared import distributions
+from .projectmodules import ProjectModules
 from .protocol import FunctionResponse
+from .rebuilt import add_note, construct, rebuild
 from .registry import FunctionSpec
+
+E = TypeVar("E", bound=Exception)
 
 _TRACEBACK = "Traceback (most recent call last):"
 _LAST_LINE = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
-_INSTALLED = {"site-packages", "dist-packages"}
-# Python refuses to let these leave a coroutine, or to build them from a message alone.
-_NOT_RAISABLE = (StopIteration, StopAsyncIteration)
 
 
 def failure(
     spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, response: FunctionResponse | None
-) -> RemoteError:
+) -> Exception:
     """The error for a terminal ``job`` without a result.
 
     A function that raised a built-in exception gives an error that is also of that type, so that
-    ``except ValueError`` works as it does locally.
+    ``except ValueError`` works as it does locally; one that raised an exception of the project's
+    own gives that. Every one has the attributes of RemoteError.
     """
     what = f"{spec.name} ({spec.location}) on endpoint {endpoint.name}"
     stdout = response.stdout if response else ""
     if job.state is JobState.CANCELLED:
-        kind: type[RemoteError] = JobCancelledError
-        message = f"{what}: job {job.id} was cancelled"
-    elif job.state is JobState.TIMED_OUT:
-        kind = JobTimedOutError
-        message = (
-            f"{what}: job {job.id} exceeded its limit ({endpoint.timeout / 1000:g} s of running). "
-            "Raise executionTimeoutMs of the resource, or make the function quicker"
+        error: Exception = JobCancelledError(
+            f"{what}: job {job.id} was cancelled, in Runpod's console or by another process; "
+            "call again to run it"
         )
+    elif job.state is JobState.TIMED_OUT:
+        error = _timed_out(what, endpoint, job)
+    elif response is not None and response.described is not None:
+        rebuilt = rebuild(response.described, functools.partial(_explained, spec))
+        error, stdout = rebuilt.error, response.described["output"]
+        note = f"{what}, job {job.id}, worker {job.worker_id}"
+        add_note(error, f"Raised by {note}")
+        return located(error, endpoint, job, stdout, rebuilt.traceback)
     else:
         text = job.error or (response and (response.error or response.result)) or "no error text"
-        kind, message = _raised(spec, what, text)
-    return kind(
-        message,
-        job_id=job.id,
-        endpoint_id=endpoint.id,
-        worker_id=job.worker_id,
-        stdout=stdout,
+        error = _from_text(spec, what, text, response)
+    _, mark, trace = str(error).partition("Remote traceback")
+    return located(error, endpoint, job, stdout, mark + trace or None)
+
+
+def located(
+    error: E, endpoint: Endpoint, job: JobStatus, stdout: str, traceback: str | None = None
+) -> E:
+    """``error`` with the attributes of a RemoteError, whatever its class."""
+    known = {
+        "job_id": job.id,
+        "endpoint_id": endpoint.id,
+        "worker_id": job.worker_id,
+        "stdout": stdout,
+        "remote_traceback": traceback,
+    }
+    for name, value in known.items():
+        if isinstance(error, RemoteError) or not hasattr(error, name):
+            setattr(error, name, value)
+    return error
+
+
+def _timed_out(what: str, endpoint: Endpoint, job: JobStatus) -> RemoteError:
+    if job.worker_id is None and not job.execution_time:
+        return NoCapacityError(
+            f"{what}: no worker took job {job.id} in time. Raise workersMax of the resource, allow "
+            "more kinds of GPU or more data centers, or try again later"
+        )
+    return JobTimedOutError(
+        f"{what}: job {job.id} exceeded its limit ({endpoint.timeout / 1000:g} s of running). "
+        "Raise executionTimeoutMs of the resource, or make the function quicker"
     )
 
 
-def _raised(spec: FunctionSpec, what: str, text: str) -> tuple[type[RemoteError], str]:
+def _from_text(
+    spec: FunctionSpec, what: str, text: str, response: FunctionResponse | None
+) -> RemoteError:
+    """The error behind the text that a worker gives where our code on it had no say."""
     summary, separator, trace = text.partition(_TRACEBACK)
     if not separator:
-        return JobFailedError, f"{what} failed: {text.strip()}"
+        if response is None and not _is_document(text):
+            return WorkerDiedError(
+                f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it "
+                "was killed (often for its memory), crashed, or the function ended it"
+            )
+        return JobFailedError(f"{what} failed: {text.strip()}")
     trace = trace.strip("\n")
     last = _last_line(trace)
     found = _LAST_LINE.match(last)
-    kind = _error_type(found.group(1)) if found else JobFailedError
-    hint = _hint(spec, last)
-    parts = [f"{what} failed: {last or summary.strip()}"]
-    if hint:
-        parts.append(hint)
+    name = found.group(1) if found else ""
+    parts = [f"{what} failed: {_explained(spec, name, last) or summary.strip()}"]
     parts.append(f"Remote traceback (most recent call last):\n{trace}")
-    return kind, "\n\n".join(parts)
+    return _of_type(name, "\n\n".join(parts))
+
+
+def _is_document(text: str) -> bool:
+    """Whether the worker SDK wrote ``text``: JSON about an exception outside of the function."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _last_line(trace: str) -> str:
@@ -84,90 +125,40 @@ def _last_line(trace: str) -> str:
     return next((line for line in last.splitlines() if line and not line[0].isspace()), "")
 
 
-@functools.cache
-def _error_type(name: str) -> type[RemoteError]:
-    """A RemoteError that is also the built-in exception ``name``, where that can be built."""
-    kind = getattr(builtins, name, None)
-    if (
-        not isinstance(kind, type)
-        or not issubclass(kind, Exception)
-        or issubclass(kind, _NOT_RAISABLE)
-    ):
-        return JobFailedError
-    for base in kind.__mro__:
-        if base is Exception:
+def _of_type(name: str, message: str) -> RemoteError:
+    """A RemoteError that is also the built-in exception ``name``, where a text makes one."""
+    kind: Any = getattr(builtins, name, None)
+    known = isinstance(kind, type) and issubclass(kind, Exception)
+    bases: tuple[Any, ...] = kind.__mro__ if known else ()
+    for base in bases:
+        if base is Exception or issubclass(base, StopIteration | StopAsyncIteration):
             break
         try:
-            combined = type(
-                name,
-                (JobFailedError, base),
-                {"__module__": JobFailedError.__module__, "__reduce__": _reduced},
-            )
-            combined("probe")
+            base(message)
         except TypeError:
             continue
-        return combined
-    return JobFailedError
+        error: RemoteError = construct(name, base, True, message)
+        return error
+    return JobFailedError(message)
 
 
-def _rebuilt(name: str, message: str) -> RemoteError:
-    return _error_type(name)(message)
-
-
-def _reduced(error: RemoteError) -> tuple[Any, ...]:
-    """``__reduce__`` of the built types, which no import finds."""
-    return _rebuilt, (type(error).__name__, str(error)), vars(error).copy()
-
-
-def _hint(spec: FunctionSpec, last: str) -> str | None:
-    found = _MISSING_MODULE.search(last) if last.startswith("ModuleNotFoundError") else None
+def _explained(spec: FunctionSpec, name: str, message: str) -> str:
+    """``message``, with the way out where a module is missing on the worker."""
+    found = _MISSING_MODULE.search(message) if name == "ModuleNotFoundError" else None
     if found is None:
-        return None
-    module = found.group(1)
-    distributions = _distributions(module)
-    if not distributions and _is_local(module, Path(spec.file)):
+        return message
+    return f"{message}\n\n{_way_out(spec, found.group(1))}"
+
+
+def _way_out(spec: FunctionSpec, module: str) -> str:
+    named = distributions(module)
+    if not named and ProjectModules().find(module) is not None:
         return (
-            f"{module} is a module of your project, and only {spec.file} travels to the worker: "
-            f"define what {spec.name} needs in that file"
+            f"{module} is a module of your project that no import statement of what "
+            f"{spec.name} needs names; import it by name in {spec.file}"
         )
-    requirement = distributions[0] if distributions else module
+    requirement = named[0] if named else module
     return (
         f"The worker has only what is declared: add dependencies=[{requirement!r}] to @remote of "
         f"{spec.name} ({spec.location})"
     )
-
-
-def _distributions(module: str) -> list[str]:
-    """The installed distributions that bring ``module``, in order of their names."""
-    named = importlib.metadata.packages_distributions().get(module)
-    if named:
-        return sorted(named)
-    # Python 3.10 looks into top_level.txt alone, which many distributions do not have.
-    return sorted(
-        each.metadata["Name"]
-        for each in importlib.metadata.distributions()
-        if any(path.parts[0].partition(".")[0] == module for path in each.files or ())
-    )
-
-
-def _is_local(module: str, file: Path) -> bool:
-    """Whether ``module`` belongs to the project that ``file`` is in."""
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return False
-    places = [*(found.submodule_search_locations or ()), found.origin] if found else []
-    root = _project_root(file)
-    return any(
-        place is not None
-        and Path(os.path.realpath(place)).is_relative_to(root)
-        and not _INSTALLED & set(Path(place).parts)
-        for place in places
-    )
-
-
-def _project_root(file: Path) -> Path:
-    try:
-        return find_project(file).root
-    except SettingsError:
-        return file.resolve().parent  # Its pyproject.toml is told of elsewhere.

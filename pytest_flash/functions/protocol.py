@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 
+from .onworker.run import ANSWER, MARK
+from .packing import unpack
 from .registry import FunctionSpec
-from .source import ShippedSource
+from .shipping import Payload, Prepared
 
 
-def request_prefix(spec: FunctionSpec, source: ShippedSource) -> str:
+def request_prefix(spec: FunctionSpec, source: Prepared) -> str:
     """The part of a request body that is the same for every call, up to the arguments."""
     request: dict[str, Any] = {
         "function_name": source.name,
@@ -33,21 +35,24 @@ def request_prefix(spec: FunctionSpec, source: ShippedSource) -> str:
     return f'{{"input": {json.dumps(request)[:-1]}'
 
 
-def request_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """The rest of a request body: each argument as base64 of its cloudpickle."""
-    positional = json.dumps([_encode(value) for value in args])
-    named = json.dumps({name: _encode(value) for name, value in kwargs.items()})
-    return f', "args": {positional}, "kwargs": {named}}}}}'
+def request_arguments(payload: Payload) -> str:
+    """The rest of a request body: two arguments, each bytes as base64 of their cloudpickle."""
+    header, data = _encode(payload.header), _encode(payload.data)
+    return f', "args": ["{header}", "{data}"], "kwargs": {{}}}}}}'
 
 
 @dataclass(frozen=True)
 class FunctionResponse:
-    """What the worker says of one call. ``error`` is None for a success."""
+    """What the worker says of one call. ``error`` is None for a success.
+
+    ``described`` is what our own code on the worker tells of an exception, if it got that far.
+    """
 
     success: bool
     result: str | None = None
     error: str | None = None
     stdout: str = ""
+    described: dict[str, Any] | None = None
 
 
 def read_response(output: Any) -> FunctionResponse | None:
@@ -59,22 +64,44 @@ def read_response(output: Any) -> FunctionResponse | None:
     """
     if not isinstance(output, dict) or not isinstance(output.get("success"), bool):
         return None
+    stdout, described = _described(_text(output.get("stdout")) or "")
     return FunctionResponse(
         success=output["success"],
         result=_text(output.get("result")),
         error=_text(output.get("error")),
-        stdout=_text(output.get("stdout")) or "",
+        stdout=stdout,
+        described=described,
     )
 
 
-def decode(text: str | None) -> Any:
-    """The value behind base64 of a cloudpickle; None (an old worker's None) is None."""
-    return None if text is None else cloudpickle.loads(base64.b64decode(text))
+def read_result(response: FunctionResponse) -> tuple[Any, str]:
+    """What the function returned, and what it printed and logged.
+
+    Code of ours on the worker returns both in one; where something else answered, the result is
+    the value itself, and an absent one (an old worker's None) is None. Raises whatever unpickling
+    raises.
+    """
+    value = cloudpickle.loads(base64.b64decode(response.result)) if response.result else None
+    if isinstance(value, tuple) and len(value) == 3 and value[0] == ANSWER:
+        return unpack(value[2]), value[1]
+    return value, response.stdout
+
+
+def _described(stdout: str) -> tuple[str, dict[str, Any] | None]:
+    before, mark, rest = stdout.partition(f"\n{MARK}")
+    if not mark:
+        return stdout, None
+    line, _, after = rest.partition("\n")
+    try:
+        described = pickle.loads(base64.b64decode(line))
+    except (ValueError, EOFError, pickle.UnpicklingError):
+        return stdout, None
+    return before + after, described
 
 
 def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _encode(value: Any) -> str:
-    return base64.b64encode(cloudpickle.dumps(value)).decode("ascii")
+def _encode(data: bytes) -> str:
+    return base64.b64encode(pickle.dumps(data, protocol=5)).decode("ascii")

@@ -7,11 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..resources import ServerlessResource
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
 from .routes import Route
+
+if TYPE_CHECKING:
+    from ..resources import ServerlessResource
+    from .handle import JobHandle
 
 _CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, "PYTEST_VERSION")
 
@@ -25,6 +28,9 @@ class FunctionSpec:
 
     ``route`` is set on load-balancing endpoints alone. Live calls do not use it: they go to the
     worker's ``/execute``.
+
+    ``owner`` and ``method`` are set for a method of a remote class; ``function`` is then the
+    method as the class defines it. A class itself is its own ``function``.
     """
 
     function: Callable[..., Any]
@@ -35,10 +41,14 @@ class FunctionSpec:
     file: str
     line: int
     route: Route | None = None
+    owner: type | None = None
+    method: str | None = None
 
     @property
     def name(self) -> str:
-        """The function's name as its module spells it."""
+        """The function's name as its module spells it; a method's begins with its class's."""
+        if self.owner is not None:
+            return f"{self.owner.__name__}.{self.method}"
         return self.function.__name__
 
     @property
@@ -54,6 +64,16 @@ class Caller(Protocol):
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Run ``spec`` with these arguments and return its result, or raise RemoteError."""
+
+    async def spawn(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> JobHandle[Any]:
+        """Submit a job for ``spec`` and return as soon as it has a name."""
+
+    def construct(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What to pass first to the methods of a remote class made with these arguments."""
 
 
 class Registry:

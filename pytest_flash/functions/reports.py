@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from ..events import EventSink, JobEnded, JobNamed, JobStarted
+from ..events import EventSink, JobEnded, JobNamed, JobOutput, JobStarted
 from ..runpod import Endpoint, JobStatus
 from . import protocol
+from .outcome import Outcome
 from .registry import FunctionSpec
 
 # Larger arguments are not kept: reports are for people, and stay small.
@@ -75,15 +76,35 @@ class CallReport:
             if not job.state.is_terminal:
                 self._on_event(JobNamed(self._number, job.id))
 
-    def ended(self, job: JobStatus, output: str | None) -> None:
-        """The job is terminal; ``output`` is its result in words."""
+    def ended(self, job: JobStatus, outcome: Outcome, result: str | None) -> None:
+        """The job is terminal; ``result`` is what it returned, in words."""
+        if self._ended:
+            return
+        self.output(job.id, job.worker_id, outcome.output)
         response = protocol.read_response(job.output)
         worker = (self._endpoint.id, job.worker_id) if job.worker_id else None
         cold = worker is not None and worker not in self._workers
         if worker is not None:
             self._workers.add(worker)
         error = job.error or (response.error if response else None)
-        self._end(job, cold, response.stdout if response else "", error, output)
+        if error is None and outcome.error is not None:
+            error = str(outcome.error)
+        self._end(job, cold, outcome.output, error, result, outcome.traceback)
+
+    def output(self, job_id: str, worker_id: str | None, text: str) -> None:
+        """The function printed or logged ``text``."""
+        if text:
+            self._on_event(
+                JobOutput(
+                    call=self._number,
+                    function=self._spec.name,
+                    location=self._spec.location,
+                    endpoint=self._endpoint.name,
+                    job_id=job_id,
+                    worker_id=worker_id,
+                    text=text,
+                )
+            )
 
     def broken(self, error: BaseException) -> None:
         """The call ended before its job did."""
@@ -96,6 +117,7 @@ class CallReport:
         stdout: str,
         error: str | None,
         output: str | None = None,
+        traceback: str | None = None,
     ) -> None:
         if self._ended:
             return
@@ -116,5 +138,6 @@ class CallReport:
                 stdout=stdout,
                 error=error,
                 output=output,
+                traceback=traceback,
             )
         )

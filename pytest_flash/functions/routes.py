@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..resources import ServerlessResource
+
+if TYPE_CHECKING:
+    from ..resources import ServerlessResource
 
 # Flash SDK 1.1, client: what it accepts.
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")

@@ -39,8 +39,7 @@ def image_for(
     ``python``; live raises SettingsError where no official image has it.
     """
     kind = (resource.routing, resource.compute)
-    override = environment.value(_OVERRIDES[kind])
-    if live and override:
+    if live and (override := image_override(resource, environment)):
         return override
     if live and not _OLDEST <= python <= _NEWEST:
         raise SettingsError(
@@ -50,3 +49,8 @@ def image_for(
         )
     tag = environment.value(_TAG) or "latest"
     return f"{_REPOSITORIES[kind]}:py{python[0]}.{python[1]}-{tag}"
+
+
+def image_override(resource: ServerlessResource, environment: Environment) -> str | None:
+    """The image that the environment names in place of the official one, live."""
+    return environment.value(_OVERRIDES[resource.routing, resource.compute])

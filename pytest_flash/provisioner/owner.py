@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from ..errors import SettingsError
 from ..settings import Environment, Sourced
-from .spec import live_name
 
 DEFAULT_NAMESPACE = "default"
 
@@ -43,6 +42,9 @@ class Owner:
 
     def endpoint_name(self, resource: str) -> str:
         """``live-<name>``, or ``live-<namespace>-<name>``."""
+        # Here, since that module brings all resources, and the namespace is known before them.
+        from .spec import live_name
+
         return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
 
 

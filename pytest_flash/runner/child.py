@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -16,15 +15,9 @@ from multiprocessing.connection import Connection
 from starlette.types import ASGIApp
 
 from ..console.history import Recorded
-from ..errors import AppNotFoundError, FlashError, ServerError
+from ..errors import AppError, AppNotFoundError, ConfigurationError, FlashError, ServerError
 from ..events import AppBroken, EndpointFound, Notice, Serving
 from ..functions.registry import registry
-from ..functions.warm import warm
-from ..provisioner.discover import discover
-from ..provisioner.overview import overview
-from ..provisioner.plan import Plan
-from ..provisioner.rollout import Rollout
-from ..session import Session
 from ..settings import Environment, read_environment
 from .broken import broken
 from .fresh import Imports, import_from_source
@@ -33,6 +26,7 @@ from .load import load
 from .logs import log
 from .page import Page
 from .preload import Watch
+from .remotes import Remotes
 from .serve import AppServer
 
 _GRACE = 5.0
@@ -40,11 +34,15 @@ _GRACE = 5.0
 _SETTLING = 60.0
 
 
-def main(descriptor: int) -> None:
-    """Serve what arrives over the connection at ``descriptor`` until told to stop."""
-    link = Link(Connection(descriptor))
+def main(link_descriptor: int, sockets: tuple[int, int, int]) -> None:
+    """Serve what arrives over the connection at ``link_descriptor`` until told to stop.
+
+    ``sockets`` are the descriptors of the listening socket and of the two ends of the pair in
+    which open connections are parked.
+    """
+    link = Link(Connection(link_descriptor))
     assignment = link.assignment()
-    process = _Process(assignment, link)
+    process = _Process(assignment, link, sockets)
     link.follow(process)
     try:
         if assignment.broken is not None:
@@ -64,43 +62,32 @@ def main(descriptor: int) -> None:
 
 
 def _is_final(error: FlashError, assignment: Assignment) -> bool:
-    """Whether no saved file can mend it: nobody watches, or what was named is no file."""
+    """Whether no saved file can mend it: nobody watches, or the command was wrong."""
+    if not assignment.reload or assignment.generation > 1:
+        return not assignment.reload
     unnamed = isinstance(error, AppNotFoundError) and assignment.location.file is None
-    return not assignment.reload or (unnamed and assignment.generation == 1)
+    return unnamed or not isinstance(error, (AppError, ConfigurationError, ServerError))
 
 
 def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
     environment, imports = _prepare(assignment)
     watch = Watch(assignment.location.root)
-    session = Session(
-        assignment.target,
-        assignment.identity,
-        environment,
-        adopt=assignment.provision.adopt,
-        on_event=link.report,
-        record_values=process.page is not None,
-    )
-    process.session = session
-    with contextlib.closing(session), registry.bound(session.calls):
+    with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
+        process.remotes = remotes
         loaded = load(assignment.location)
-        uses = discover(registry.functions())
+        remotes.discover()
         if assignment.provision.before:
-            rollout = session.rollout()
-            plan = rollout.plan(uses)
+            remotes.provision(imports)
             if assignment.provision.dry_run:
-                link.report(rollout.described(plan))
                 return
-            _provision(session, rollout, plan, assignment, link, imports)
         if process.page is not None:
-            process.page.works_with(session, registry.functions, link.report)
+            process.page.works_with(remotes.session, registry.functions, link.report)
 
         def tell() -> None:
-            existing = session.existing(use.resource for use in uses)
-            endpoints = overview(uses, assignment.identity.owner, existing)
-            link.report(_serving(loaded.name, endpoints, assignment))
+            link.report(_serving(loaded.name, remotes.overview(), assignment))
             link.report(Learned(watch.modules(), environment.missing()))
 
-        # In a thread: the first request may be waiting.
+        # In a thread: the first request may be waiting, and the target may not be known yet.
         telling = threading.Thread(target=tell, name="flash-serving", daemon=True)
         process.run(loaded.app, telling.start)
 
@@ -120,21 +107,18 @@ def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignm
 class _Process:
     """This process as something that serves, or does not yet, and can be stopped."""
 
-    def __init__(self, assignment: Assignment, link: Link) -> None:
+    def __init__(self, assignment: Assignment, link: Link, sockets: tuple[int, int, int]) -> None:
         self._assignment = assignment
         self._link = link
-        self._listener, take, give = (
-            socket.socket(fileno=each)
-            for each in (assignment.listener, assignment.take, assignment.give)
-        )
+        self._listener, take, give = (socket.socket(fileno=each) for each in sockets)
         self._parked = take, give
         for each in (self._listener, take, give):
             each.set_inheritable(False)
         self._begun = threading.Event()
         self._server: AppServer | None = None
-        self.session: Session | None = None
+        self.remotes: Remotes | None = None
         seat = assignment.console
-        self.page = None if seat is None else Page(seat, assignment.target)
+        self.page = None if seat is None else Page(seat, link.target)
         self.stopping = False
         # In a thread: the one that is interrupted may be reporting.
         stop = partial(self.stop, _GRACE, hand_over=False)
@@ -183,9 +167,9 @@ class _Process:
 
     def _settle(self) -> None:
         """Wait for a management request that is under way: what it makes must be recorded."""
-        if self.session is not None and self.session.provisioning.busy:
+        if self.remotes is not None and self.remotes.provisioning:
             self._link.report(Settling(_SETTLING))
-            self.session.provisioning.wait(_SETTLING)
+            self.remotes.settle(_SETTLING)
 
 
 def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
@@ -196,26 +180,3 @@ def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     environment = read_environment(assignment.location.folder, assignment.env_file)
     os.environ.update(environment.missing())
     return environment, imports
-
-
-def _provision(
-    session: Session,
-    rollout: Rollout,
-    plan: Plan,
-    assignment: Assignment,
-    link: Link,
-    imports: Imports,
-) -> None:
-    options = assignment.provision
-    rollout.agree(plan, (lambda _: True) if options.yes else link.ask)
-    for name, error in session.provisioner.retry_deletions().items():
-        link.report(Notice(f"{name} could not be deleted: {error}"))
-    with session.provisioning:
-        rollout.apply(plan)
-    # A module that did not import may define what seems to be gone.
-    if assignment.generation == 1 and not options.keep_orphans and not imports.failed:
-        rollout.remove_orphans(plan, imports.files)
-    if options.warm:
-        resources = [wanted.resource for wanted, _ in plan.steps]
-        for name, error in asyncio.run(warm(session.calls, resources)).items():
-            link.report(Notice(f"{name} is not warm: {error}"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..console.door import Pass
 from ..console.history import History, Recorded
 from ..console.journal import Journal
-from ..events import Event, EventSink
+from ..events import Event, EventSink, TargetChosen
 
 Reader = Callable[[Recorded], None]
 
@@ -20,6 +20,7 @@ class Seat:
 
     door: Pass
     history: History
+    live: bool
 
 
 class Desk:
@@ -30,6 +31,7 @@ class Desk:
     """
 
     def __init__(self, on_event: EventSink, door: Pass | None) -> None:
+        self._live = False
         self._on_event = on_event
         self._door = door
         self._journal = Journal()
@@ -42,6 +44,8 @@ class Desk:
     def tell(self, event: Event, generation: int = 0) -> None:
         """Something happened; in a serving process, of that generation, unless it is 0."""
         self._on_event(event)
+        if isinstance(event, TargetChosen):
+            self._live = event.kind == "live"
         if self._door is None:
             return
         recorded = Recorded(generation, time.time(), event)
@@ -54,4 +58,4 @@ class Desk:
         if self._door is None:
             return None
         self._reader = reader
-        return Seat(self._door, self._journal.history)
+        return Seat(self._door, self._journal.history, self._live)

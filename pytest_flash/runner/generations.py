@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..events import Reloading, ServerEnded
+from ..target import Target
 from .desk import Desk
 from .link import EXPLAINED, Assignment
 from .process import ServingProcess
@@ -31,9 +32,16 @@ _DOUBT = 0.1
 class Generations:
     """Serves ``assignment``, and after each change the next generation of it."""
 
-    def __init__(self, spawner: Spawner, assignment: Assignment, desk: Desk) -> None:
+    def __init__(
+        self,
+        spawner: Spawner,
+        assignment: Assignment,
+        target: asyncio.Future[Target],
+        desk: Desk,
+    ) -> None:
         self._spawner = spawner
         self._assignment = assignment
+        self._target = target
         self._desk = desk
         self._process = self._accepting = spawner.start()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -126,6 +134,12 @@ class Generations:
 
     def _assign(self, process: ServingProcess, assignment: Assignment) -> None:
         process.assign(replace(assignment, console=self._desk.seat(process.tell)))
+
+        def provide(target: asyncio.Future[Target]) -> None:
+            if not target.cancelled() and target.exception() is None:
+                process.provide(target.result())
+
+        self._target.add_done_callback(provide)
 
     async def _stop(self, insisted: asyncio.Future[None]) -> None:
         if self._succession is not None:

@@ -20,7 +20,8 @@ from .options import ProvisionOptions
 if TYPE_CHECKING:
     from ..console.history import Recorded
     from ..events import Event
-    from ..session import Identity
+    from ..project import Project
+    from ..provisioner.users import User
     from ..target import Target
     from .desk import Seat
     from .preload import Module
@@ -33,19 +34,16 @@ EXPLAINED = 79
 class Assignment:
     """What a serving process is to do.
 
-    ``listener``, ``take`` and ``give`` are inherited descriptors: the listening socket, and the
-    ends of the pair in which open connections are parked. ``broken`` is a text to answer every
-    request with, in place of the app. ``reload`` says that a process with a broken app stays.
-    ``console`` is what it needs to serve the console beside the app.
+    ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
+    a process with a broken app stays. ``console`` is what it needs to serve the console beside
+    the app. The target follows, since the emulator may still start.
     """
 
     location: AppLocation
-    target: Target
-    identity: Identity
+    project: Project
+    namespace: str
+    user: User
     env_file: Path | None
-    listener: int
-    take: int
-    give: int
     url: str
     generation: int
     reload: bool
@@ -53,6 +51,13 @@ class Assignment:
     provision: ProvisionOptions
     broken: str | None = None
     console: Seat | None = None
+
+
+@dataclass(frozen=True)
+class Provide:
+    """Where remote functions run."""
+
+    target: Target
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,8 @@ class Link:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._target: Target | None = None
+        self._provided = threading.Event()
         self._sending = threading.Lock()
 
     def assignment(self) -> Assignment:
@@ -164,6 +171,12 @@ class Link:
         self.report(Question(text))
         return self._answers.get()
 
+    def target(self) -> Target:
+        """Where remote functions run; blocks until that is known."""
+        self._provided.wait()
+        assert self._target is not None
+        return self._target
+
     def _follow(self, follower: Follower) -> None:
         while True:
             try:
@@ -171,7 +184,10 @@ class Link:
             except (EOFError, OSError):
                 # Our parent is gone, killed perhaps: nothing of ours may stay.
                 os._exit(1)
-            if isinstance(message, Begin):
+            if isinstance(message, Provide):
+                self._target = message.target
+                self._provided.set()
+            elif isinstance(message, Begin):
                 follower.begin()
             elif isinstance(message, Stop):
                 follower.stop(message.grace, hand_over=message.hand_over)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -14,26 +16,28 @@ from ..console.journal import Journal
 from ..console.workers import WorkerWatch
 from ..events import EventSink
 from ..functions.registry import FunctionSpec
-from ..runpod import ManagementClient
-from ..runpod.models import Workers
-from ..session import Session
 from ..target import Target
 from .desk import Seat
+
+if TYPE_CHECKING:
+    from ..runpod import ManagementClient
+    from ..runpod.models import Workers
+    from ..session import Session
 
 # Seconds between two looks at an endpoint's workers, while somebody watches.
 _NEAR, _FAR = 1.0, 10.0
 
 
 class Page:
-    """The console of one serving process."""
+    """The console of one serving process. ``target`` blocks until the target is known."""
 
-    def __init__(self, seat: Seat, target: Target) -> None:
+    def __init__(self, seat: Seat, target: Callable[[], Target]) -> None:
         self._target = target
-        self._journal = Journal(seat.history, secret=target.api_key)
+        self._journal = Journal(seat.history)
         self._management: ManagementClient | None = None
         self._making = threading.Lock()
-        self._repeater: Repeater | None = None
-        watch = WorkerWatch(self._workers, interval=_FAR if target.is_live else _NEAR)
+        self._repeater: Callable[[], Repeater] | None = None
+        watch = WorkerWatch(self._workers, interval=_FAR if seat.live else _NEAR)
         self._console = Console(self._journal, seat.door, watch, self._again)
 
     def hear(self, recorded: Recorded) -> None:
@@ -42,12 +46,12 @@ class Page:
 
     def works_with(
         self,
-        session: Session,
+        session: Callable[[], Session],
         functions: Callable[[], Sequence[FunctionSpec]],
         on_event: EventSink,
     ) -> None:
         """The app is loaded, so that its ``functions`` can be run again."""
-        self._repeater = Repeater(session.calls, functions, on_event)
+        self._repeater = lru_cache(lambda: Repeater(session().calls, functions, on_event))
 
     def beside(self, app: ASGIApp) -> ASGIApp:
         """``app`` with the console at its path."""
@@ -60,11 +64,13 @@ class Page:
     def _again(self, job: Job) -> None:
         if self._repeater is None:
             raise CannotRepeatError("the app's code is broken: mend it first")
-        self._repeater.start(job)
+        self._repeater().start(job)
 
     def _workers(self, endpoint_id: str) -> Workers:
         # A client of its own, made when somebody looks: there is no session while code is broken.
+        from ..runpod import ManagementClient
+
         with self._making:
             if self._management is None:
-                self._management = ManagementClient(self._target)
+                self._management = ManagementClient(self._target())
         return self._management.workers(endpoint_id)

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 
 from ..console.history import Recorded
 from ..events import Event
+from ..target import Target
 from .link import (
     Answer,
     Assignment,
@@ -20,6 +21,7 @@ from .link import (
     Finished,
     Learned,
     Loaded,
+    Provide,
     Question,
     Settling,
     Stop,
@@ -73,6 +75,10 @@ class ServingProcess:
         # One that hangs, and reads nothing, must not hold up the others: it misses this.
         if not self._connection.closed and select.select([], [self._connection], [], 0)[1]:
             self._send(recorded)
+
+    def provide(self, target: Target) -> None:
+        """Say where remote functions run."""
+        self._send(Provide(target))
 
     def begin(self) -> None:
         """Have it accept connections as soon as it can."""

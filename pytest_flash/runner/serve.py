@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import sys
@@ -18,9 +17,10 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
-from ..errors import PortTakenError, ServerError
+from ..errors import ServerError
 from .accept import Acceptor
 from .parking import HandOver
+from .sockets import listen, url_of
 
 GENERATION_HEADER = "X-Flash-Generation"
 """On every response: how many times the code had been loaded when it was answered."""
@@ -29,39 +29,6 @@ _TICK = 1.0
 _POLL = 0.01
 _ARRIVAL = 0.25
 _STOP_DEADLINE = 10.0
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket on ``host``; port 0 takes a free one.
-
-    Raises ServerError naming host and port when it cannot be had.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise ServerError(f"cannot listen on {host}:{port}: {error}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(
-                f"port {port} on {host} is taken by another process; choose one with --port"
-            ) from error
-        raise ServerError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    return listener
-
-
-def url_of(listener: socket.socket, host: str | None = None) -> str:
-    """``http://host:port`` of a listening socket; ``host`` is how people call the address."""
-    address, port = listener.getsockname()[:2]
-    name = host or address
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 class AppServer(uvicorn.Server):

@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -20,7 +19,8 @@ from pathlib import Path
 from .link import Learned
 from .preload import Module, Unfit
 from .process import ServingProcess, Watcher
-from .zygote import Ended, Kill, Preload, Stale, Start, Started, program
+from .warm import ParentProcess, start_parent
+from .zygote import Ended, Kill, Preload, Setup, Stale, Start, Started
 
 _END_LIMIT = 3.0
 # Each one that is unfit costs a new parent.
@@ -29,10 +29,13 @@ _MOST_EXCLUDED = 8
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every parent and serving process inherits: the project's folder and descriptors."""
+    """The project's folder, and what every serving process inherits.
+
+    That is the listening socket, and both ends of the pair in which open connections are parked.
+    """
 
     root: Path
-    descriptors: tuple[int, ...]
+    sockets: tuple[socket.socket, ...]
     fork: bool
 
 
@@ -50,18 +53,25 @@ class _Parent:
         with contextlib.suppress(OSError):
             self.control.send(message)
 
+    def pass_on(self, *descriptors: int) -> None:
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(self.control.fileno())) as passing,
+        ):
+            socket.send_fds(passing, [b"\0"], descriptors)
+
 
 class Spawner:
     """Starts serving processes; all of them end with it."""
 
-    def __init__(self, surroundings: Surroundings, watcher: Watcher) -> None:
+    def __init__(self, surroundings: Surroundings, watcher: Watcher, first: ParentProcess) -> None:
         self._surroundings = surroundings
         self._watcher = watcher
         self._loop = asyncio.get_running_loop()
         self._numbers = 0
         self._modules: dict[str, Module] = {}
         self._excluded: frozenset[str] = frozenset()
-        self._parents = [self._new_parent()]
+        self._parents = [self._adopted(first)]
 
     def start(self) -> ServingProcess:
         """Start a process; it waits for its assignment."""
@@ -95,25 +105,20 @@ class Spawner:
         self._numbers += 1
         parent.waiting[self._numbers] = process, descriptor
         parent.send(Start(self._numbers))
-        with contextlib.suppress(OSError), _socket(parent.control) as passing:
-            socket.send_fds(passing, [b"\0"], [descriptor])
+        parent.pass_on(descriptor)
 
-    def _new_parent(self) -> _Parent:
-        ours, theirs = Pipe(duplex=True)
-        around = self._surroundings
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", program(theirs.fileno(), around.root, fork=around.fork)],
-                pass_fds=(theirs.fileno(), *around.descriptors),
-            )
-        parent = _Parent(process, ours)
-        self._loop.add_reader(ours.fileno(), self._receive, parent)
+    def _adopted(self, started: ParentProcess) -> _Parent:
+        """Tell a parent what it needs to know, and hear what it reports."""
+        parent = _Parent(started.process, Connection(started.control))
+        parent.send(Setup(self._surroundings.root))
+        parent.pass_on(*(each.fileno() for each in self._surroundings.sockets))
+        self._loop.add_reader(parent.control.fileno(), self._receive, parent)
         return parent
 
     def _replace_parent(self) -> None:
         """From now on start from a parent that has imported nothing beyond the framework."""
         self._modules.clear()
-        self._parents.append(self._new_parent())
+        self._parents.append(self._adopted(start_parent(fork=self._surroundings.fork)))
         self._release_old()
 
     def _learn(self, learned: Learned) -> None:
@@ -181,7 +186,3 @@ class Spawner:
             process.finish(code)
         parent.children.clear()
         parent.waiting.clear()
-
-
-def _socket(connection: Connection) -> socket.socket:
-    return socket.socket(fileno=os.dup(connection.fileno()))

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .preload import Module, Preloader, Unfit, thread_count
+from .warm import child_program
 
 # prctl(2)
 _PR_SET_PDEATHSIG = 1
@@ -42,15 +43,14 @@ _FRAMEWORK = (
     "uvloop",
 )
 
-# Ctrl-C, a closed terminal and the end of a service reach every process of the group: `flash run`
-# answers, and tells the others what to do.
-_PROLOGUE = """\
-import signal, sys
-for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-    signal.signal(number, lambda *_: None)
-sys.path[:] = [entry for entry in sys.path if entry]
-"""
-_CHILD = "from pytest_flash.runner.child import main\nmain({descriptor})\n"
+Sockets = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The first message. The descriptors of the three sockets follow: see ``child.main``."""
+
+    root: Path
 
 
 @dataclass(frozen=True)
@@ -103,31 +103,42 @@ class Ended:
 Report = Started | Stale | Ended | Unfit
 
 
-def program(control: int, root: Path, *, fork: bool) -> str:
-    """What a parent runs: the source for ``python -c``."""
-    return (
-        f"{_PROLOGUE}"
-        "from pathlib import Path\n"
-        "from pytest_flash.runner.zygote import descriptor_of_child\n"
-        f"descriptor = descriptor_of_child({control}, Path({str(root)!r}), fork={fork})\n"
-        f"{_CHILD.format(descriptor='descriptor')}"
-    )
-
-
-def descriptor_of_child(control: int, root: Path, *, fork: bool) -> int:
+def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     """Be a parent until the other side of ``control`` ends; returns in each forked child.
 
-    What it returns there is the descriptor of the child's link.
+    What it returns there are the arguments of ``child.main``.
     """
-    zygote = _Zygote(control, root, fork=fork and sys.platform == "linux")
-    return zygote.run()
+    os.set_inheritable(control, False)
+    forks = fork and sys.platform == "linux"
+    if forks:
+        for name in _FRAMEWORK:
+            with contextlib.suppress(ImportError):  # uvloop is not for every Python.
+                importlib.import_module(name)
+    connection = Connection(control)
+    passing = socket.socket(fileno=os.dup(control))
+    try:
+        setup: Setup = connection.recv()
+        _, sockets, _, _ = socket.recv_fds(passing, 1, 3)
+    except (EOFError, OSError):
+        os._exit(0)
+    listener, take, give = sockets
+    zygote = _Zygote(connection, passing, setup.root, (listener, take, give), fork=forks)
+    return zygote.run(), (listener, take, give)
 
 
 class _Zygote:
-    def __init__(self, control: int, root: Path, *, fork: bool) -> None:
-        os.set_inheritable(control, False)
-        self._control = Connection(control)
-        self._passing = socket.socket(fileno=os.dup(control))
+    def __init__(
+        self,
+        control: Connection,
+        passing: socket.socket,
+        root: Path,
+        sockets: Sockets,
+        *,
+        fork: bool,
+    ) -> None:
+        self._control = control
+        self._passing = passing
+        self._sockets = sockets
         self._children: dict[int, int] = {}
         self._woken, self._wake = socket.socketpair()
         for end in (self._woken, self._wake):
@@ -136,14 +147,10 @@ class _Zygote:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._fork = fork
-        if fork:
-            for name in _FRAMEWORK:
-                with contextlib.suppress(ImportError):  # uvloop is not for every Python.
-                    importlib.import_module(name)
         self._preloader = Preloader(root)
 
     def run(self) -> int:
-        """Serve the control connection; see ``descriptor_of_child``."""
+        """Serve the control connection; the link's descriptor in each forked child."""
         while True:
             control, woken = self._control.fileno(), self._woken.fileno()
             ready, _, _ = select.select([control, woken], [], [])
@@ -187,8 +194,9 @@ class _Zygote:
         return None
 
     def _spawn(self, link: int) -> int:
-        os.set_inheritable(link, True)
-        source = _PROLOGUE + _CHILD.format(descriptor=link)
+        for each in (link, *self._sockets):
+            os.set_inheritable(each, True)
+        source = child_program(link, self._sockets)
         return os.posix_spawn(sys.executable, [sys.executable, "-c", source], os.environ)
 
     def _become_child(self, parent: int) -> None:

@@ -1,7 +1,8 @@
-"""A typed client of Runpod's public API: management (REST v2) and the queue plane."""
+"""A typed client of Runpod's public API: management (REST v2), the queue and load balancers."""
 
 from __future__ import annotations
 
+from .balancer import Answer, LoadBalancerClient
 from .management import ManagementClient
 from .models import CpuType, Endpoint, GpuType, Volume, Worker, Workers
 from .pace import Pace
@@ -9,11 +10,13 @@ from .queue import JobState, JobStatus, QueueClient
 from .retry import RetryPolicy
 
 __all__ = [
+    "Answer",
     "CpuType",
     "Endpoint",
     "GpuType",
     "JobState",
     "JobStatus",
+    "LoadBalancerClient",
     "ManagementClient",
     "Pace",
     "QueueClient",

@@ -86,7 +86,9 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
         detail = f"{detail} (retry after {seconds} s)"
     if status == 404:
         raise NotFoundError(status, title, detail, method, path)
-    raise RunpodApiError(status, title, detail, method, path)
+    refused = RunpodApiError(status, title, detail, method, path)
+    refused.retry_after = seconds
+    raise refused
 
 
 def body(response: httpx.Response) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from ..errors import RunpodConnectionError
 from ..target import Target
 from . import http
 from .loops import PerLoop
-from .transport import KeepAliveTransport
+from .transport import way_to
 
 # Above the longest `wait` that a runsync request of ours asks for.
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 
 
 class JobState(str, Enum):
@@ -95,15 +94,8 @@ class QueueClient:
             base_url=self._target.queue_url,
             headers=http.headers(self._target),
             timeout=_TIMEOUT,
-            **self._route(),
+            **way_to(self._target.queue_url),
         )
-
-    def _route(self) -> dict[str, Any]:
-        url = self._target.queue_url
-        if http.proxied(url):
-            return {"limits": _LIMITS}
-        context = httpx.create_ssl_context() if http.verifies(url) else None
-        return {"transport": KeepAliveTransport(context), "trust_env": False}
 
     async def _job(self, method: str, path: str, payload: bytes | None = None) -> JobStatus:
         return job_status(http.body(await self._send(method, path, payload)))

@@ -14,13 +14,24 @@ from typing import Any, Final
 import anyio
 import httpx
 
+from . import http
 from .connection import Connection
 
 # Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
 # close on the wire fails, and nobody knows whether it was carried out.
 _KEPT: Final = 5.0
 
+_PROXIED = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+
 _Origin = tuple[str, str, int | None]
+
+
+def way_to(url: str) -> dict[str, Any]:
+    """What ``httpx.AsyncClient`` needs to reach ``url``: this transport, or a proxy by its own."""
+    if http.proxied(url):
+        return {"limits": _PROXIED}
+    context = httpx.create_ssl_context() if http.verifies(url) else None
+    return {"transport": KeepAliveTransport(context), "trust_env": False}
 
 
 class KeepAliveTransport(httpx.AsyncBaseTransport):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
-from ..errors import JobCancelledError, JobTimedOutError, RemoteError
+from ..errors import JobCancelledError, JobTimedOutError
 from ..functions.bridge import LoopThread, outcome, settled
 from ..functions.calls import RemoteCalls
+from ..functions.handle import JobHandle
+from ..functions.rebuilt import remote_part
 from ..functions.registry import FunctionSpec
 from ..runpod import Endpoint
 
@@ -49,9 +51,33 @@ class SessionCalls:
         shipped = self._stubs.get(spec, spec)
         try:
             return await outcome(self._loop.submit(self._limited(shipped, args, kwargs)))
-        except RemoteError as error:
-            # The message has the worker's traceback; our own frames say nothing more.
-            raise error.with_traceback(None) from error.__cause__
+        except Exception as error:  # noqa: BLE001 - a function may raise anything
+            # The worker's frames tell where it was; our own say nothing more.
+            raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
+
+    async def spawn(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> JobHandle[Any]:
+        """Submit a job for ``spec``, or for what is stubbed for it. Raises as ``call``."""
+        __tracebackhide__ = True
+        shipped = self._stubs.get(spec, spec)
+        handle = await outcome(self._loop.submit(self._calls.spawn(shipped, args, kwargs)))
+        handle.through = self._carried
+        return handle
+
+    def construct(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """As ``RemoteCalls.construct``."""
+        return self._calls.construct(spec, args, kwargs)
+
+    async def _carried(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await ``work`` on the loop of the calls."""
+        __tracebackhide__ = True
+        try:
+            return await outcome(self._loop.submit(work))
+        except Exception as error:  # noqa: BLE001 - as above
+            raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
 
     def stub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
         """From now on run ``replacement`` in place of ``spec``."""

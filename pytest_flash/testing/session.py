@@ -18,6 +18,7 @@ from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
 from ..runpod import Endpoint, QueueClient
 from ..settings import read_environment
+from ..workerpackages import shipping_to
 from . import clients
 from .calls import SessionCalls
 from .distribution import is_worker, platform_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import httpx
     from fastapi import FastAPI
 
+    from ..functions.shipping import Shipping
     from ..resources import ServerlessResource
     from ..target import Target
     from .config import FlashConfig
@@ -46,7 +48,9 @@ _WAIT = 1.0
 class FlashSession:
     """Where this process's remote functions run, and what its tests make of it."""
 
-    def __init__(self, platform: Platform, target: Target, settings: FlashConfig) -> None:
+    def __init__(
+        self, platform: Platform, target: Target, settings: FlashConfig, shipping: Shipping
+    ) -> None:
         self.target = target
         self.settings = settings
         self.recorder = Recorder(platform.job_ended)
@@ -57,7 +61,13 @@ class FlashSession:
         self._transport: clients.SharedTransport | None = None
         self._app: ObservedApp | None = None
         self._closed = False
-        calls = RemoteCalls(self._queue, self._endpoint_for, on_event=self.recorder, wait=_WAIT)
+        calls = RemoteCalls(
+            self._queue,
+            self._endpoint_for,
+            on_event=self.recorder,
+            wait=_WAIT,
+            shipping=shipping,
+        )
         self.calls = SessionCalls(
             calls,
             self._endpoint_for,
@@ -168,9 +178,11 @@ def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Itera
     with contextlib.ExitStack() as stack:
         target = platform.open(Order(settings, folder))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name, value in read_environment(folder).missing().items():
+        environment = read_environment(folder)
+        for name, value in environment.missing().items():
             patch.setenv(name, value)
-        session = FlashSession(platform, target, settings)
+        shipping = shipping_to(target, folder, environment)
+        session = FlashSession(platform, target, settings, shipping)
         stack.callback(session.close)
         follow(session, config)
         stack.enter_context(registry.bound(session.calls))

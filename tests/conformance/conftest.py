@@ -18,6 +18,7 @@ KINDS = (
     "echo",
     "sync",
     "async",
+    "several",
     "generator",
     "async_generator",
     "aggregate",

@@ -100,6 +100,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "echo": {"handler": echo, "concurrency_modifier": lambda _: 8},
     "sync": {"handler": sync},
     "async": {"handler": asynchronous},
+    "several": {"handler": asynchronous, "concurrency_modifier": lambda _: 4},
     "generator": {"handler": generator},
     "async_generator": {"handler": async_generator},
     "aggregate": {"handler": async_generator, "return_aggregate_stream": True},

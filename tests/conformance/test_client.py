@@ -29,7 +29,11 @@ def test_run_and_run_sync(client: Client, emulator: Emulator, echo: str) -> None
     first, output, last = client("async_run", echo, {"return": [4]})
     assert first in ("IN_QUEUE", "IN_PROGRESS")
     assert (output, last) == ([4], "COMPLETED")
-    assert client("run_sync", echo, {"raise": "oh"}) is None
+    failed = client("run", echo, {"raise": "oh"})
+    assert client("output", echo, failed) is None
+    for ended in (job, failed):
+        body = emulator.status(echo, ended)
+        assert client("strict_job", body)["status"] == body["status"]
     assert client("strict_health", client("health", echo))["jobs"] == {
         "completed": 4,
         "failed": 1,
@@ -47,12 +51,13 @@ def test_streams(client: Client, emulator: Emulator) -> None:
     assert client("async_stream", endpoint, {"count": 3}) == expected
 
 
-def test_cancel_and_purge(client: Client, nobody: str) -> None:
+def test_cancel_and_purge(client: Client, emulator: Emulator, nobody: str) -> None:
     first, second = client("run", nobody, {"a": 1}), client("run", nobody, {"a": 2})
     assert client("status", nobody, first) == "IN_QUEUE"
     assert client("cancel", nobody, first) == {"id": first, "status": "CANCELLED"}
     assert client("status", nobody, first) == "CANCELLED"
     assert client("output", nobody, first) is None
+    assert client("strict_job", emulator.status(nobody, first))["workerId"] == ""
     assert client("purge_queue", nobody) == {"removed": 1, "status": "completed"}
     assert client("status", nobody, second) == "CANCELLED"
     *answers, health = client("async_cancel_purge_health", nobody)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.conftest import Client
 from tests.emulator.harness import Emulator, is_alive, until
 
 
@@ -86,6 +87,32 @@ def test_an_async_handler_is_cancelled(emulator: Emulator, tmp_path: Path) -> No
     document = ended(emulator, endpoint, {"value": 2})
     assert (document["output"]["value"], document["workerId"]) == (2, worker)
     assert emulator.status(endpoint, job)["status"] == "CANCELLED"
+
+
+def test_a_job_that_ends_early_leaves_the_workers_others_alone(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    endpoint = emulator.create(image="official/several", workers={"max": 1}, timeout=1500)
+    marks = [tmp_path / name for name in ("long", "cancelled", "overdue")]
+    long = submitted(
+        emulator,
+        endpoint,
+        {"sleep": 4, "value": 1, "mark": str(marks[0])},
+        policy={"executionTimeout": 60_000},
+    )
+    cancelled, overdue = (
+        submitted(emulator, endpoint, {"sleep": 60, "mark": str(mark)}) for mark in marks[1:]
+    )
+    for mark in marks:
+        until(mark.with_suffix(".begun").exists, bool)
+    emulator.queue.post(f"/{endpoint}/cancel/{cancelled}")
+    until(marks[1].with_suffix(".stopped").exists, bool)
+    assert emulator.ended(endpoint, overdue)["status"] == "TIMED_OUT"
+    until(marks[2].with_suffix(".stopped").exists, bool)
+    document = emulator.ended(endpoint, long)
+    assert (document["status"], document["output"]["value"]) == ("COMPLETED", 1)
+    again = ended(emulator, endpoint, {"value": 2})
+    assert again["workerId"] == document["workerId"]
 
 
 def test_a_blocking_handler_is_replaced_when_its_job_is_cancelled(emulator: Emulator) -> None:
@@ -182,10 +209,10 @@ def test_a_worker_that_dies_fails_its_job_with_its_last_words(emulator: Emulator
     assert "Handling Job" in document["error"]
 
 
-def test_the_endpoints_timeout_replaces_a_worker(emulator: Emulator) -> None:
+def test_the_endpoints_timeout_replaces_a_worker(emulator: Emulator, client: Client) -> None:
     endpoint = emulator.create(image="official/sync", workers={"max": 1}, timeout=300)
     job = submitted(emulator, endpoint, {"sleep": 60})
     document = emulator.ended(endpoint, job)
     assert document["status"] == "TIMED_OUT"
     assert document["executionTime"] >= 300
-    assert document["workerId"]
+    assert client("strict_job", document)["workerId"]

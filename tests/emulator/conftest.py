@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.emulator.harness import ROOT, Emulator, StartEmulator, started
-from tests.emulator.official import OfficialSchema
+from tests.emulator.official import OfficialSchema, with_python_patterns
 
 SCHEMA = ROOT.parent / "shared" / "contracts" / "runpod-rest-v2.json"
 
@@ -18,7 +18,8 @@ def official() -> OfficialSchema | None:
     """The official schema as a check of answers, where this machine has it."""
     if not SCHEMA.is_file():
         return None
-    return OfficialSchema(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    document = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return OfficialSchema(with_python_patterns(document))
 
 
 @pytest.fixture(scope="session")

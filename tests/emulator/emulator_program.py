@@ -1,4 +1,4 @@
-"""An emulator whose workers run ``worker_program.py``.
+"""An emulator whose workers run ``worker_program.py``, or ``http_program.py`` for ``test/http``.
 
 Arguments: the fields of ``Timings`` and ``Options`` as JSON, and a lifeline's descriptor or
 nothing. Images other than ``test/worker`` are left to the real sources of programs.
@@ -18,14 +18,20 @@ from pytest_flash.emulator.config import EmulatorConfig, Options, Timings
 from pytest_flash.emulator.main import run
 from pytest_flash.emulator.programs import Program, ProjectPrograms, Supply, SupplyError
 from pytest_flash.emulator.records import EndpointRecord
+from pytest_flash.emulator.worker import guarded
 
 WORKER = Path(__file__).parent / "worker_program.py"
+SERVER = Path(__file__).parent / "http_program.py"
+GUARDED = Path(guarded.__file__)
 
 
 class Programs(ProjectPrograms):
     def program(self, record: EndpointRecord) -> Program:
         if record.container.image == "test/worker":
             return Program((sys.executable, "-I", "-S", "-B", str(WORKER)), True)
+        if record.container.image == "test/http":
+            python = (sys.executable, "-I", "-S", "-B")
+            return Program((*python, str(GUARDED), *python, str(SERVER)))
         if record.container.image == "test/missing":
             return Program(("/nonexistent/program",))
         return super().program(record)

@@ -70,6 +70,16 @@ class OfficialSchema:
         if media == "application/problem+json":
             assert response.json()["status"] == response.status_code
 
+    def accepts(self, method: str, template: str, body: Any) -> bool:
+        """Whether the schema of an operation's request body allows ``body``."""
+        (operation,) = (
+            each.document
+            for each in self.operations
+            if each.method == method and each.template == template
+        )
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        return bool(self._validator(schema["$ref"]).is_valid(body))
+
     def _operation(self, method: str, path: str) -> Operation | None:
         for each in self.operations:
             if each.method == method and each.path.fullmatch(path):
@@ -94,6 +104,19 @@ class OfficialSchema:
             whole = {"$ref": reference, "components": self.document["components"]}
             self._validators[reference] = Draft202012Validator(whole)
         return self._validators[reference]
+
+
+def with_python_patterns(value: Any) -> Any:
+    """A JSON schema whose patterns mean to Python what they mean in a JSON schema (ECMA 262):
+    ``\\d`` is ASCII only, and ``$`` is not before a line's end."""
+    if isinstance(value, list):
+        return [with_python_patterns(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    converted = {name: with_python_patterns(each) for name, each in value.items()}
+    if isinstance(pattern := converted.get("pattern"), str):
+        converted["pattern"] = pattern.replace(r"\d", "[0-9]").replace("$", r"\Z")
+    return converted
 
 
 def _pattern(template: str) -> re.Pattern[str]:

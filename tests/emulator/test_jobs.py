@@ -63,6 +63,21 @@ def test_a_job_put_back_is_the_next_to_be_taken(queue: JobQueue) -> None:
     assert first.worker_id == "v"
 
 
+def test_a_job_delivered_again_is_the_next_and_starts_anew(queue: JobQueue) -> None:
+    one = submitted(queue, "a")
+    submitted(queue, "b")
+    queue.take("w")
+    queue.progress("a", "w", "half")
+    queue.add_partial("a", "w", 1)
+    queue.redeliver(one)
+    queue.redeliver(one)  # it waits already
+    assert (one.state, one.redeliveries, queue.counts().retried) == (JobState.IN_QUEUE, 1, 1)
+    assert not queue.finish("a", "w", 1, None)
+    assert queue.take("v") is one
+    assert queue.drain_partials(one) == []
+    assert "output" not in one.document()
+
+
 def test_times_are_whole_milliseconds(queue: JobQueue, clock: Clock) -> None:
     one = submitted(queue)
     clock.now += 0.25
@@ -313,6 +328,12 @@ class Histories(RuleBasedStateMachine):
     def put_back(self, number: int) -> None:
         if one := self._some(number):
             self.queue.put_back(one)
+
+    @rule(number=st.integers(0, 99))
+    def redeliver(self, number: int) -> None:
+        if one := self._some(number):
+            self.retried += one.state is JobState.IN_PROGRESS
+            self.queue.redeliver(one)
 
     @rule(number=st.integers(0, 99))
     def cancel(self, number: int) -> None:

@@ -298,5 +298,3 @@ def test_what_is_not_served_says_so(emulator: Emulator, rest_schema: dict[str, A
     assert wrong.status_code == 405
     assert "GET" in wrong.headers["allow"]
     check(wrong.json(), "ErrorResponse", rest_schema)
-    base = emulator.management.post("/v2/serverless", json=LOAD_BALANCER).json()["requestUrls"]
-    assert emulator.queue.get(base["health"]).status_code == 501

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.emulator.harness import Emulator, until
-from tests.emulator.official import OfficialSchema
+from tests.emulator.official import OfficialSchema, with_python_patterns
 from tests.emulator.schema_strategies import Strategy, fitting
 
 EXAMPLES, EXAMPLES_IN_SOAK = 400, 10_000
@@ -37,6 +37,12 @@ _WORDS: dict[str, dict[str, Any]] = {
     "/v2/network-volumes": {"dataCenter": "EU-RO-1"},
 }
 _LEFT_OUT = {"gpu", "templateId", "networkVolumes", "timeout", "workers"}
+_OFFICIAL_PATHS = {
+    "/v2/serverless": "/v2/serverless",
+    "/v2/serverless/{endpoint}": "/v2/serverless/{id}",
+    "/v2/network-volumes": "/v2/network-volumes",
+    "/v2/network-volumes/{volume}": "/v2/network-volumes/{id}",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Known:
 def document(emulator: Emulator) -> dict[str, Any]:
     answer = emulator.management.get("/v2/openapi.json")
     assert answer.status_code == 200
-    found: dict[str, Any] = answer.json()
+    found: dict[str, Any] = with_python_patterns(answer.json())
     return found
 
 
@@ -138,7 +144,10 @@ def test_its_schemas_are_schemas(document: dict[str, Any]) -> None:
 
 
 def test_requests_at_random_are_answered_as_it_says(
-    emulator: Emulator, document: dict[str, Any], pytestconfig: pytest.Config
+    emulator: Emulator,
+    document: dict[str, Any],
+    official: OfficialSchema | None,
+    pytestconfig: pytest.Config,
 ) -> None:
     operations = [*_operations(document)]
     known = Known(emulator, _ended_worker(emulator))
@@ -157,6 +166,8 @@ def test_requests_at_random_are_answered_as_it_says(
         answer = _send(emulator, data, operation, known)
         assert answer.status_code in operation.statuses | {405}, answer.text
         validators.check(operation, answer)
+        if official is not None:
+            _check_refusal(official, operation, answer)
         known.note(operation, answer)
 
     ask()
@@ -251,6 +262,20 @@ def _send(
     return emulator.management.request(
         operation.method, path, params=query, headers=headers, content=content, timeout=TOO_LONG
     )
+
+
+def _check_refusal(official: OfficialSchema, operation: Operation, answer: httpx.Response) -> None:
+    """422 for what Runpod's schema forbids, and for nothing else."""
+    if operation.body is None or answer.status_code in (404, 405):
+        return
+    try:
+        body = json.loads(answer.request.content)
+    except ValueError:
+        assert answer.status_code == 400
+        return
+    template = _OFFICIAL_PATHS[operation.path]
+    allowed = official.accepts(operation.method, template, body)
+    assert allowed == (answer.status_code != 422), (body, answer.text)
 
 
 class _Validators:

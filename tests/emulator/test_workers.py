@@ -373,6 +373,18 @@ def test_a_batch_is_taken_at_once(emulator: Emulator) -> None:
     assert {emulator.ended(endpoint, job)["output"] for job in jobs} == {pid}
 
 
+def test_a_worker_with_other_jobs_is_not_killed_for_one(emulator: Emulator) -> None:
+    endpoint = emulator.create(env={"BATCH": "3"}, workers={"max": 1})
+    pid = emulator.call(endpoint, do="pid")["output"]
+    blocking = emulator.run(endpoint, do="late", seconds=1)
+    emulator.running(endpoint, blocking)
+    batch = [emulator.run(endpoint, do="late", seconds=0.8)]
+    batch += [emulator.run(endpoint, do="pid") for _ in range(2)]
+    emulator.running(endpoint, batch[0])  # taken with the others, which wait for it
+    emulator.queue.post(f"/{endpoint}/cancel/{batch[0]}")
+    assert [emulator.ended(endpoint, job)["output"] for job in batch[1:]] == [pid, pid]
+
+
 def test_dependencies_are_asked_for_over_the_worker_plane(emulator: Emulator) -> None:
     endpoint = emulator.create()
     answer = emulator.call(endpoint, do="dependencies", request={"dependencies": ["a", "b"]})

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -14,31 +12,15 @@ from typing import Any
 
 import pytest
 
-from pytest_flash.functions.registry import FunctionSpec
-from pytest_flash.functions.source import ship
-
-# What the official worker does with a function, in a bare interpreter.
-_WORKER = """\
-import asyncio, inspect, json, sys, traceback
-request = json.load(sys.stdin)
-namespace = {}
-for args in request["calls"]:
-    exec(request["code"], namespace)
-    try:
-        value = namespace[request["name"]](*args)
-        if inspect.iscoroutine(value):
-            value = asyncio.run(value)
-        print(json.dumps({"value": value}))
-    except BaseException:
-        print(json.dumps({"traceback": traceback.format_exc()}))
-"""
+from tests.functions.workers import MinimalWorker, minimal_worker
 
 _MODULES = count()
 
 
 @pytest.fixture
-def module(tmp_path: Path) -> Callable[[str], ModuleType]:
+def module(tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
     """Write source to a file and import it."""
+    made_names = []
 
     def make(source: str) -> ModuleType:
         name = f"shipped_{next(_MODULES)}"
@@ -49,27 +31,27 @@ def module(tmp_path: Path) -> Callable[[str], ModuleType]:
         assert spec.loader is not None
         made = importlib.util.module_from_spec(spec)
         sys.modules[name] = made
+        made_names.append(name)
         spec.loader.exec_module(made)
         return made
 
-    return make
+    yield make
+    for name in made_names:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def minimal() -> Iterator[MinimalWorker]:
+    """A worker that executes the code and calls the name, and has the standard library alone."""
+    with minimal_worker() as worker:
+        yield worker
 
 
 @pytest.fixture
-def on_worker() -> Callable[..., list[dict[str, Any]]]:
-    """Ship a function and call it in an interpreter that has the standard library alone."""
+def on_worker(minimal: MinimalWorker) -> Callable[..., Any]:
+    """Ship a function and call it on the minimal worker."""
 
-    def call(spec: FunctionSpec, *calls: list[Any]) -> list[dict[str, Any]]:
-        source = ship(spec)
-        request: dict[str, Any] = {"code": source.code, "name": source.name, "calls": calls or [[]]}
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _WORKER],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        return [json.loads(line) for line in done.stdout.splitlines()]
+    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+        return minimal.outcome(function.spec, args, kwargs).get()
 
     return call

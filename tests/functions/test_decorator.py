@@ -43,6 +43,12 @@ class Recorder:
     ) -> Any:
         return spec.name, args, dict(kwargs)
 
+    async def spawn(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+    def construct(self, *_: Any) -> Any:
+        raise NotImplementedError
+
 
 def test_the_stand_in_looks_like_the_function() -> None:
     assert add.__name__ == "add"
@@ -126,11 +132,6 @@ def test_generators_are_refused_with_their_place(module: Callable[[str], ModuleT
     )
     with pytest.raises(ConfigurationError, match=r"shipped_\d+.py:2: many is a generator"):
         module(source)
-
-
-def test_lambdas_are_refused_with_their_place() -> None:
-    with pytest.raises(ConfigurationError, match=r"test_decorator.py:\d+: @remote on a lambda"):
-        remote(GPU)(lambda: 1)
 
 
 def test_a_cached_function_can_be_remote() -> None:

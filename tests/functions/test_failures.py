@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from pytest_flash.errors import (
     JobFailedError,
     JobTimedOutError,
     RemoteError,
+    WorkerDiedError,
 )
 from pytest_flash.functions.failures import failure
 from pytest_flash.functions.protocol import FunctionResponse
@@ -33,12 +35,12 @@ def work() -> None: ...
 ENDPOINT = Endpoint(id="ep1", name="live-failures", timeout=60_000)
 
 
-def failed(text: str | None, state: JobState = JobState.FAILED) -> RemoteError:
+def failed(text: str | None, state: JobState = JobState.FAILED) -> Any:
     job = JobStatus(id="job1", state=state, error=text, worker_id="w1")
     return failure(work.spec, ENDPOINT, job, FunctionResponse(False, stdout="said"))
 
 
-def raised(error: BaseException) -> RemoteError:
+def raised(error: BaseException) -> Any:
     """What arrives when a function raises ``error``: message, line end, traceback."""
     try:
         raise error
@@ -111,8 +113,10 @@ def test_a_missing_package_is_named_by_its_distribution() -> None:
 
 
 def test_a_worker_that_died_has_no_traceback() -> None:
-    error = failed("worker w1 was killed by SIGKILL")
-    assert type(error) is JobFailedError
+    text = "worker w1 was killed by SIGKILL"
+    job = JobStatus(id="job1", state=JobState.FAILED, error=text, worker_id="w1")
+    error = failure(work.spec, ENDPOINT, job, None)
+    assert type(error) is WorkerDiedError
     assert "worker w1 was killed by SIGKILL" in str(error)
 
 
@@ -177,13 +181,3 @@ def test_a_module_beside_the_function_is_one_of_the_project(
         "@remote(LiveServerless(name='g'))\ndef f():\n    pass\n"
     )
     assert "is a module of your project" in missing(made.f.spec, "my_helpers_of_the_shop")
-
-
-def test_a_module_of_elsewhere_is_none_of_the_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "some_module_of_elsewhere.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert "dependencies=['some_module_of_elsewhere']" in missing(
-        work.spec, "some_module_of_elsewhere"
-    )

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import RunpodApiError
-from pytest_flash.events import Event, JobEnded, JobNamed, JobStarted
+from pytest_flash.events import Event, JobEnded, JobNamed, JobOutput, JobStarted
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.functions.registry import FunctionSpec
 from pytest_flash.functions.reports import Arguments
@@ -56,15 +56,17 @@ def test_a_call_is_reported_from_its_start_to_its_end() -> None:
     )
     with scripted() as server:
         server.plays(job("IN_PROGRESS"), done, done)
-        started, named, ended, *second = reported(server, calls=2)
+        started, named, output, ended, *second = reported(server, calls=2)
     assert started == JobStarted(1, "work", work.spec.location, "live-reports", "ep0")
     assert named == JobNamed(1, "job1")
+    assert isinstance(output, JobOutput)
+    assert (output.text, output.job_id, output.worker_id) == ("hello\n", "job1", "w1")
     assert isinstance(ended, JobEnded)
     assert (ended.call, ended.job_id, ended.state) == (1, "job1", "COMPLETED")
     assert (ended.delay_time, ended.execution_time, ended.worker_id) == (3, 4, "w1")
     assert (ended.cold, ended.stdout, ended.error) == (True, "hello\n", None)
     # A warm call names its job with its end; its worker was met before.
-    assert [type(each) for each in second] == [JobStarted, JobEnded]
+    assert [type(each) for each in second] == [JobStarted, JobOutput, JobEnded]
     assert isinstance(second[-1], JobEnded)
     assert second[-1].cold is False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pytest_flash.errors import ConfigurationError
-from pytest_flash.functions.source import ship
+from pytest_flash.errors import CannotTravelError, ConfigurationError
+from pytest_flash.functions.shipping import Shipping
 
 Module = Callable[[str], ModuleType]
-OnWorker = Callable[..., list[dict[str, Any]]]
+OnWorker = Callable[..., Any]
 
 HEAD = """\
 from pytest_flash import LiveServerless, remote
@@ -235,17 +236,24 @@ TRAVELS = {
 @pytest.mark.parametrize("case", TRAVELS)
 def test_what_a_function_needs_travels(module: Module, on_worker: OnWorker, case: str) -> None:
     source, args, expected = TRAVELS[case]
+    assert isinstance(source, str)
+    assert isinstance(args, list)
     future = "from __future__ import annotations\n" if "future" in case else ""
     made = module(future + HEAD + source)
 
-    assert on_worker(made.f.spec, args) == [{"value": expected}]
+    assert on_worker(made.f, *args) == expected
+
+
+def sent(function: Any) -> str:
+    """All the source that travels with a function."""
+    return "\n".join(Shipping().call(function.spec, (), {})[0].sources.values())
 
 
 def test_the_web_half_stays_at_home(module: Module) -> None:
     made = module(HEAD + "SECRET = 'hush'\n@remote(gpu)\ndef f():\n    return 1\n")
-    code = ship(made.f.spec).code
-    assert "hush" not in code
-    assert "FastAPI" not in code
+    assert "hush" not in sent(made.f)
+    assert "FastAPI" not in sent(made.f)
+    assert "def f()" in sent(made.f)
 
 
 def test_resources_of_awaited_functions_stay_at_home(module: Module) -> None:
@@ -254,45 +262,67 @@ def test_resources_of_awaited_functions_stay_at_home(module: Module) -> None:
         "@remote(cpu)\ndef inner():\n    return 1\n"
         "@remote(gpu)\nasync def f():\n    return await inner()\n"
     )
-    code = ship(made.f.spec).code
-    assert "LiveServerless" not in code
-    assert "pathlib" not in code
-    assert "pytest_flash" not in code
+    assert "LiveServerless" not in sent(made.f)
+    assert "pathlib" not in sent(made.f)
+    assert "pytest_flash" not in sent(made.f)
 
 
-def test_two_targets_of_one_source_are_both_called_bare(
+def test_two_functions_of_a_file_share_its_state(module: Module, on_worker: OnWorker) -> None:
+    made = module(
+        HEAD + "CACHE = {}\n@remote(gpu)\ndef put(k, v):\n    CACHE[k] = v\n"
+        "@remote(gpu)\ndef get(k):\n    return CACHE[k]\n"
+    )
+    on_worker(made.put, "a", 1)
+    assert on_worker(made.get, "a") == 1
+
+
+def test_a_function_that_is_called_by_another_is_awaited(
     module: Module, on_worker: OnWorker
 ) -> None:
     made = module(
         HEAD + "@remote(gpu)\ndef one(x):\n    return (x, two)[0]\n"
         "@remote(gpu)\ndef two(x):\n    return (-x, one)[0]\n"
+        "@remote(gpu)\nasync def both(x):\n    return await one(x), await two(x)\n"
     )
-    assert on_worker(made.one.spec, [1]) == [{"value": 1}]
-    assert on_worker(made.two.spec, [1]) == [{"value": -1}]
+    assert on_worker(made.one, 1) == 1
+    assert on_worker(made.two, 1) == -1
+    assert on_worker(made.both, 1) == (1, -1)
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        "globals()['HIDDEN'] = 1\n",
-        "if __name__ != '__main__':\n    globals().update(HIDDEN=1)\n",
-        "def init():\n    global HIDDEN\n    HIDDEN = 1\ninit()\n",
+        "globals()['HIDDEN'] = {hidden}\n",
+        "if __name__ != '__main__':\n    globals().update(HIDDEN={hidden})\n",
+        "def init():\n    global HIDDEN\n    HIDDEN = {hidden}\ninit()\n",
     ],
 )
-def test_a_name_that_would_not_travel_is_refused(module: Module, source: str) -> None:
-    made = module(HEAD + source + "@remote(gpu)\ndef f():\n    return HIDDEN\n")
-    with pytest.raises(ConfigurationError, match=r"shipped_\d+.py:\d+: f needs HIDDEN, which"):
-        ship(made.f.spec)
+def test_a_name_that_no_statement_binds_travels_as_data_or_is_refused(
+    module: Module, on_worker: OnWorker, source: str
+) -> None:
+    function = "@remote(gpu)\ndef f():\n    return HIDDEN\n"
+    made = module(HEAD + source.format(hidden="[1]") + function)
+    assert on_worker(made.f) == [1]
+    made = module(HEAD + source.format(hidden="object()") + function)
+    with pytest.raises(CannotTravelError, match=r"shipped_\d+.py:\d+: f needs HIDDEN, which"):
+        on_worker(made.f)
 
 
 def test_a_star_import_that_nobody_needs_stays_at_home(module: Module) -> None:
     made = module(HEAD + "from math import *\n@remote(gpu)\ndef f():\n    return 1\n")
-    assert "math" not in ship(made.f.spec).code
+    assert "math" not in sent(made.f)
 
 
 def test_module_state_lasts_as_long_as_the_worker(module: Module, on_worker: OnWorker) -> None:
     made = module(HEAD + "N = 0\n@remote(gpu)\ndef f(x):\n    global N\n    N += x\n    return N\n")
-    assert on_worker(made.f.spec, [1], [2], [3]) == [{"value": 1}, {"value": 3}, {"value": 6}]
+    assert [on_worker(made.f, x) for x in (1, 2, 3)] == [1, 3, 6]
+
+
+def test_a_value_travels_as_it_is_at_the_call(module: Module, on_worker: OnWorker) -> None:
+    made = module(HEAD + "SCALE = 3\n@remote(gpu)\ndef f(x):\n    return x * SCALE\n")
+    assert on_worker(made.f, 2) == 6
+    vars(made)["SCALE"] = 5
+    assert on_worker(made.f, 2) == 10
 
 
 def test_a_remote_traceback_names_file_line_and_source(module: Module, on_worker: OnWorker) -> None:
@@ -300,11 +330,16 @@ def test_a_remote_traceback_names_file_line_and_source(module: Module, on_worker
         HEAD + "\n\n@remote(gpu)\ndef f(x):\n    return h(x)\n\ndef h(x):\n    return 1 / x\n"
     )
 
-    trace = on_worker(made.f.spec, [0])[0]["traceback"]
+    with pytest.raises(ZeroDivisionError) as caught:
+        on_worker(made.f, 0)
 
-    assert f'File "{made.__file__}", line 10, in f\n    return h(x)' in trace
-    assert f'File "{made.__file__}", line 13, in h\n    return 1 / x' in trace
-    assert trace.rstrip().endswith("ZeroDivisionError: division by zero")
+    for trace in (
+        "".join(traceback.format_exception(caught.value)),
+        getattr(caught.value, "remote_traceback", ""),
+    ):
+        assert f'File "{made.__file__}", line 10, in f\n    return h(x)' in trace
+        assert f'File "{made.__file__}", line 13, in h\n    return 1 / x' in trace
+        assert "ZeroDivisionError: division by zero" in trace
 
 
 def test_a_function_in_a_function_travels_when_it_closes_over_nothing(
@@ -314,27 +349,20 @@ def test_a_function_in_a_function_travels_when_it_closes_over_nothing(
         HEAD + "K = 2\ndef make():\n    @remote(gpu)\n    def f(x):\n        return x * K\n"
         "    return f\n"
     )
-    assert on_worker(made.make().spec, [4]) == [{"value": 8}]
+    assert on_worker(made.make(), 4) == 8
 
 
-def test_a_closure_is_refused_with_its_names(module: Module) -> None:
-    made = module(
-        HEAD + "def make(k):\n    @remote(gpu)\n    def f(x):\n        return x * k\n    return f\n"
-    )
-    with pytest.raises(ConfigurationError, match=r":7: f uses local variables .* \(k\)"):
-        ship(made.make(2).spec)
-
-
-def test_source_that_changed_since_the_import_is_refused(module: Module) -> None:
+def test_source_that_changed_since_the_import_is_refused(
+    module: Module, on_worker: OnWorker
+) -> None:
     made = module(HEAD + "@remote(gpu)\ndef f(x):\n    return 1\n")
     assert made.__file__ is not None
     Path(made.__file__).write_text("# all new\n" * 20)
     with pytest.raises(ConfigurationError, match="restart to run the new code"):
-        ship(made.f.spec)
+        on_worker(made.f, 1)
 
 
-def test_a_function_without_a_file_is_refused() -> None:
-    namespace: dict[str, Any] = {}
-    exec(HEAD + "@remote(gpu)\ndef f():\n    pass\n", namespace)
-    with pytest.raises(ConfigurationError, match="define remote functions in a file"):
-        ship(namespace["f"].spec)
+def test_a_function_without_a_file_travels_by_its_code(on_worker: OnWorker) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(HEAD + "K = 2\n@remote(gpu)\ndef f(x):\n    return x * K\n", namespace)
+    assert on_worker(namespace["f"], 4) == 8

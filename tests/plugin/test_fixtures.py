@@ -74,8 +74,8 @@ def test_it(flash_endpoints):
     with pytest.raises(ZeroDivisionError) as caught:
         asyncio.run(fails(0))
     assert isinstance(caught.value, RemoteError)
-    assert f'File "{__file__}", line 9, in fails' in str(caught.value)
-    assert "return 1 / x" in str(caught.value)
+    assert f'File "{__file__}", line 9, in fails' in caught.value.remote_traceback
+    assert "return 1 / x" in caught.value.remote_traceback
 """,
     )
     passes(project.pytest(), passed=1)

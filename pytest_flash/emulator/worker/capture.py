@@ -41,10 +41,11 @@ class _Echo(io.StringIO):
         self._keeps = False
 
 
-class _Records(logging.Handler):
+class Records(logging.Handler):
     """Keeps the last records as formatted lines, and writes each to the worker's log."""
 
-    def __init__(self, level: int) -> None:
+    def __init__(self) -> None:
+        level = logging.getLevelName(_level())
         super().__init__(level)
         self.lines: deque[str] = deque(maxlen=_RECORDS_KEPT)
         self._live = sys.__stderr__
@@ -73,7 +74,7 @@ class Capture(contextlib.AbstractContextManager["Capture"]):
         self._out = _Echo(sys.__stdout__)
         self._err = _Echo(sys.__stderr__)
         self._messages = io.StringIO()
-        self._records = _Records(logging.getLevelName(_level()))
+        self._records = Records()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Capture:
@@ -93,12 +94,16 @@ class Capture(contextlib.AbstractContextManager["Capture"]):
     def text(self) -> str:
         """Everything so far: records, standard output, standard error, messages of records."""
         printed = self._out.getvalue() + self._err.getvalue() + self._messages.getvalue()
-        records = self.records()
-        return f"{records}\n\n{printed}" if records and printed else records or printed
+        return whole_text(self.records(), printed)
 
     def records(self) -> str:
         """What was logged so far, a line for each record."""
         return "\n".join(self._records.lines)
+
+
+def whole_text(records: str, printed: str) -> str:
+    """The output of a call: what was logged, and behind it what was printed."""
+    return f"{records}\n\n{printed}" if records and printed else records or printed
 
 
 def prepare_streams() -> None:

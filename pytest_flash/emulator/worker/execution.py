@@ -10,9 +10,10 @@ import secrets
 import traceback
 import types
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cloudpickle
 
@@ -37,15 +38,30 @@ class _Returned:
     instance_info: dict[str, object] | None = None
 
 
-async def execute(request: FunctionRequest, notes: str = "") -> FunctionResponse:
+class Captured(AbstractContextManager["Captured"], Protocol):
+    """Something that keeps what is printed while it is entered."""
+
+    def text(self) -> str:
+        """Everything so far."""
+        ...
+
+    def records(self) -> str:
+        """What was logged so far."""
+        ...
+
+
+async def execute(
+    request: FunctionRequest, notes: str = "", captured: Captured | None = None
+) -> FunctionResponse:
     """Run a function or a method and describe how it ended; raises nothing.
 
-    ``notes`` (lines about the dependencies) precede what the code printed.
+    ``notes`` (lines about the dependencies) precede what the code printed. ``captured`` keeps
+    that; by default everything that the process prints meanwhile.
 
     Synchronous code runs inline on the loop, as in the images: there ``asyncio.run`` fails inside
     a synchronous function, and here too.
     """
-    with Capture() as capture:
+    with captured if captured is not None else Capture() as capture:
         try:
             call = _call_method if request.execution_type == "class" else _call_function
             returned = await call(request)
@@ -71,7 +87,7 @@ async def execute(request: FunctionRequest, notes: str = "") -> FunctionResponse
         )
 
 
-def _logged(notes: str, capture: Capture) -> str | None:
+def _logged(notes: str, capture: Captured) -> str | None:
     """The output where the images leave out what was printed: nothing is not the empty text."""
     return notes + capture.records() or None
 

@@ -1,4 +1,5 @@
-"""Puts a worker together: the job loop and user code on the main thread's event loop."""
+"""Puts a worker together: the job loop, or the server for a load balancer, and user code, all on
+the main thread's event loop."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .capture import prepare_streams
 from .dependencies import Dependencies
@@ -34,18 +35,15 @@ def main(search_path: SearchPath) -> int:
 
 def _work(settings: WorkerSettings, search_path: SearchPath) -> int:
     prepare_streams()
-    loop = asyncio.new_event_loop()
-
-    async def call(request: FunctionRequest, notes: str) -> FunctionResponse:
-        # A task of its own: what it does to its context and to itself ends with it.
-        return await asyncio.create_task(execute(request, notes))
-
     plane = WorkerPlane(settings)
-    heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
-    jobs = JobLoop(plane, Dependencies(plane, search_path), heartbeat, call)
-    heartbeat.start()
+    dependencies = Dependencies(plane, search_path)
+    if settings.ports:
+        work = _serve_requests(settings, dependencies)
+    else:
+        work = _take_jobs(settings, plane, dependencies)
+    loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(_serve(jobs))
+        loop.run_until_complete(work)
         loop.run_until_complete(_cancel_leftovers())
     finally:
         plane.close()
@@ -53,18 +51,39 @@ def _work(settings: WorkerSettings, search_path: SearchPath) -> int:
     return 0
 
 
-async def _serve(jobs: JobLoop) -> None:
+async def _take_jobs(
+    settings: WorkerSettings, plane: WorkerPlane, dependencies: Dependencies
+) -> None:
     """Run jobs until SIGTERM. Tasks that user code left behind go on between jobs."""
+
+    async def call(request: FunctionRequest, notes: str) -> FunctionResponse:
+        # A task of its own: what it does to its context and to itself ends with it.
+        return await asyncio.create_task(execute(request, notes))
+
+    heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
+    jobs = JobLoop(plane, dependencies, heartbeat, call)
+    heartbeat.start()
+    _on_sigterm(jobs.stop)
+    await jobs.run()
+
+
+async def _serve_requests(settings: WorkerSettings, dependencies: Dependencies) -> None:
+    """Serve a load balancer until SIGTERM."""
+    from .balanced import BalancedWorker  # most workers have no use for it
+
+    worker = BalancedWorker(settings, dependencies)
+    stopped = asyncio.Event()
+    _on_sigterm(stopped.set)
+    await worker.serve(stopped)
+
+
+def _on_sigterm(stop: Callable[[], object]) -> None:
+    """Have the running event loop call ``stop``."""
     loop = asyncio.get_running_loop()
-
-    def stop(*_: object) -> None:
-        loop.call_soon_threadsafe(jobs.stop)
-
     # Not the loop's add_signal_handler: its wake-up descriptor would be shared with forked
     # children, and a SIGTERM that multiprocessing sends to one of them would stop this worker.
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop))
     _let_sigterm_end_children()
-    await jobs.run()
 
 
 def _let_sigterm_end_children() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 _PRIVATE_PREFIX = "RUNPOD_WEBHOOK_"
-_PRIVATE = ("RUNPOD_AI_API_KEY", "FLASH_DEPENDENCIES_URL", "FLASH_STACK_FILE")
+_PRIVATE = (
+    "RUNPOD_AI_API_KEY",
+    "FLASH_DEPENDENCIES_URL",
+    "FLASH_STACK_FILE",
+    "FLASH_LOAD_BALANCED",
+)
 
 
 class SettingsMissing(Exception):
@@ -19,7 +24,8 @@ class WorkerSettings:
     """Addresses of the worker plane, placeholders of the worker's id filled in.
 
     ``take_url`` carries a query already; ``done_url`` keeps the literal ``$ID`` for the job's id.
-    ``ping_interval`` is in seconds.
+    ``ping_interval`` is in seconds. ``ports`` are those to serve requests and health checks on,
+    behind a load balancer; a worker of a queue has none.
     """
 
     worker_id: str
@@ -29,6 +35,7 @@ class WorkerSettings:
     ping_interval: float
     dependencies_url: str | None
     stack_file: str | None
+    ports: tuple[int, ...]
     credential: str = field(repr=False)
 
     @classmethod
@@ -53,6 +60,7 @@ class WorkerSettings:
             ping_interval=int(environ.get("RUNPOD_PING_INTERVAL", "10000")) / 1000,
             dependencies_url=environ.get("FLASH_DEPENDENCIES_URL"),
             stack_file=environ.get("FLASH_STACK_FILE"),
+            ports=_ports(environ) if "FLASH_LOAD_BALANCED" in environ else (),
             credential=environ.get("RUNPOD_AI_API_KEY", ""),
         )
         for name in list(environ):
@@ -63,3 +71,8 @@ class WorkerSettings:
     def job_done_url(self, job_id: str) -> str:
         """Where the result of one job is posted."""
         return self.done_url.replace("$ID", quote(job_id, safe=""))
+
+
+def _ports(environ: Mapping[str, str]) -> tuple[int, ...]:
+    """The ports that a load balancer expects a server on (Runpod docs, load-balancing)."""
+    return tuple(sorted({int(environ[name]) for name in ("PORT", "PORT_HEALTH")}))

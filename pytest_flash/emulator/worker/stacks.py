@@ -1,11 +1,15 @@
-"""Showing where a worker's threads are, also while one of them holds the interpreter's lock."""
+"""Showing where a worker is: its threads, and what its suspended coroutines wait for."""
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import signal
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import Any, TextIO
 
 # Signals that programs leave alone: the last real-time one, or the one that BSDs, macOS among
 # them, have for asking a process how it is.
@@ -13,13 +17,44 @@ SIGNAL: int = signal.SIGRTMAX if hasattr(signal, "SIGRTMAX") else getattr(signal
 
 
 def answer_signal(path: str) -> TextIO:
-    """Have SIGNAL append the stacks of all threads to the file ``path``, for as long as the
-    returned file is open.
+    """Have SIGNAL append the stacks to the file ``path``, while the returned file is open.
 
-    The file appears once it may be sent: before that the signal would end the process.
+    The file appears once the signal may be sent: before that it would end the process.
     """
     made = Path(f"{path}.new")
-    file = made.open("a", encoding="utf-8")
-    faulthandler.register(SIGNAL, file=file, all_threads=True, chain=False)
+    file = made.open("a", encoding="utf-8", errors="backslashreplace")
+
+    def show_tasks(*_: object) -> None:
+        file.write("".join(_tasks()))
+        file.flush()
+
+    signal.signal(SIGNAL, show_tasks)
+    # The threads are shown even while one of them holds the interpreter's lock; the tasks follow
+    # as soon as the main thread is back in Python.
+    faulthandler.register(SIGNAL, file=file, all_threads=True, chain=True)
     made.rename(path)
     return file
+
+
+def _tasks() -> Iterator[str]:
+    """The suspended tasks of the running loop, the innermost call last."""
+    try:
+        tasks = asyncio.all_tasks()
+    except RuntimeError:
+        return  # no loop runs
+    for task in tasks:
+        frames = [*_suspended(task.get_coro())]
+        if frames:
+            yield f"\nTask {task.get_name()} (the innermost call last):\n"
+            for frame in frames:
+                yield from traceback.format_stack(frame, limit=1)
+
+
+def _suspended(awaited: Any) -> Iterator[FrameType]:
+    """The frames of a chain of coroutines that wait for one another."""
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is None:
+            return
+        yield frame
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)

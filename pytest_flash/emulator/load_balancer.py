@@ -1,0 +1,175 @@
+"""The load-balancing plane: any request, carried to a worker of the endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import h11
+from starlette.requests import Request
+from starlette.routing import Route
+
+from .balanced import BalancedEndpoint, LostError, Visit
+from .errors import HttpError
+from .gate import scope_of
+from .http import disconnected, first_of, read_body
+from .relay import Headers, Outgoing, Relay, RelayError, TooLargeError, end_to_end
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from .config import Timings
+    from .endpoints import Endpoints
+    from .member import Worker
+    from .ports import Ports
+
+# Runpod docs, load-balancing/overview: 30 MB each way.
+_LIMIT = 30_000_000
+_PREFIX = "/lb"
+# A worker's end is known a little later than that of its connection.
+_CAUSE_WAIT = 1.0
+
+_CREDENTIAL = b"x-flash-worker-credential"
+_WORKER_ID = b"x-runpod-worker-id"
+
+
+class LoadBalancer:
+    """Serves ``/lb/{endpoint}/{path}``. Workers of our runtime ask for ``credential``."""
+
+    def __init__(
+        self, endpoints: Endpoints, ports: Ports, timings: Timings, credential: str
+    ) -> None:
+        self._endpoints = endpoints
+        self._ports = ports
+        self._timings = timings
+        self._credential = credential.encode()
+
+    def routes(self) -> list[Route]:
+        """The route of this plane: every path and method."""
+        return [Route(_PREFIX + "/{endpoint}/{path:path}", self)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Raises HttpError where the balancer itself answers."""
+        request = Request(scope, receive)
+        endpoint = self._endpoint(request)
+        body = await read_body(request, _LIMIT, status=413)
+        visit = endpoint.admit(scope_of(scope))
+        try:
+            worker = await self._worker(visit, request)
+            if worker is not None:
+                limit = min(self._timings.balancer_limit, endpoint.record.timeout / 1000)
+                relay = Relay(send, _Rewriting(request, worker.id), _LIMIT)
+                await self._serve(
+                    visit, worker, relay, self._outgoing(request, body), receive, limit
+                )
+        finally:
+            endpoint.dismiss(visit)
+
+    def _endpoint(self, request: Request) -> BalancedEndpoint:
+        endpoint_id = request.path_params["endpoint"]
+        endpoint = self._endpoints.submitting(endpoint_id, scope_of(request.scope))
+        if not isinstance(endpoint, BalancedEndpoint):
+            raise HttpError(400, "not allowed for QB API")  # Runpod docs, build-a-worker
+        return endpoint
+
+    async def _worker(self, visit: Visit, request: Request) -> Worker | None:
+        """Who serves the request; None when its client has gone. Raises HttpError."""
+        wait = self._timings.balancer_wait
+        if not await first_of(visit.worker, request, wait):
+            return None
+        if not visit.worker.done():
+            raise HttpError(503, "no workers available")
+        try:
+            return visit.worker.result()
+        except LostError as error:
+            raise HttpError(503, f"no workers available: {error}") from error
+
+    async def _serve(
+        self,
+        visit: Visit,
+        worker: Worker,
+        relay: Relay,
+        request: Outgoing,
+        receive: Receive,
+        limit: float,
+    ) -> None:
+        ports = self._ports.of(worker.id)
+        assert ports is not None
+        carrying = asyncio.ensure_future(relay.carry(request, ports.main))
+        gone = asyncio.ensure_future(disconnected(receive))
+        try:
+            await asyncio.wait(
+                (carrying, gone, visit.lost), timeout=limit, return_when=asyncio.FIRST_COMPLETED
+            )
+            if gone.done() and not carrying.done():
+                return
+            if not carrying.done() and not visit.lost.done():
+                raise HttpError(504, f"the request took longer than {limit:g} s")
+            await _outcome(carrying, visit, worker)
+        except HttpError:
+            # With half an answer sent, all that can be told is that it is not complete.
+            if not relay.begun:
+                raise
+        finally:
+            carrying.cancel()
+            gone.cancel()
+
+    def _outgoing(self, request: Request, body: bytes) -> Outgoing:
+        scope = request.scope
+        prefix = f"{_PREFIX}/{request.path_params['endpoint']}".encode()
+        path = scope["raw_path"].removeprefix(prefix) or b"/"
+        query = scope["query_string"]
+        # The key of an account is the balancer's business alone.
+        headers = end_to_end(scope["headers"], b"authorization", b"expect", _CREDENTIAL)
+        return Outgoing(
+            method=scope["method"].encode(),
+            target=path + (b"?" + query if query else b""),
+            headers=[*headers, (_CREDENTIAL, self._credential)],
+            body=body,
+        )
+
+
+class _Rewriting:
+    """Adds the worker's id to an answer, and keeps its redirections below the endpoint's URL.
+
+    On Runpod an endpoint has a host of its own, so that an absolute path is its own, too.
+    """
+
+    def __init__(self, request: Request, worker_id: str) -> None:
+        self._worker_id = worker_id.encode()
+        self._base = f"{_PREFIX}/{request.path_params['endpoint']}".encode()
+        self._origin = b"//" + request.headers.get("host", "").encode("latin-1")
+
+    def __call__(self, headers: Headers) -> Headers:
+        kept = [
+            (name, self._location(value) if name == b"location" else value)
+            for name, value in headers
+            if name != _WORKER_ID
+        ]
+        return [*kept, (_WORKER_ID, self._worker_id)]
+
+    def _location(self, value: bytes) -> bytes:
+        scheme, found, path = value.partition(self._origin)
+        if found and scheme in (b"http:", b"https:", b"") and path[:1] in (b"/", b""):
+            return self._base + path
+        if value.startswith(b"/") and not value.startswith(b"//"):
+            return self._base + value
+        return value
+
+
+async def _outcome(carrying: asyncio.Future[None], visit: Visit, worker: Worker) -> None:
+    """Return when the answer has been carried; HttpError when there is none."""
+    try:
+        if not visit.lost.done():
+            await carrying
+            return
+    except TooLargeError:
+        raise HttpError(502, "the response is larger than 30 MB") from None
+    except h11.LocalProtocolError as error:
+        raise HttpError(400, f"the request cannot be passed on: {error}") from error
+    except RelayError as error:
+        await asyncio.wait((visit.lost,), timeout=_CAUSE_WAIT)
+        if not visit.lost.done():
+            text = f"worker {worker.id} did not answer: {error}"
+            raise HttpError(502, text) from error
+    raise HttpError(502, str(visit.lost.result()))

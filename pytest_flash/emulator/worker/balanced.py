@@ -1,0 +1,57 @@
+"""A worker behind a load balancer: functions run as requests ask for them, several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Any
+
+from .dependencies import Dependencies, DependencyError
+from .execution import execute
+from .messages import FunctionRequest, FunctionResponse, RequestError
+from .server import Server
+from .settings import WorkerSettings
+from .switchboard import Switchboard
+
+
+class BalancedWorker:
+    """Answers ``/execute`` until told to stop.
+
+    Asynchronous functions run side by side. Synchronous ones run on the event loop and hold up
+    everything else, as in the images.
+    """
+
+    def __init__(self, settings: WorkerSettings, dependencies: Dependencies) -> None:
+        self._ports = settings.ports
+        self._dependencies = dependencies
+        self._installing = asyncio.Lock()
+        self._switchboard = Switchboard()
+        self._server = Server(settings.credential, self._execute)
+
+    async def serve(self, stopped: asyncio.Event) -> None:
+        """Serve until ``stopped`` is set, and until all that was asked before is answered."""
+        self._switchboard.install()
+        await self._server.start(self._ports)
+        await stopped.wait()
+        await self._server.stop()
+
+    async def _execute(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The FunctionResponse to a FunctionRequest, bare or wrapped in ``input``."""
+        try:
+            request = FunctionRequest.from_input(body.get("input", body))
+            notes = await self._install(request)
+        except RequestError as error:
+            return asdict(FunctionResponse(False, error=f"Error in handler: {error}"))
+        except DependencyError as error:
+            return asdict(FunctionResponse(False, error=str(error), stdout=""))
+        return asdict(await execute(request, notes, self._switchboard.capture()))
+
+    async def _install(self, request: FunctionRequest) -> str:
+        if not request.dependencies and not request.system_dependencies:
+            return ""
+        async with self._installing:
+            # A thread, since it may take minutes, and the health check must be answered.
+            notes = await asyncio.to_thread(self._dependencies.ensure, request)
+        if notes:
+            print(f"flash worker: {notes.rstrip()}", flush=True)
+        return notes

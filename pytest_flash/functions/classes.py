@@ -1,0 +1,151 @@
+"""Remote classes: instances live on workers, and their methods are awaited."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from .registry import FunctionSpec
+from .ways import caller_elsewhere, run_here
+
+
+class RemoteClass:
+    """Stands in for a class whose instances live on workers.
+
+    Calling it makes a ``RemoteInstance`` and sends nothing. Inside a Runpod worker and with
+    ``local=True`` the instance is made in this process, and its methods are still awaited.
+    """
+
+    __flash_stand_in__ = True
+
+    def __init__(self, spec: FunctionSpec, *, local: bool) -> None:
+        self.spec = spec
+        self.runs_here = local
+        self._methods: dict[str, FunctionSpec] = {}
+        functools.update_wrapper(self, spec.function, updated=())
+
+    @property
+    def __flash_behind__(self) -> Any:
+        return self.spec.function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> RemoteInstance:
+        """An instance; its constructor runs on a worker when a method is called.
+
+        Raises TypeError for arguments that the constructor does not take.
+        """
+        inspect.signature(self.spec.function).bind(*args, **kwargs)
+        return RemoteInstance(self, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        # What the class itself has: constants, and methods to look at.
+        return getattr(self.__dict__["spec"].function, name)
+
+    def method(self, name: str) -> FunctionSpec:
+        """The method ``name`` as a function to call."""
+        if name not in self._methods:
+            kind: Any = self.spec.function
+            function = inspect.getattr_static(kind, name)
+            function = getattr(function, "__func__", function)
+            code = getattr(inspect.unwrap(function), "__code__", None)
+            line = code.co_firstlineno if code is not None else self.spec.line
+            self._methods[name] = replace(
+                self.spec, function=function, owner=kind, method=name, line=line
+            )
+        return self._methods[name]
+
+    def __reduce__(self) -> str:
+        return str(self.spec.function.__qualname__)
+
+    def __repr__(self) -> str:
+        return f"<remote {self.spec.name} on {self.spec.resource.name!r} ({self.spec.location})>"
+
+
+class RemoteInstance:
+    """An instance of a remote class: ``await instance.method(...)``.
+
+    Its constructor runs once on each worker process, when a method is first called there; later
+    calls with the same constructor arguments, from anywhere, find the same instance.
+    """
+
+    def __init__(self, kind: RemoteClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._flash = _Instance(kind, args, kwargs)
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the instance there."""
+        __tracebackhide__ = True
+        return await self._flash.call("__call__", args, kwargs)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        instance: _Instance = self.__dict__["_flash"]
+        function = inspect.getattr_static(instance.kind.spec.function, name, None)
+        if name.startswith("__") and function is None:
+            raise AttributeError(name)
+        if not _is_method(function):
+            _refuse(instance, name, function)
+
+        async def method(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return await instance.call(name, args, kwargs)
+
+        wrapped = getattr(function, "__func__", function)
+        return functools.update_wrapper(method, wrapped)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "_flash":
+            _refuse(self._flash, name, None)
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        return f"<instance of {self._flash.kind!r}>"
+
+
+class _Instance:
+    def __init__(self, kind: RemoteClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.kind = kind
+        self._args = args
+        self._kwargs = kwargs
+        self._made: Any = None
+        self._constructor: tuple[object, Any] | None = None
+
+    async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the method ``name`` on a worker, or on an instance in this process."""
+        __tracebackhide__ = True
+        caller = None if self.kind.runs_here else caller_elsewhere()
+        if caller is None:
+            if self._made is None:
+                self._made = self.kind.spec.function(*self._args, **self._kwargs)
+            return await run_here(functools.partial(getattr(self._made, name), *args, **kwargs))
+        spec = self.kind.method(name)
+        if self._constructor is None or self._constructor[0] is not caller:
+            # Pickled once: the same arguments are the same instance.
+            made = caller.construct(self.kind.spec, self._args, self._kwargs)
+            self._constructor = caller, made
+        return await caller.call(spec, (self._constructor[1], *args), kwargs)
+
+
+def methods(kind: type) -> Iterator[Callable[..., Any]]:
+    """The functions that the body of ``kind`` defines."""
+    for value in vars(kind).values():
+        function = getattr(value, "__func__", value)
+        if inspect.isfunction(inspect.unwrap(function) if callable(function) else function):
+            yield function
+
+
+def _is_method(function: Any) -> bool:
+    return isinstance(function, staticmethod | classmethod) or (
+        callable(function) and not inspect.isclass(function)
+    )
+
+
+def _refuse(instance: _Instance, name: str, found: Any) -> NoReturn:
+    spec = instance.kind.spec
+    what = "a property" if isinstance(found, property) else "an attribute"
+    raise AttributeError(
+        f"{spec.name}.{name}: instances of the remote class {spec.name} ({spec.location}) live on "
+        f"workers, and {what} cannot be reached from here; write a method of {spec.name} for it "
+        "and await that",
+        name=name,
+    )

@@ -1,0 +1,168 @@
+"""A job that Runpod has named, until its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import anyio
+
+from ..errors import (
+    JobLostError,
+    NotFoundError,
+    RunpodApiError,
+    RunpodConnectionError,
+    RunpodError,
+)
+from ..runpod import Endpoint, JobStatus, QueueClient
+from .outcome import Outcome, outcome_of
+from .registry import FunctionSpec
+from .reports import CallReport
+from .values import shown
+
+_POLL_FIRST, _POLL_LAST = 0.05, 0.5
+# How long a caller that was cancelled is held back while its job is being cancelled.
+_CANCELLING = 2.0
+
+
+class Polling:
+    """Asks for the state of jobs. ``outage``: seconds for which that may fail in a row."""
+
+    def __init__(self, queue: QueueClient, outage: float) -> None:
+        self.queue = queue
+        self._outage = outage
+
+    async def until_terminal(self, endpoint: Endpoint, job: JobStatus) -> JobStatus:
+        """Poll until ``job`` is over; the server ends it at its own time limits.
+
+        A poll that fails is repeated, after the pause that a 429 asks for. Raises NotFoundError
+        for a job that is not known any more, and after an outage the last failure.
+        """
+        interval, answered = _POLL_FIRST, time.monotonic()
+        asked = 0.0
+        while not job.state.is_terminal:
+            await anyio.sleep(max(interval, asked))
+            interval, asked = min(interval * 1.5, _POLL_LAST), 0.0
+            try:
+                job = await self.queue.status(endpoint.id, job.id)
+                answered = time.monotonic()
+            except (RunpodApiError, RunpodConnectionError) as error:
+                if not _passes(error) or time.monotonic() - answered > self._outage:
+                    raise
+                asked = float(getattr(error, "retry_after", None) or 0)
+        return job
+
+
+class Flight:
+    """One job: follow it, cancel it. ``report`` is told how it ends, once."""
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        endpoint: Endpoint,
+        job: JobStatus,
+        report: CallReport,
+        polling: Polling,
+        record_values: bool,
+    ) -> None:
+        self.spec = spec
+        self.endpoint = endpoint
+        self.job = job
+        self.outcome: Outcome | None = None
+        self._report = report
+        self._polling = polling
+        self._record_values = record_values
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def result(self) -> Any:
+        """Follow the job to its end and give its result; a caller that is cancelled cancels it.
+
+        Raises as ``RemoteCalls.call``.
+        """
+        __tracebackhide__ = True
+        try:
+            outcome = await self.follow()
+        except asyncio.CancelledError as error:
+            await self.abandon(error)
+            raise
+        return outcome.get()
+
+    async def abandon(self, error: BaseException) -> None:
+        """Cancel the job, since whoever waited for it was cancelled by ``error``.
+
+        Awaited, since a loop that is being torn down runs no task that begins now.
+        """
+        await self._insist(self._cancel(), _CANCELLING)
+        self._report.broken(error)
+
+    async def follow(self) -> Outcome:
+        """Follow the job to its end; a caller that is cancelled leaves it as it is."""
+        if self.outcome is None:
+            try:
+                job = await self._polling.until_terminal(self.endpoint, self.job)
+            except NotFoundError as error:
+                lost = JobLostError(
+                    f"{self.spec.name} ({self.spec.location}): job {self.job.id} is unknown to "
+                    f"endpoint {self.endpoint.name}: it expired, or the endpoint was deleted. "
+                    "Results are kept for a minute, those of spawn and map for half an hour",
+                    job_id=self.job.id,
+                    endpoint_id=self.endpoint.id,
+                )
+                self._report.broken(lost)
+                raise lost from error
+            except RunpodError as error:
+                self._report.broken(error)
+                raise
+            self.ended(job)
+        assert self.outcome is not None
+        return self.outcome
+
+    def ended(self, job: JobStatus) -> None:
+        """The job is terminal."""
+        if self.outcome is None:
+            self.job = job
+            self.outcome = outcome_of(self.spec, self.endpoint, job)
+            recorded = self._record_values and self.outcome.error is None
+            self._report.ended(job, self.outcome, shown(self.outcome.value) if recorded else None)
+
+    async def look(self) -> JobStatus:
+        """The job as it is now. Raises RunpodError."""
+        if self.outcome is None:
+            job = await self._polling.queue.status(self.endpoint.id, self.job.id)
+            if job.state.is_terminal:
+                self.ended(job)
+            self.job = job
+        return self.job
+
+    async def cancel(self) -> None:
+        """Cancel the job, queued or running. Raises RunpodError."""
+        if self.outcome is None:
+            job = await self._polling.queue.cancel(self.endpoint.id, self.job.id)
+            if job.state.is_terminal:
+                self.ended(job)
+
+    async def _cancel(self) -> None:
+        # Nobody waits for this job any more: where it cannot be cancelled, its time limit ends it.
+        with contextlib.suppress(RunpodError):
+            await self._polling.queue.cancel(self.endpoint.id, self.job.id)
+
+    async def _insist(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Wait up to ``seconds`` for ``work``, however often the caller is cancelled."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        deadline = time.monotonic() + seconds
+        with anyio.CancelScope(shield=True):
+            while not task.done() and (left := deadline - time.monotonic()) > 0:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({task}, timeout=left)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a poll that failed so may succeed later: outages, 429 and 5xx."""
+    if isinstance(error, RunpodApiError):
+        return error.status == 429 or error.status >= 500
+    return True

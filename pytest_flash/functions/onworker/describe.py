@@ -1,0 +1,140 @@
+"""An exception as plain data, for its caller to raise again."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import pickle
+import traceback
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+# The file names under which these modules are compiled on the worker.
+RUNTIME = "<pytest-flash>"
+
+
+def describe(error: BaseException, output: str) -> bytes:
+    """``error`` and all that is chained to it, pickled without any class of ours or the user's.
+
+    A dict: ``output`` as given; ``traceback`` is the text of the whole; ``errors`` a list of
+    dicts, the raised one first, which refer to each other by their index. See ``_Chain.one`` for
+    their fields.
+    """
+    _trim(error, set())
+    chain = _Chain([], {})
+    chain.add(error)
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return pickle.dumps({"output": output, "traceback": text, "errors": chain.errors})
+
+
+def text_of(error: BaseException) -> str:
+    """``str(error)``, whatever a user's ``__str__`` does."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything
+        return f"<{type(error).__name__} whose text cannot be read>"
+
+
+@dataclass
+class _Chain:
+    errors: list[dict[str, Any]]
+    numbers: dict[int, int]
+
+    def add(self, error: BaseException | None) -> int | None:
+        if error is None:
+            return None
+        if id(error) not in self.numbers:
+            number = self.numbers[id(error)] = len(self.errors)
+            self.errors.append({})
+            self.errors[number] = self.one(error)
+        return self.numbers[id(error)]
+
+    def one(self, error: BaseException) -> dict[str, Any]:
+        """``kinds``: module and qualified name of its class and of each base. ``content``: its
+        pickled arguments and attributes, None where they cannot be pickled. ``frames``: file,
+        line, function, first line, source and columns of each."""
+        parts = getattr(error, "exceptions", None)
+        grouped = isinstance(parts, tuple) and all(isinstance(p, BaseException) for p in parts)
+        return {
+            "kinds": [(kind.__module__, kind.__qualname__) for kind in type(error).__mro__[:-1]],
+            "text": text_of(error),
+            "content": None if grouped else _content(error),
+            "message": text_of_group(error) if grouped else None,
+            "notes": [str(note) for note in getattr(error, "__notes__", ())],
+            "frames": _frames(error.__traceback__),
+            "cause": self.add(error.__cause__),
+            "context": self.add(error.__context__),
+            "suppress": error.__suppress_context__,
+            "parts": [self.add(part) for part in parts] if grouped and parts else [],
+        }
+
+
+def text_of_group(error: BaseException) -> str:
+    """The message of an exception group, without the count that its text ends with."""
+    return str(getattr(error, "message", ""))
+
+
+def _content(error: BaseException) -> bytes | None:
+    """How to build ``error`` again: pickled arguments, attributes, and its own way if it has one.
+
+    Built-in exceptions keep some of what they hold, such as a file's name, out of ``args``.
+    """
+    try:
+        reduced = error.__reduce__()
+        own_way = getattr(type(error).__reduce__, "__objclass__", None) is None
+        whole = cloudpickle.dumps(error) if own_way else None
+        args = reduced[1] if isinstance(reduced, tuple) else error.args
+        attributes = {**error.__dict__}
+        if isinstance(reduced, tuple) and len(reduced) > 2 and isinstance(reduced[2], dict):
+            attributes.update(reduced[2])
+        attributes.pop("__notes__", None)
+        data: bytes = cloudpickle.dumps((args, attributes, whole))
+    except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __getstate__
+        return None
+    return data
+
+
+def _frames(trace: types.TracebackType | None) -> list[tuple[Any, ...]]:
+    frames = []
+    while trace is not None:
+        code, line = trace.tb_frame.f_code, trace.tb_lineno
+        text = linecache.getline(code.co_filename, line, trace.tb_frame.f_globals)
+        place = (code.co_filename, line, code.co_name, code.co_firstlineno, text)
+        frames.append((*place, _columns(trace)))
+        trace = trace.tb_next
+    return frames
+
+
+def _columns(trace: types.TracebackType) -> tuple[int, int, int] | None:
+    """End line, first and last column of what was executed, where Python knows."""
+    positions = getattr(trace.tb_frame.f_code, "co_positions", None)
+    if positions is None or trace.tb_lasti < 0:
+        return None
+    _, end, first, last = next(itertools.islice(positions(), trace.tb_lasti // 2, None))
+    return (end, first, last) if None not in (end, first, last) else None
+
+
+def _trim(error: BaseException | None, seen: set[int]) -> None:
+    """Take our own frames and the import system's out of every traceback of the chain."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    error.__traceback__ = _without_ours(error.__traceback__)
+    _trim(error.__cause__, seen)
+    _trim(error.__context__, seen)
+    for part in getattr(error, "exceptions", None) or ():
+        if isinstance(part, BaseException):
+            _trim(part, seen)
+
+
+def _without_ours(trace: types.TracebackType | None) -> types.TracebackType | None:
+    if trace is None:
+        return None
+    rest = _without_ours(trace.tb_next)
+    if trace.tb_frame.f_code.co_filename.startswith((RUNTIME, "<frozen importlib")):
+        return rest
+    trace.tb_next = rest
+    return trace

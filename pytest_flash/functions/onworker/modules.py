@@ -1,0 +1,287 @@
+"""The project's modules on the worker: found by import, kept between calls, out of the way after.
+
+A module that travels whole is known by the hash of its source and of all that it imports from the
+project. One that travels in part, a slice, is known by the hash of its file: each call brings the
+statements that its function needs, and those that were not executed yet are executed in the same
+module, so that functions of one file share its state.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import contextlib
+import functools
+import importlib.abc
+import importlib.machinery
+import io
+import json
+import linecache
+import sys
+import types
+import zlib
+from base64 import b85decode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import pickles, shaping, standin
+
+STANDIN = "pytest_flash"
+_WORDS = {shaping.REMOTE: standin.stand_in, shaping.MISSING: standin.missing}
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """One module of a call. ``remote_lines`` is None for a module that travels whole."""
+
+    name: str
+    key: str
+    file: str
+    package: bool
+    remote_lines: tuple[int, ...] | None = None
+    stub: bool = False
+
+
+@dataclass(frozen=True)
+class Value:
+    """A module-level value of the caller: pickled, known by its digest, bound at ``line``."""
+
+    module: str
+    name: str
+    line: int
+    digest: bytes
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The modules of a call. ``sources`` is compressed JSON of their texts by name."""
+
+    modules: tuple[Shipped, ...]
+    sources: str
+
+    @functools.cached_property
+    def texts(self) -> Mapping[str, str]:
+        """The source texts by the names of their modules."""
+        texts: dict[str, str] = json.loads(zlib.decompress(b85decode(self.sources)))
+        return texts
+
+
+@dataclass
+class Slice:
+    """A module that grows, with what was executed in it and the modules it was executed with."""
+
+    module: types.ModuleType
+    done: set[tuple[int, int]] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    instances: dict[Any, Any] = field(default_factory=dict)
+
+
+class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Every module that this process was sent."""
+
+    def __init__(self) -> None:
+        self._whole: dict[tuple[str, str], types.ModuleType] = {}
+        self._slices: dict[tuple[str, str], list[Slice]] = {}
+        self._active: Bundle | None = None
+        self._standins: dict[str, types.ModuleType] = {}
+        self._again: dict[int, list[types.CodeType]] = {}
+
+    @contextlib.contextmanager
+    def active(self, bundle: Bundle, values: Sequence[Value]) -> Iterator[dict[str, Slice]]:
+        """Make the modules of ``bundle`` importable; gives its slices, executed, by name."""
+        mine = {each.name: each for each in bundle.modules}
+        hidden = _hide({*mine, STANDIN})
+        before, self._active = self._active, bundle
+        sys.meta_path.insert(0, self)
+        try:
+            for name, each in mine.items():
+                known = self._whole.get((name, each.key))
+                if known is not None:
+                    self._import_again(known)
+                    sys.modules[name] = known
+            yield self._prepare(bundle, values)
+        finally:
+            sys.meta_path.remove(self)
+            self._active = before
+            _hide({*mine, STANDIN})
+            sys.modules.update(hidden)
+
+    def find_spec(
+        self,
+        name: str,
+        path: object = None,  # noqa: ARG002 - the import system passes it
+        target: object = None,  # noqa: ARG002
+    ) -> importlib.machinery.ModuleSpec | None:
+        """As the import system asks."""
+        if name.partition(".")[0] == STANDIN:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        shipped = self._shipped(name)
+        if shipped is None or shipped.remote_lines is not None:
+            return None
+        return importlib.machinery.ModuleSpec(
+            name, self, origin=shipped.file, is_package=shipped.package
+        )
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        """As the import system asks."""
+        if spec.name.partition(".")[0] == STANDIN:
+            return self._standins.setdefault(spec.name, standin.package(spec.name))
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """As the import system asks."""
+        shipped = self._shipped(module.__name__)
+        if shipped is None or self._active is None:
+            return
+        module.__file__ = shipped.file
+        if shipped.stub:
+            return
+        text = self._active.texts[shipped.name]
+        lines = io.StringIO(text).readlines()
+        linecache.cache[shipped.file] = (len(text), None, lines, shipped.file)
+        tree = ast.parse(text, shipped.file)
+        imports = shaping.tolerate_missing(tree)
+        module.__dict__.update(_WORDS)
+        exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
+        self._whole[shipped.name, shipped.key] = module
+        self._again[id(module)] = [
+            compile(ast.Module([each], []), shipped.file, "exec", dont_inherit=True)
+            for each, names in imports
+            if _lacks(module, names)
+        ]
+
+    def _import_again(self, module: types.ModuleType) -> None:
+        """Try what was missing: a later call may have brought what it declares."""
+        codes = self._again.get(id(module), [])
+        for code in list(codes):
+            importlib.invalidate_caches()
+            with contextlib.suppress(ModuleNotFoundError):
+                exec(code, module.__dict__)
+                codes.remove(code)
+
+    def _shipped(self, name: str) -> Shipped | None:
+        modules = self._active.modules if self._active is not None else ()
+        return next((each for each in modules if each.name == name), None)
+
+    def _prepare(self, bundle: Bundle, values: Sequence[Value]) -> dict[str, Slice]:
+        beside = {
+            each.name: each.key
+            for each in bundle.modules
+            if each.remote_lines is None and not each.stub
+        }
+        slices = {}
+        sliced = [each for each in bundle.modules if each.remote_lines is not None]
+        for shipped in sliced:
+            slices[shipped.name] = self._slice(shipped, beside)
+            sys.modules[shipped.name] = slices[shipped.name].module
+        for shipped in sliced:
+            grown = slices[shipped.name]
+            fresh = [
+                each
+                for each in values
+                if each.module == shipped.name and grown.digests.get(each.name) != each.digest
+            ]
+            try:
+                self._grow(grown, shipped, bundle, fresh)
+            except BaseException:
+                self._slices.pop((shipped.name, shipped.key), None)
+                raise
+        return slices
+
+    def _slice(self, shipped: Shipped, beside: Mapping[str, str]) -> Slice:
+        versions = self._slices.setdefault((shipped.name, shipped.key), [])
+        for known in versions:
+            if all(known.beside.get(name, key) == key for name, key in beside.items()):
+                known.beside.update(beside)
+                return known
+        module = types.ModuleType(shipped.name)
+        module.__file__ = shipped.file
+        spec = importlib.machinery.ModuleSpec(
+            shipped.name, self, origin=shipped.file, is_package=shipped.package
+        )
+        module.__spec__ = spec
+        module.__package__ = spec.parent
+        if shipped.package:
+            module.__path__ = []
+        module.__dict__.update(_WORDS)
+        # One version is enough: what is sent again later starts fresh.
+        versions[:] = [Slice(module, beside=dict(beside))]
+        return versions[0]
+
+    def _grow(
+        self, grown: Slice, shipped: Shipped, bundle: Bundle, values: Sequence[Value]
+    ) -> None:
+        """Execute the statements that are new, and bind values where the caller's file does."""
+        later = sorted(values, key=lambda each: each.line)
+        if bundle.sources not in grown.seen:
+            text = bundle.texts[shipped.name]
+            _show(grown, shipped.file, text)
+            flags, complete = 0, True
+            for statement in ast.parse(text, shipped.file).body:
+                place = (statement.lineno, statement.col_offset)
+                flags |= _future(statement)
+                while later and later[0].line < statement.lineno:
+                    _bind(grown, later.pop(0))
+                if place not in grown.done and _execute(statement, shipped, flags, grown.module):
+                    grown.done.add(place)
+                complete = complete and place in grown.done
+            if complete:
+                grown.seen.add(bundle.sources)
+        for value in later:
+            _bind(grown, value)
+
+
+def _execute(statement: ast.stmt, shipped: Shipped, flags: int, module: types.ModuleType) -> bool:
+    """False where an import found nothing, and should be tried again at the next call."""
+    tree = ast.Module(body=[statement], type_ignores=[])
+    shaping.mark_remote(tree, frozenset(shipped.remote_lines or ()))
+    imports = shaping.tolerate_missing(tree)
+    if imports:
+        importlib.invalidate_caches()
+    namespace = module.__dict__
+    exec(compile(tree, shipped.file, "exec", flags=flags, dont_inherit=True), namespace)
+    for node in ast.walk(tree):
+        if isinstance(node, shaping.Definition) and node.name in namespace:
+            value = namespace[node.name]
+            if standin.behind(value) is not value:
+                namespace[shaping.itself(node.name)] = standin.behind(value)
+    return not any(_lacks(module, names) for _, names in imports)
+
+
+def _lacks(module: types.ModuleType, names: list[str]) -> bool:
+    return any(isinstance(vars(module).get(name), standin.MissingModule) for name in names)
+
+
+def _future(statement: ast.stmt) -> int:
+    if not isinstance(statement, ast.ImportFrom) or statement.module != "__future__":
+        return 0
+    features = [getattr(__future__, alias.name) for alias in statement.names]
+    return sum({feature.compiler_flag for feature in features})
+
+
+def _bind(grown: Slice, value: Value) -> None:
+    grown.module.__dict__[value.name] = pickles.loads(value.data)
+    grown.digests[value.name] = value.digest
+
+
+def _show(grown: Slice, file: str, text: str) -> None:
+    """Let tracebacks show the lines of every part of ``file`` that was sent so far."""
+    lines = io.StringIO(text).readlines()
+    longest = max(len(lines), len(grown.lines))
+    old, new = ([*each, *["\n"] * (longest - len(each))] for each in (grown.lines, lines))
+    grown.lines = [a if a.strip() else b for a, b in zip(old, new, strict=True)]
+    linecache.cache[file] = (len(text), None, grown.lines, file)
+
+
+def _hide(names: set[str]) -> dict[str, types.ModuleType]:
+    """Take modules of these names, and what is below them, out of ``sys.modules``."""
+    tops = {name.partition(".")[0] for name in names} & sys.modules.keys()
+    if not tops:
+        return {}
+    hidden = [name for name in sys.modules if name.partition(".")[0] in tops]
+    return {name: sys.modules.pop(name) for name in hidden}

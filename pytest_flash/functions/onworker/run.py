@@ -1,0 +1,143 @@
+"""Runs one call: what the official worker finds under the function's name."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import inspect
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from . import describe, pickles, standin
+from .modules import Bundle, Shipped, Slice, Store, Value
+from .transcript import Transcript
+
+MARK = "[pytest-flash error] "
+ANSWER = "pytest-flash answer"
+
+_STORE = Store()
+
+
+class ExitError(Exception):
+    """The function ended the interpreter, which would end the worker."""
+
+
+class UnsendableResultError(TypeError):
+    """What the function returned cannot be pickled."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to call. ``kind``: ``named`` in its module, ``carried`` with the arguments, or a
+    ``method`` of the class that is named."""
+
+    kind: str
+    module: str
+    path: str
+    method: str = ""
+
+
+def entry(
+    target: tuple[Any, ...], awaits: bool, modules: tuple[tuple[Any, ...], ...], sources: str
+) -> Callable[..., Any]:
+    """The function that the worker calls with a header and the arguments, both pickled bytes.
+
+    It returns ``(ANSWER, transcript, pickled result)``, or raises what the function raised after
+    leaving its description in the captured output.
+    """
+    bundle = Bundle(tuple(Shipped(*each) for each in modules), sources)
+    what = Target(*target)
+    if awaits:
+
+        async def call(header: bytes, data: bytes) -> tuple[str, str, bytes]:
+            with _job(bundle, what, header, data) as (job, begin):
+                value = begin()
+                job.result = await value if inspect.isawaitable(value) else value
+            return job.answer()
+
+        return call
+
+    def call_now(header: bytes, data: bytes) -> tuple[str, str, bytes]:
+        with _job(bundle, what, header, data) as (job, begin):
+            job.result = begin()
+        return job.answer()
+
+    return call_now
+
+
+class _Job:
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.result: Any = None
+        self.data = b""
+
+    def answer(self) -> tuple[str, str, bytes]:
+        return ANSWER, self.transcript.text(), self.data
+
+
+@contextmanager
+def _job(
+    bundle: Bundle, target: Target, header: bytes, data: bytes
+) -> Iterator[tuple[_Job, Callable[[], Any]]]:
+    with Transcript() as transcript:
+        job = _Job(transcript)
+        values, init = pickle.loads(header)
+        try:
+            with _STORE.active(bundle, [Value(*each) for each in values]) as slices:
+                yield job, _prepared(target, slices, init, data)
+                job.data = _dumps(job.result)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise  # The worker stops the job.
+        except BaseException as error:
+            described = describe.describe(error, transcript.text())
+            transcript.whisper(MARK + base64.b64encode(described).decode())
+            if _ends_the_worker(error):
+                raise ExitError(f"{type(error).__name__}: {error}") from None
+            raise
+
+
+def _prepared(
+    target: Target, slices: dict[str, Slice], init: bytes | None, data: bytes
+) -> Callable[[], Any]:
+    if target.kind == "carried":
+        function, args, kwargs = pickles.loads(data)
+    else:
+        args, kwargs = pickles.loads(data)
+        function = slices[target.module].module
+        for part in target.path.split("."):
+            function = getattr(function, part)
+        function = standin.behind(function)
+    if target.kind == "method":
+        instance = _instance(slices[target.module], target.path, function, init or b"")
+        function = getattr(instance, target.method)
+    return lambda: function(*args, **kwargs)
+
+
+def _instance(home: Slice, path: str, kind: Any, init: bytes) -> Any:
+    """The instance that these arguments construct, once for each worker process."""
+    key = (path, hashlib.sha256(init).digest())
+    if key not in home.instances:
+        args, kwargs = pickles.loads(init)
+        home.instances[key] = kind(*args, **kwargs)
+    return home.instances[key]
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        data: bytes = cloudpickle.dumps(value)
+    except Exception as error:  # runs the user's __reduce__ and __getstate__
+        raise UnsendableResultError(
+            f"it returned {type(value).__name__}, which cannot be sent back: {error}"
+        ) from error
+    return data
+
+
+def _ends_the_worker(error: BaseException) -> bool:
+    """Whether a worker would not report ``error``: it exits, or takes it for an iterator's end."""
+    return not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration)

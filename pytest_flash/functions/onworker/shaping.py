@@ -1,0 +1,137 @@
+"""Changes to shipped source before it is compiled. No change moves a line."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+REMOTE = "_flash_remote"
+MISSING = "_flash_missing"
+_ITSELF = "_flash_itself_"
+
+Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def strip(tree: ast.AST, remote_lines: frozenset[int]) -> list[ast.AST]:
+    """Take ``@remote`` decorators and signature annotations out of ``tree``.
+
+    ``remote_lines`` are the lines on which the decorators to drop stand. Annotations stay where
+    another decorator may read them. Returns the functions and classes that were remote.
+    """
+    remote: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if not isinstance(node, Definition):
+            continue
+        decorators = node.decorator_list
+        node.decorator_list = [d for d in decorators if d.lineno not in remote_lines]
+        if len(node.decorator_list) < len(decorators):
+            remote.append(node)
+        if not node.decorator_list and not isinstance(node, ast.ClassDef):
+            _strip_annotations(node)
+    return remote
+
+
+def mark_remote(tree: ast.AST, remote_lines: frozenset[int]) -> None:
+    """``strip``, and give each remote function or class the stand-in that its callers await.
+
+    Within itself a synchronous function, or a class, goes by its own name: ``return n * f(n - 1)``.
+    """
+    for node in strip(tree, remote_lines):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            _keep_own_name(node)
+        if isinstance(node, Definition):
+            node.decorator_list.insert(0, ast.copy_location(ast.Name(REMOTE, ast.Load()), node))
+
+
+def itself(name: str) -> str:
+    """The name under which a remote function or class finds itself."""
+    return _ITSELF + name
+
+
+def tolerate_missing(tree: ast.Module) -> list[tuple[ast.stmt, list[str]]]:
+    """Let absolute imports at the top level that find no module bind placeholders.
+
+    Those within ``try`` stay as they are: there the code itself says what a missing module means.
+    Returns the imports, with the names that each binds.
+    """
+    imports: list[tuple[ast.stmt, list[str]]] = []
+    tree.body = list(_tolerant(tree.body, imports))
+    ast.fix_missing_locations(tree)
+    return imports
+
+
+def _tolerant(
+    body: list[ast.stmt], imports: list[tuple[ast.stmt, list[str]]]
+) -> Iterator[ast.stmt]:
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                one = ast.copy_location(ast.Import(names=[alias]), statement)
+                imports.append((one, [alias.asname or alias.name.partition(".")[0]]))
+                yield _guarded(*imports[-1])
+        elif isinstance(statement, ast.ImportFrom) and _can_be_missing(statement):
+            imports.append((statement, [each.asname or each.name for each in statement.names]))
+            yield _guarded(*imports[-1])
+        else:
+            if isinstance(statement, ast.If):
+                statement.body = list(_tolerant(statement.body, imports))
+                statement.orelse = list(_tolerant(statement.orelse, imports))
+            yield statement
+
+
+def _can_be_missing(statement: ast.ImportFrom) -> bool:
+    return (
+        not statement.level
+        and statement.module not in ("__future__", None)
+        and statement.names[0].name != "*"
+    )
+
+
+def _guarded(statement: ast.stmt, names: list[str]) -> ast.stmt:
+    """``statement``, with a handler that binds ``names`` to placeholders."""
+    text = (
+        "try:\n    pass\n"
+        "except ModuleNotFoundError as _flash_error:\n"
+        f"    globals().update({MISSING}(_flash_error, {names!r}, __file__, {statement.lineno}))\n"
+    )
+    guarded = ast.parse(text).body[0]
+    assert isinstance(guarded, ast.Try)
+    for node in ast.walk(guarded):
+        if hasattr(node, "lineno"):
+            ast.copy_location(node, statement)
+    guarded.body = [statement]
+    return guarded
+
+
+def _keep_own_name(node: ast.FunctionDef | ast.ClassDef) -> None:
+    if node.name in _bound_inside(node):
+        return
+    renamed = itself(node.name)
+    for part in node.body:
+        for each in ast.walk(part):
+            if isinstance(each, ast.Name) and each.id == node.name:
+                each.id = renamed
+
+
+def _bound_inside(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    bound = set()
+    for each in ast.walk(node):
+        if each is node:
+            continue
+        if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
+            bound.add(each.id)
+        elif isinstance(each, ast.arg):
+            bound.add(each.arg)
+        elif isinstance(each, Definition):
+            bound.add(each.name)
+    return bound
+
+
+def _strip_annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    node.returns = None
+    given = node.args
+    for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs):
+        argument.annotation = None
+    for collector in (given.vararg, given.kwarg):
+        if collector is not None:
+            collector.annotation = None

@@ -1,0 +1,169 @@
+"""What shipped code finds on the worker in place of ``pytest_flash``, and of missing modules."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+FUNCTION = "__flash_function__"
+"""An attribute of a stand-in: the function or class behind it."""
+
+
+def stand_in(target: Any) -> Any:
+    """A remote function or class as code on the worker knows it: awaited, and run right here."""
+    if isinstance(target, type):
+        return RemoteClass(target)
+    if inspect.iscoroutinefunction(target):
+
+        @functools.wraps(target)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await target(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(target)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return target(*args, **kwargs)
+
+    call.__dict__.pop("__wrapped__", None)
+    setattr(call, FUNCTION, target)
+    return call
+
+
+def behind(target: Any) -> Any:
+    """The function or class behind a stand-in; anything else as it is."""
+    return getattr(target, FUNCTION, target)
+
+
+class RemoteClass:
+    """A remote class: its instances' methods are awaited."""
+
+    def __init__(self, target: type) -> None:
+        setattr(self, FUNCTION, target)
+        functools.update_wrapper(self, target, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make an instance, in this process."""
+        return RemoteInstance(getattr(self, FUNCTION)(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, FUNCTION), name)
+
+    def __reduce__(self) -> str:
+        return str(getattr(self, FUNCTION).__qualname__)
+
+
+class RemoteInstance:
+    """An instance of a remote class."""
+
+    def __init__(self, instance: Any) -> None:
+        self._instance = instance
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(object.__getattribute__(self, "_instance"), name)
+        return stand_in(value) if callable(value) else value
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the instance."""
+        value = self._instance(*args, **kwargs)
+        return await value if inspect.isawaitable(value) else value
+
+
+class Inert:
+    """Accepts everything and does nothing: a resource, a GPU's name, a data centre."""
+
+    def __init__(self, *_: Any, **kwargs: Any) -> None:
+        self.__dict__.update(kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Inert()
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return cls
+
+
+class _InertClass(type):
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Inert()
+
+
+def package(name: str) -> types.ModuleType:
+    """A module in place of ``pytest_flash`` or one of its submodules."""
+    made = types.ModuleType(name)
+    made.__path__ = []
+    made.__dict__["remote"] = _remote
+    made.__dict__["__getattr__"] = functools.partial(_name_of, made)
+    return made
+
+
+def _remote(*_: Any, **__: Any) -> Callable[[Any], Any]:
+    return stand_in
+
+
+def _name_of(module: types.ModuleType, name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    kind: Any = (
+        type(name, (Exception,), {}) if name.endswith("Error") else _InertClass(name, (Inert,), {})
+    )
+    module.__dict__[name] = kind
+    return kind
+
+
+# What code asks modules for; other names with underscores are asked by Python itself.
+_OF_MODULES = {"__name__", "__version__", "__file__", "__path__", "__all__"}
+
+
+class MissingModule:
+    """Stands where an import found nothing. Its attributes are such too; all else raises."""
+
+    def __init__(self, name: str, message: str, module: str) -> None:
+        object.__setattr__(self, "_flash", (name, message, module))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_MODULES:
+            _raise(self)
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        mine, message, module = object.__getattribute__(self, "_flash")
+        return MissingModule(f"{mine}.{name}", message, module)
+
+    def __or__(self, other: Any) -> Any:
+        return self
+
+    __ror__ = __or__
+
+    def __getitem__(self, item: Any) -> Any:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{self._flash[0]}, which is not installed on this worker>"
+
+
+def _raise(self: MissingModule, *_: Any, **__: Any) -> Any:
+    name, message, module = object.__getattribute__(self, "_flash")
+    raise ModuleNotFoundError(f"{message}; {name} is needed here", name=module)
+
+
+for _name in (
+    *("call", "mro_entries", "instancecheck", "subclasscheck", "enter", "aenter", "iter", "next"),
+    *("len", "bool", "int", "float", "str", "contains", "setattr", "setitem", "delitem", "await"),
+    *("lt", "le", "gt", "ge", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"),
+    *("matmul", "rmatmul", "and", "rand", "neg", "pow", "rpow", "mod", "floordiv", "index"),
+):
+    setattr(MissingModule, f"__{_name}__", _raise)
+
+
+def missing(
+    error: ModuleNotFoundError, names: list[str], file: str, line: int
+) -> dict[str, MissingModule]:
+    """Placeholders for the ``names`` that the import at ``file:line`` would have bound."""
+    message = f"{error} ({file}:{line} imports it)"
+    return {name: MissingModule(name, message, error.name or "") for name in names}

@@ -1,0 +1,64 @@
+"""What became of a job that is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from ..errors import JobFailedError, UnreadableResultError
+from ..runpod import Endpoint, JobState, JobStatus
+from . import protocol
+from .failures import failure, located
+from .registry import FunctionSpec
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The ``value`` that a function returned, or the ``error`` to raise; what it printed."""
+
+    value: Any = None
+    error: Exception | None = None
+    output: str = ""
+    frames: TracebackType | None = None
+
+    def get(self) -> Any:
+        """The value, or raise the error."""
+        __tracebackhide__ = True
+        if self.error is None:
+            return self.value
+        # Each time with the frames that the worker gave, not those of an earlier raise.
+        raise self.error.with_traceback(self.frames)
+
+    @property
+    def traceback(self) -> str | None:
+        """The remote traceback of a function that raised."""
+        return getattr(self.error, "remote_traceback", None)
+
+
+def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcome:
+    """Read a terminal ``job``."""
+    response = protocol.read_response(job.output)
+    if job.state is not JobState.COMPLETED or (response and not response.success):
+        error = failure(spec, endpoint, job, response)
+        said = getattr(error, "stdout", "")
+        return Outcome(error=error, output=said, frames=error.__traceback__)
+    if response is None:
+        unknown = JobFailedError(
+            f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer of job "
+            f"{job.id} is no FunctionResponse: {str(job.output)[:200]!r}. The endpoint's image "
+            "must be a Flash worker image"
+        )
+        return Outcome(error=located(unknown, endpoint, job, ""))
+    try:
+        value, output = protocol.read_result(response)
+    except Exception as error:  # noqa: BLE001 - unpickling runs code of any class
+        unreadable = UnreadableResultError(
+            f"{spec.name} ({spec.location}) returned a value that cannot be read here: "
+            f"{type(error).__name__}: {error}. Return plain data, or types of packages that "
+            "are installed here too, in the same versions of packages and Python"
+        )
+        unreadable.__cause__ = error
+        said = response.stdout
+        return Outcome(error=located(unreadable, endpoint, job, said), output=said)
+    return Outcome(value, output=output)

@@ -1,0 +1,229 @@
+"""Pickling what goes to a worker, and reading what comes back."""
+
+from __future__ import annotations
+
+import ast
+import copyreg
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import io
+import linecache
+import marshal
+import pathlib
+import pickle
+import re
+import sys
+import types
+import uuid
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cloudpickle
+
+from .names import used_by
+from .onworker import pickles
+from .projectmodules import MAIN, ProjectModules
+
+_PROTOCOL = 5
+_DATA = (
+    *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal),
+    *(fractions.Fraction, uuid.UUID, pathlib.PurePath, re.Pattern, range, slice, complex),
+    *(bytearray, types.EllipsisType, types.NotImplementedType),
+)
+_CONTAINERS = {"deque", "OrderedDict", "Counter", "defaultdict"}
+
+
+@functools.cache
+def main_name() -> str:
+    """What the module that is run as a script is called on the worker."""
+    file = getattr(sys.modules.get(MAIN), "__file__", None)
+    name = Path(file).stem if file else ""
+    taken = name in sys.modules or name in sys.stdlib_module_names
+    return name if name.isidentifier() and not taken else "_flash_main"
+
+
+def name_on_worker(module: str) -> str:
+    """What ``module`` is called on the worker."""
+    return main_name() if module == MAIN else module
+
+
+class Packer(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles for a worker that has the project's modules under their names.
+
+    ``references`` collects what the pickle expects there: a module of the project and the name at
+    its top level, empty for the module itself. A function that no name leads to, such
+    as a closure or a lambda, travels by its code and lives in its own module there.
+    """
+
+    def __init__(self, file: io.BytesIO, project: ProjectModules) -> None:
+        super().__init__(file, protocol=_PROTOCOL)
+        self.references: set[tuple[str, str]] = set()
+        self._project = project
+
+    def reducer_override(self, obj: Any) -> Any:
+        """As pickle asks for every object that is not of a basic type."""
+        if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
+            self.references.add((obj.__name__, ""))
+        stand_in = getattr(type(obj), "__flash_stand_in__", False)
+        if not (stand_in or isinstance(obj, type | types.FunctionType)):
+            return super().reducer_override(obj)
+        module, path = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
+        if module and self._project.find(module) is not None:
+            if _leads_to(module, path, obj):
+                self.references.add((module, path.partition(".")[0]))
+                return pickles.named, (name_on_worker(module), path)
+            if isinstance(obj, types.FunctionType) and _is_home(module, obj):
+                return self._by_code(module, obj)
+        if stand_in:
+            raise pickle.PicklingError(f"{obj!r} is not defined at the top level of a file")
+        return super().reducer_override(obj)
+
+    def _by_code(self, module: str, function: types.FunctionType) -> Any:
+        code = plain_code(function)
+        used = used_by(code) & function.__globals__.keys()
+        self.references.update((module, name) for name in used)
+        self.references.add((module, ""))
+        names = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__")
+        attributes = {name: getattr(function, name) for name in names}
+        attributes["__module__"] = name_on_worker(module)
+        attributes |= {k: v for k, v in vars(function).items() if k != "__wrapped__"}
+        cells = [_content(cell) for cell in function.__closure__ or ()]
+        arguments = (marshal.dumps(code), name_on_worker(module), len(cells))
+        state = attributes, cells
+        return pickles.make_function, arguments, state, None, None, pickles.fill_function
+
+
+# What a compiled pattern is pickled by.
+_COMPILE = copyreg.dispatch_table[re.Pattern](re.compile(""))[0]
+
+
+class _NotDataError(Exception):
+    pass
+
+
+class DataPacker(Packer):
+    """Pickles plain data, enums and dataclasses, and raises for anything else."""
+
+    _plain: ClassVar[tuple[type, ...]] = _DATA
+
+    def reducer_override(self, obj: Any) -> Any:
+        """As pickle asks for every object that is not of a basic type."""
+        kind = type(obj)
+        if isinstance(obj, type):
+            if issubclass(obj, enum.Enum | tuple | _DATA) or dataclasses.is_dataclass(obj):
+                return super().reducer_override(obj)
+            if obj.__module__ in ("builtins", "collections", "datetime", "pathlib", "re", "uuid"):
+                return NotImplemented
+        elif isinstance(obj, enum.Enum):
+            if obj.name in kind.__members__:
+                return getattr, (kind, obj.name)
+            return kind, (obj.value,)
+        elif (
+            (
+                (dataclasses.is_dataclass(obj) and _has_plain_state(kind))
+                or isinstance(obj, _DATA)
+                or (isinstance(obj, tuple) and hasattr(kind, "_fields"))
+                or (kind.__module__ == "collections" and kind.__name__ in _CONTAINERS)
+            )
+            or obj is getattr
+            or obj is _COMPILE
+        ):
+            return NotImplemented
+        raise _NotDataError
+
+
+def pack(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[tuple[str, str]]]:
+    """``value`` pickled, and what of the project the pickle refers to.
+
+    Raises whatever pickling raises: the value's own code may run.
+    """
+    file = io.BytesIO()
+    packer = Packer(file, project)
+    packer.dump(value)
+    return file.getvalue(), frozenset(packer.references)
+
+
+def pack_data(
+    value: Any, project: ProjectModules
+) -> tuple[bytes, frozenset[tuple[str, str]]] | None:
+    """As ``pack``, for plain data, enums and dataclasses; None for all else."""
+    file = io.BytesIO()
+    packer = DataPacker(file, project)
+    try:
+        packer.dump(value)
+    except Exception:  # noqa: BLE001 - what cannot be pickled, in whatever way, is no plain data
+        return None
+    return file.getvalue(), frozenset(packer.references)
+
+
+class Unpacker(pickle.Unpickler):
+    """Reads what a worker pickled."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """As pickle asks; classes of the script are those of ``__main__``."""
+        if module == main_name() and module not in sys.modules:
+            module = MAIN
+        found = super().find_class(module, name)
+        behind = getattr(found, "__flash_behind__", None)
+        # A remote class stands where the class itself would.
+        return behind if isinstance(behind, type) else found
+
+
+def unpack(data: bytes) -> Any:
+    """The value that a worker pickled. Raises whatever unpickling raises."""
+    return Unpacker(io.BytesIO(data)).load()
+
+
+def plain_code(function: types.FunctionType) -> types.CodeType:
+    """The function's code as its file has it: pytest rewrites the asserts of tests."""
+    return _plain_code(function.__code__, function)
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_code(code: types.CodeType, function: types.FunctionType) -> types.CodeType:
+    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
+    try:
+        compiled = compile(ast.parse(text), code.co_filename, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return code
+    same = [each for each in _functions(compiled) if _is_same(each, code)]
+    return same[0] if len(same) == 1 else code
+
+
+def _functions(code: types.CodeType) -> list[types.CodeType]:
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return [code, *(found for each in inner for found in _functions(each))]
+
+
+def _is_same(one: types.CodeType, other: types.CodeType) -> bool:
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in ("co_name", "co_firstlineno", "co_freevars", "co_argcount")
+    )
+
+
+def _leads_to(module: str, path: str, wanted: Any) -> bool:
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found is wanted or getattr(found, "__flash_behind__", None) is wanted
+
+
+def _is_home(module: str, function: types.FunctionType) -> bool:
+    return vars(sys.modules.get(module, types)) is function.__globals__
+
+
+def _content(cell: types.CellType) -> tuple[Any, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()  # A name that the enclosing function has not bound yet.
+
+
+def _has_plain_state(kind: type) -> bool:
+    """Whether instances hold their fields and nothing else of their own making."""
+    return all("__reduce__" not in vars(each) for each in kind.__mro__[:-1])

@@ -1,0 +1,284 @@
+"""Exceptions of a worker, raised again at the caller as if they had happened here."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import linecache
+import sys
+import types
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import JobFailedError, RemoteError
+from .packing import main_name, unpack
+from .projectmodules import MAIN
+
+Described = Mapping[str, Any]
+
+# Python refuses to let these leave a coroutine.
+_NOT_RAISABLE = (StopIteration, StopAsyncIteration)
+_REMOTE = "__flash_remote_frame__"
+_GROUP: type[BaseException] | None = getattr(builtins, "BaseExceptionGroup", None)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """``error`` with its chain and a traceback that ends in the user's own lines."""
+
+    error: Exception
+    traceback: str
+
+
+def rebuild(described: Described, explain: Callable[[str, str], str]) -> Rebuilt:
+    """The exception that ``described`` tells of (see ``onworker.describe``).
+
+    It is of the same built-in type, or the nearest, and a RemoteError too; a class that is known
+    here, such as one of the project, is raised as itself. ``explain`` turns the name of its type
+    and its message into what the message should be.
+    """
+    chain = _Chain(described["errors"])
+    first = chain.errors[0]
+    error = _as_remote(first, chain, explain)
+    chain.link(error, 0)
+    return Rebuilt(error, described["traceback"])
+
+
+class _Chain:
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        self.errors = errors
+        self._built: dict[int, BaseException] = {}
+
+    def link(self, error: BaseException, number: int) -> None:
+        """Give ``error`` its notes, its traceback, and the errors it is chained to."""
+        told = self._built[number] = error
+        this = self.errors[number]
+        told.__cause__ = self.get(this["cause"])
+        told.__context__ = self.get(this["context"])
+        told.__suppress_context__ = this["suppress"]
+        told.__traceback__ = traceback_of(this["frames"])
+        for note in this["notes"]:
+            add_note(told, note)
+
+    def get(self, number: int | None) -> Any:
+        if number is None:
+            return None
+        if number not in self._built:
+            error = _as_itself(self.errors[number], self)
+            self.link(error, number)
+        return self._built[number]
+
+    def parts(self, this: Described) -> list[BaseException]:
+        return [self.get(number) for number in this["parts"]]
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """``error.add_note``, where Python has it."""
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+
+
+def _as_remote(this: Described, chain: _Chain, explain: Callable[[str, str], str]) -> Any:
+    name = this["kinds"][0][1]
+    own = _own_class(this)
+    if own is not None and issubclass(own, Exception):
+        built = _instance(own, this)
+        if isinstance(built, Exception):
+            return built
+    base: Any = _built_in(this)
+    raised_as_is = base is not None and base.__name__ == name
+    if _GROUP is not None and base is not None and issubclass(base, _GROUP):
+        return _group(combined(name, base), this["message"], chain.parts(this))
+    message = explain(name, this["text"])
+    if base is None or issubclass(base, _NOT_RAISABLE) or not issubclass(base, Exception):
+        return JobFailedError(f"{name}: {message}" if message else name)
+    kind = combined(name, base)
+    if raised_as_is and message == this["text"]:
+        built = _instance(kind, this, base)
+        if isinstance(built, RemoteError):
+            return built
+    return _plain(kind, base, message)
+
+
+def _as_itself(this: Described, chain: _Chain) -> Any:
+    """An error of the chain, which nobody catches: its text and its name count."""
+    base: Any = _own_class(this) or _built_in(this) or Exception
+    name = this["kinds"][0][1]
+    if _GROUP is not None and issubclass(base, _GROUP):
+        return _group(base, this["message"], chain.parts(this))
+    if base.__name__ == name:
+        built = _instance(base, this)
+        if built is not None:
+            return built
+    with suppress(Exception):  # Whatever its constructor does with a lone text.
+        return _named(name, this["kinds"][0][0], base)(this["text"])
+    return Exception(f"{name}: {this['text']}")
+
+
+def _group(kind: Any, message: str, parts: list[BaseException]) -> Any:
+    new: Any = kind.__new__
+    return new(kind, message, parts)
+
+
+@functools.cache
+def _named(name: str, module: str, base: Any) -> type[BaseException]:
+    return type(name, (base,), {"__module__": module, "__str__": base.__str__})
+
+
+@functools.cache
+def combined(name: str, base: Any, plain: bool = False) -> type[JobFailedError]:
+    """A JobFailedError that is also a ``base``, a built-in exception, and is called ``name``.
+
+    Its text is what ``base`` makes of its arguments, or with ``plain`` the first of them.
+    """
+    bases = (JobFailedError,) if base is Exception else (JobFailedError, base)
+    members = {
+        "__module__": "builtins" if base.__name__ == name else JobFailedError.__module__,
+        "__reduce__": functools.partialmethod(_reduced, plain),
+    }
+    if not plain:
+        members["__str__"] = base.__str__
+    return type(name, bases, members)
+
+
+def _plain(kind: type[JobFailedError], base: Any, *args: Any) -> Any:
+    """An instance that was constructed as ``base`` is: ours would take a message alone."""
+    new: Any = Exception.__new__ if base is MemoryError else kind.__new__
+    made = new(kind, *args)
+    try:
+        base.__init__(made, *args)
+    except TypeError:  # Such as UnicodeDecodeError, which is not made from a text.
+        nearest = next(each for each in base.__mro__[1:] if each.__module__ == "builtins")
+        return _plain(combined(kind.__name__, nearest), nearest, *args)
+    made.args = args
+    # What RemoteError's constructor would set.
+    made.job_id = made.endpoint_id = made.worker_id = made.remote_traceback = None
+    made.stdout = ""
+    return made
+
+
+def construct(name: str, base: Any, plain: bool, *args: Any) -> Any:
+    """An error of the type that ``combined`` gives, or of a near one that takes ``args``."""
+    return _plain(combined(name, base, plain), base, *args)
+
+
+def _reduced(error: BaseException, plain: bool) -> tuple[Any, ...]:
+    """``__reduce__`` of the combined types, which no import finds."""
+    kind = type(error)
+    base: Any = kind.__mro__[kind.__mro__.index(JobFailedError) + 3]
+    reduced = base.__reduce__(error)
+    return construct, (kind.__name__, base, plain, *reduced[1]), vars(error).copy()
+
+
+def _instance(
+    kind: type[BaseException], this: Described, base: type[BaseException] | None = None
+) -> BaseException | None:
+    """An instance with the arguments and attributes it had; None where that cannot be."""
+    if this["content"] is None:
+        return None
+    with suppress(Exception):  # The class's own code, and classes that are not here.
+        args, attributes, whole = unpack(this["content"])
+        if base is not None:
+            made: Any = _plain(kind, base, *args)  # type: ignore[arg-type]
+            made = made if type(made) is kind else None
+        elif whole is not None:
+            made = unpack(whole)
+        else:
+            made = kind.__new__(kind, *args)
+            _initialise(made, args)
+        for name, value in attributes.items():
+            with suppress(AttributeError, TypeError):
+                setattr(made, name, value)
+        return made if isinstance(made, kind) else None
+    return None
+
+
+def _initialise(error: BaseException, args: tuple[Any, ...]) -> None:
+    """What the built-in base does; the constructor of the class itself is not run again."""
+    base = next(each for each in type(error).__mro__ if each.__module__ == "builtins")
+    with suppress(TypeError):
+        base.__init__(error, *args)  # type: ignore[misc]
+    error.args = args
+
+
+def _own_class(this: Described) -> type[BaseException] | None:
+    """The class of an error that is not built in, if it is here already."""
+    module, path = this["kinds"][0]
+    if module == "builtins":
+        return None
+    if module == main_name():
+        module = MAIN
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+def _built_in(this: Described) -> type[BaseException] | None:
+    for module, name in this["kinds"]:
+        kind = getattr(builtins, name, None) if module == "builtins" else None
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            return kind if kind is not BaseException else None
+    return None
+
+
+def traceback_of(frames: list[tuple[Any, ...]]) -> types.TracebackType | None:
+    """A traceback with these frames, which Python, pytest and debuggers print like any other."""
+    trace = None
+    for file, line, name, first, text, columns in reversed(frames):
+        _remember(file, line, text)
+        frame = _frame(file, line, name, first, columns)
+        trace = types.TracebackType(trace, frame.tb_frame, frame.tb_lasti, line)
+    return trace
+
+
+def remote_part(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """The frames of ``trace`` that a worker gave; None where it has none."""
+    while trace is not None and _REMOTE not in trace.tb_frame.f_globals:
+        trace = trace.tb_next
+    return trace
+
+
+def _frame(
+    file: str, line: int, name: str, first: int, columns: tuple[int, int, int] | None
+) -> types.TracebackType:
+    """The frame of a function of that name that raised at that place."""
+    end_line, column, end_column = columns or (line, 0, 0)
+    place = {"lineno": line, "end_lineno": end_line, "col_offset": column}
+    raising = ast.Raise(ast.Name("error", ast.Load()), None)
+    body: list[ast.stmt] = [raising]
+    for node in (raising, raising.exc):
+        ast.copy_location(node, ast.Pass(**place, end_col_offset=end_column))  # type: ignore[type-var]
+    function = ast.parse("def function(): pass").body[0]
+    assert isinstance(function, ast.FunctionDef)
+    function.body = body
+    function.lineno = min(first, line)
+    function.end_lineno = max(end_line, line)
+    code = compile(ast.Module([function], []), file, "exec")
+    inner = next(each for each in code.co_consts if isinstance(each, types.CodeType))
+    inner = inner.replace(co_name=name)
+    if sys.version_info >= (3, 11):
+        inner = inner.replace(co_qualname=name)
+    try:
+        exec(inner, {"error": ZeroDivisionError(), "__name__": name, _REMOTE: True})
+    except ZeroDivisionError as error:
+        trace = error.__traceback__
+        assert trace is not None
+        assert trace.tb_next is not None
+        return trace.tb_next
+    raise AssertionError("unreachable")
+
+
+def _remember(file: str, line: int, text: str) -> None:
+    """Let tracebacks show a line of a file that only the worker has."""
+    if not text or Path(file).exists():
+        return
+    known = linecache.cache.get(file)
+    lines = list(known[2]) if known is not None and len(known) == 4 else []
+    lines += ["\n"] * (line - len(lines))
+    lines[line - 1] = text
+    linecache.cache[file] = (len(lines), None, lines, file)

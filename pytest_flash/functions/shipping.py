@@ -1,0 +1,333 @@
+"""What travels with a remote function: found once, and sent with every call of it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import pickle
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import CannotTravelError, ConfigurationError
+from . import runtime
+from .declared import Declared
+from .packing import name_on_worker, pack, pack_data
+from .projectmodules import MAIN, ModuleSource, ProjectModules, keys, with_parents
+from .refusals import Refusals
+from .registry import FunctionSpec
+from .slicing import Slice, SlicedFile, wanted_from
+
+# The official client's limit for the source of one call.
+SOURCE_LIMIT = 8 * 1024 * 1024
+
+References = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Source text that defines ``name`` when a worker executes it, ready for every call.
+
+    ``values`` are the names whose values travel, with the lines that bind them; ``sources`` the
+    texts that are in ``code``, by module.
+    """
+
+    name: str
+    code: str
+    values: tuple[tuple[str, str, int], ...]
+    sources: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The two arguments that a worker gives to what it finds under the function's name."""
+
+    header: bytes
+    data: bytes
+
+
+class Shipping:
+    """Prepares functions for workers, and what their calls take along.
+
+    ``secrets`` may not leave this machine. ``image`` gives the requirements that a function's
+    worker image brings, None where nobody knows.
+    """
+
+    def __init__(
+        self,
+        secrets: Collection[str] = (),
+        image: Callable[[FunctionSpec], Collection[str] | None] = lambda _: None,
+    ) -> None:
+        self._project = ProjectModules()
+        self._image = image
+        self._files: dict[str, SlicedFile] = {}
+        self._homes: dict[tuple[FunctionSpec, Any], _Home | None] = {}
+        self._prepared: dict[tuple[FunctionSpec, Any, References], Prepared] = {}
+        self._refusals = Refusals(self._project, secrets)
+
+    def call(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Prepared, Payload]:
+        """What to send for one call of ``spec``; of a method, ``args`` begin with an Instance.
+
+        Raises CannotTravelError for what cannot be sent, naming it, its line and the way out.
+        """
+        function = spec.function
+        init = None
+        if spec.method:
+            init, args = args[0], args[1:]
+        home = self._home(spec, function)
+        content = (function, args, dict(kwargs)) if home is None else (args, dict(kwargs))
+        with self._refusals.of_arguments(spec, args, kwargs):
+            data, references = pack(content, self._project)
+        if init is not None:
+            references |= init.references
+        prepared = self._prepare(spec, function, home, references)
+        values = [self._value(spec, *each) for each in prepared.values]
+        header = pickle.dumps((values, init.data if init is not None else None))
+        self._refusals.secrets_in(spec, "an argument", data)
+        return prepared, Payload(header, data)
+
+    def construct(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Constructor:
+        """The arguments of a remote class, as its methods' calls take them along."""
+        with self._refusals.of_arguments(spec, args, kwargs):
+            data, references = pack((args, dict(kwargs)), self._project)
+        self._refusals.secrets_in(spec, "an argument", data)
+        return Constructor(data, references)
+
+    def _home(self, spec: FunctionSpec, function: Any) -> _Home | None:
+        key = (spec, function)
+        if key not in self._homes:
+            self._homes[key] = _home(spec, function, self._project)
+        return self._homes[key]
+
+    def _prepare(
+        self, spec: FunctionSpec, function: Any, home: _Home | None, references: References
+    ) -> Prepared:
+        key = (spec, function, references)
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            declared = Declared(spec.dependencies, self._image(spec))
+            builder = _Builder(
+                spec, function, home, self._project, self._refusals, declared, self._files
+            )
+            prepared = self._prepared[key] = builder.build(references)
+        return prepared
+
+    def _value(
+        self, spec: FunctionSpec, module: str, name: str, line: int
+    ) -> tuple[str, str, int, bytes, bytes]:
+        value = vars(sys.modules[module])[name]
+        packed = pack_data(value, self._project)
+        if packed is None:
+            raise CannotTravelError(
+                f"{spec.location}: {spec.name} uses {name} of {module}, which was plain data at "
+                f"the first call and is a {type(value).__name__} now; give it another name"
+            )
+        self._refusals.secrets_in(spec, f"{name} ({module}, line {line})", packed[0])
+        digest = hashlib.blake2b(packed[0], digest_size=12).digest()
+        return name_on_worker(module), name, line, digest, packed[0]
+
+
+@dataclass(frozen=True)
+class Constructor:
+    """The pickled arguments of a remote class, and what they refer to."""
+
+    data: bytes
+    references: References
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where a function is found by name: its module and the dotted path in it."""
+
+    module: str
+    path: str
+
+
+def _home(spec: FunctionSpec, function: Any, project: ProjectModules) -> _Home | None:
+    """None for a function that no name leads to: it is carried with its arguments."""
+    target = spec.owner if spec.owner is not None else function
+    module, path = target.__module__, target.__qualname__
+    source = project.find(module) if module in sys.modules else None
+    if source is None or "<" in path:
+        return None
+    found: Any = sys.modules[module]
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    behind = getattr(found, "__flash_behind__", found)
+    if behind is target or inspect.unwrap(behind) is inspect.unwrap(target):
+        return _Home(module, path)
+    # Decorators above @remote leave something else under the name; the line tells.
+    namespace = vars(sys.modules[module])
+    code = getattr(inspect.unwrap(target), "__code__", None)
+    try:
+        file = SlicedFile(source, namespace)
+    except SyntaxError:
+        return None
+    if found is not None and code is not None and "." not in path:
+        return _Home(module, path) if file.definition(path, code.co_firstlineno) else None
+    return None
+
+
+class _Builder:
+    """Gathers slices and whole modules until nothing refers to anything that is not there."""
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        function: Any,
+        home: _Home | None,
+        project: ProjectModules,
+        refusals: Refusals,
+        declared: Declared,
+        files: dict[str, SlicedFile],
+    ) -> None:
+        self._spec = spec
+        self._function = function
+        self._home = home
+        self._project = project
+        self._refusals = refusals
+        self._declared = declared
+        self._files = files
+        self._wanted: dict[str, set[str]] = {}
+        self._slices: dict[str, Slice] = {}
+        self._whole: dict[str, ModuleSource] = {}
+
+    def build(self, references: References) -> Prepared:
+        """Prepare the function for calls whose arguments have these ``references``."""
+        if self._home is not None:
+            self._check_unchanged(self._home)
+            self._want(self._home.module, self._home.path.partition(".")[0])
+        for module, name in references:
+            self._refer(module, name)
+        while self._grow():
+            pass
+        for each in self._slices.values():
+            self._refusals.check(self._spec, each, self._files[each.source.name], self._declared)
+        return self._prepared()
+
+    def _check_unchanged(self, home: _Home) -> None:
+        target = self._spec.owner or self._function
+        code = getattr(inspect.unwrap(target), "__code__", None)
+        file = self._file(home.module)
+        path = home.path.split(".")
+        if code is not None and file.definition(path[-1], code.co_firstlineno) is None:
+            raise _changed(self._spec)
+
+    def _file(self, module: str) -> SlicedFile:
+        if module not in self._files:
+            source = self._project.find(module)
+            assert source is not None
+            try:
+                self._files[module] = SlicedFile(source, vars(sys.modules[module]))
+            except SyntaxError as error:
+                raise _changed(self._spec) from error
+        return self._files[module]
+
+    def _want(self, module: str, name: str) -> None:
+        wanted = self._wanted.setdefault(module, set())
+        if name:
+            wanted.add(name)
+
+    def _refer(self, module: str, name: str) -> None:
+        """A pickle names something: a slice of its module will do, unless it travels whole."""
+        if module not in self._whole and module in sys.modules:
+            self._want(module, name)
+
+    def _grow(self) -> bool:
+        before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
+        imports: list[tuple[Any, Any]] = []
+        for module, wanted in list(self._wanted.items()):
+            taken = self._slices[module] = self._file(module).take(wanted, self._travels)
+            found = list(taken.imports())
+            imports.append((found, _tree_of(taken)))
+            self._load(found)
+        for source in self._whole.values():
+            imports.append((source.imports, source.tree))
+        for module in list(self._wanted):
+            known = self._file(module).everything()
+            for found, tree in imports:
+                self._wanted[module] |= wanted_from(found, tree, module) & known
+        after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
+        return before != after
+
+    def _load(self, imports: list[Any]) -> None:
+        names = self._project.named(imports)
+        reached = self._project.reached(names)
+        for name, source in reached.items():
+            mine = self._home is not None and name == self._home.module
+            if mine or name == MAIN:
+                continue
+            self._wanted.pop(name, None)
+            self._slices.pop(name, None)
+            self._whole[name] = source
+
+    def _travels(self, value: Any) -> bool:
+        packed = pack_data(value, self._project)
+        if packed is None:
+            return False
+        for module, top in packed[1]:
+            self._refer(module, top)
+        return True
+
+    def _prepared(self) -> Prepared:
+        known = keys(self._whole, self._project)
+        entries: list[tuple[Any, ...]] = []
+        texts: dict[str, str] = {}
+        for name, source in sorted(self._whole.items()):
+            entries.append((name, known[name], source.file, source.package))
+            texts[name] = source.text
+        for module, taken in sorted(self._slices.items()):
+            name = name_on_worker(module)
+            source = taken.source
+            lines = taken.remote_lines
+            entries.append((name, source.digest, source.file, source.package, lines))
+            texts[name] = taken.text
+        present = {entry[0] for entry in entries}
+        above = {each for name in present for each in with_parents(name)[:-1]} - present
+        entries += [(name, "", "", True, None, True) for name in sorted(above)]
+        self._refusals.size(self._spec, texts, SOURCE_LIMIT)
+        self._refusals.secrets_in(self._spec, "its source", json.dumps(texts).encode())
+        values = tuple(
+            (module, name, line)
+            for module, taken in self._slices.items()
+            for name, line in taken.values.items()
+        )
+        return Prepared(self._name(), self._code(entries, texts), values, texts)
+
+    def _name(self) -> str:
+        name = self._spec.function.__name__
+        return name if name.isidentifier() else "remote_function"
+
+    def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
+        if self._home is None:
+            target: tuple[Any, ...] = ("carried", "", "")
+        else:
+            kind = "method" if self._spec.method else "named"
+            module = name_on_worker(self._home.module)
+            target = (kind, module, self._home.path, self._spec.method or "")
+        awaits = inspect.iscoroutinefunction(inspect.unwrap(self._function))
+        return (
+            f"{runtime.boot()}"
+            f"{self._name()} = sys.modules[{runtime.name() + '.run'!r}].entry(\n"
+            f"    {target!r}, {awaits or bool(self._spec.method)}, {tuple(entries)!r},\n"
+            f"    {runtime.pack(dict(texts))!r},\n)\n"
+        )
+
+
+def _tree_of(taken: Slice) -> Any:
+    """The needed statements as one tree."""
+    return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
+
+
+def _changed(spec: FunctionSpec) -> ConfigurationError:
+    return ConfigurationError(
+        f"{spec.location}: the file no longer holds {spec.name} as it was imported; restart to "
+        "run the new code"
+    )

@@ -1,0 +1,206 @@
+"""The part of a file that a function needs: a masked copy of it.
+
+The top-level statements that are needed stay on their own lines; every other line is blank. The
+worker compiles them under the file's own name, so that a remote traceback reads like a local one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from . import names
+from .names import Statement
+from .projectmodules import Import, ModuleSource, imports_of
+from .registry import REMOTE_MARK
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What is needed of a file. ``values``: names whose values travel in place of the statements
+    that bind them, with the line of the last of these; 0 for names that no statement binds.
+    ``unbound``: names that are there at the caller and would not be on the worker."""
+
+    source: ModuleSource
+    statements: tuple[Statement, ...]
+    values: Mapping[str, int]
+    unbound: frozenset[str]
+    remote_lines: tuple[int, ...]
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The masked copy."""
+        visible = {
+            number for each in self.statements for number in range(each.first, each.last + 1)
+        }
+        lines = io.StringIO(self.source.text).readlines()
+        masked = (line if number in visible else "\n" for number, line in enumerate(lines, start=1))
+        return "".join(masked).rstrip() + "\n"
+
+    def imports(self) -> Iterator[Import]:
+        """What the needed statements import."""
+        for each in self.statements:
+            yield from imports_of(each.node, self.source.name, self.source.package)
+
+
+class SlicedFile:
+    """A file whose statements were looked at, for taking slices of it.
+
+    ``namespace`` is what the module holds at the caller.
+    """
+
+    def __init__(self, source: ModuleSource, namespace: Mapping[str, Any]) -> None:
+        self.source = source
+        self.namespace = namespace
+        self._lines = frozenset(_remote_lines(source.tree, namespace))
+        self._all = names.statements(source.text, source.tree, self._lines)
+        self._statements = [each for each in self._all if not each.main_guard]
+        stars = {id(each): self._star_names(each) for each in self._statements}
+        self._bound = {id(each): each.bound | stars[id(each)] for each in self._statements}
+
+    def definition(self, name: str, line: int) -> Definition | None:
+        """The function or class ``name`` outside of functions whose first line is ``line``."""
+        for node in _outside_functions(self.source.tree):
+            decorators = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(each.lineno for each in decorators)])
+            if isinstance(node, Definition) and node.name == name and line in (first, node.lineno):
+                return node
+        return None
+
+    def everything(self) -> frozenset[str]:
+        """Every name that the file binds at its top level."""
+        return frozenset[str]().union(*self._bound.values())
+
+    def take(self, wanted: Set[str], travels: Callable[[Any], bool]) -> Slice:
+        """What ``wanted`` needs. ``travels`` says whether a value may stand for its statements."""
+        need = set(wanted)
+        values: dict[str, int] = {}
+        kept: set[int] = set()
+        grown = True
+        while grown:
+            grown = False
+            for name in sorted(need - values.keys()):
+                line = self._line_of_value(name, travels)
+                if line is not None:
+                    values[name] = line
+            for each in self._statements:
+                if id(each) not in kept and self._is_needed(each, need - values.keys()):
+                    kept.add(id(each))
+                    need |= each.used
+                    grown = True
+        statements = tuple(each for each in self._statements if id(each) in kept)
+        stored = frozenset[str]().union(*(self._bound[id(s)] | s.stored for s in statements))
+        unbound = {
+            name
+            for name in need & self.namespace.keys() - stored - values.keys()
+            if not name.startswith("__")
+        }
+        return Slice(
+            self.source, statements, values, frozenset(unbound), tuple(sorted(self._lines))
+        )
+
+    def line_of(self, name: str) -> int:
+        """The line that binds ``name``; 0 where none does."""
+        return max((s.node.lineno for s in self._statements if name in s.bound), default=0)
+
+    def is_data(self, name: str) -> bool:
+        """Whether statements that define and import nothing bind ``name``."""
+        binding = [each for each in self._statements if name in self._bound[id(each)]]
+        return bool(binding) and not any(each.defines for each in binding)
+
+    def _line_of_value(self, name: str, travels: Callable[[Any], bool]) -> int | None:
+        binding = [each for each in self._statements if name in self._bound[id(each)]]
+        if name.startswith("__") or any(each.defines for each in binding):
+            return None
+        if name not in self.namespace or not travels(self.namespace[name]):
+            return None
+        return max((each.node.lineno for each in binding), default=0)
+
+    def _is_needed(self, each: Statement, objects: Set[str]) -> bool:
+        return bool(
+            each.future
+            or self._bound[id(each)] & objects
+            or each.touched & objects
+            or any(self._changes_data(name, objects) for name in each.called)
+        )
+
+    def _changes_data(self, function: str, objects: Set[str]) -> bool:
+        """Whether ``function``, one of this file, refers to data that is needed."""
+        return any(name in objects and self.is_data(name) for name in self._reach(function))
+
+    @functools.cached_property
+    def _reaches(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def _reach(self, function: str) -> frozenset[str]:
+        if function not in self._reaches:
+            seen: set[str] = set()
+            waiting = {function}
+            while waiting:
+                name = waiting.pop()
+                seen.add(name)
+                for each in self._statements:
+                    if name in each.bound and each.defines:
+                        waiting |= each.used - seen
+            self._reaches[function] = frozenset(seen - {function})
+        return self._reaches[function]
+
+    def _star_names(self, statement: Statement) -> frozenset[str]:
+        """The names that a ``from … import *`` has bound; none for other statements."""
+        if names.star_import(statement.node) is None:
+            return frozenset()
+        found = next(imports_of(statement.node, self.source.name, self.source.package), None)
+        module = sys.modules.get(found.module) if found else None
+        own = frozenset[str]().union(*(each.bound for each in self._all))
+        taken = frozenset(vars(module) if module else ()) & self.namespace.keys()
+        return frozenset(each for each in taken - own if not each.startswith("__"))
+
+
+def wanted_from(imports: Iterable[Import], tree: ast.AST, module: str) -> set[str]:
+    """The names that a file takes from ``module``, and perhaps more."""
+    wanted: set[str] = set()
+    for each in imports:
+        if each.module != module:
+            continue
+        if each.names is None:
+            used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+            wanted |= used
+        else:
+            wanted.update(each.names)
+    return wanted
+
+
+def _outside_functions(node: ast.AST) -> Iterator[Any]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _outside_functions(child)
+
+
+def _remote_lines(tree: ast.Module, namespace: Mapping[str, Any]) -> Iterator[int]:
+    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it."""
+    for node in ast.walk(tree):
+        if not isinstance(node, Definition):
+            continue
+        for index, decorator in enumerate(node.decorator_list):
+            if isinstance(decorator, ast.Call) and _is_remote(decorator.func, namespace):
+                # What stands above wraps the stand-in, which stays at the caller.
+                yield from (each.lineno for each in node.decorator_list[: index + 1])
+
+
+def _is_remote(node: ast.expr, namespace: Mapping[str, Any]) -> bool:
+    return getattr(_value(node, namespace), REMOTE_MARK, False) is True
+
+
+def _value(node: ast.expr, namespace: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Attribute):
+        return getattr(_value(node.value, namespace), node.attr, None)
+    return namespace.get(node.id) if isinstance(node, ast.Name) else None

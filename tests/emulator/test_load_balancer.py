@@ -1,0 +1,408 @@
+"""Load-balancing endpoints: requests carried to the servers that workers are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.emulator.harness import KEY, Emulator, StartEmulator, is_alive, until
+
+BODY: dict[str, Any] = {
+    "type": "LOAD_BALANCER",
+    "image": "test/http",
+    "scaling": {"type": "REQUEST_COUNT", "requestCount": 4},
+}
+
+
+class Endpoint:
+    """A load-balancing endpoint and a client of it."""
+
+    def __init__(self, emulator: Emulator, **changes: Any) -> None:
+        self.emulator = emulator
+        self.id = emulator.create(**{**BODY, **changes})
+        document = emulator.management.get(f"/v2/serverless/{self.id}").json()
+        self.urls: dict[str, str] = document["requestUrls"]
+        self.client = httpx.Client(
+            base_url=self.urls["base"],
+            headers={"Authorization": f"Bearer {KEY}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.client.get(path, **options)
+
+    def pid(self) -> int:
+        answer = self.get("/echo")
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["pid"])
+
+    def patch(self, **changes: Any) -> None:
+        answer = self.emulator.management.patch(f"/v2/serverless/{self.id}", json=changes)
+        assert answer.status_code == 200, answer.text
+
+    def statuses(self) -> list[str]:
+        return self.emulator.statuses(self.id)
+
+
+class MakeEndpoint:
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self.made: list[Endpoint] = []
+
+    def __call__(self, emulator: Emulator | None = None, **changes: Any) -> Endpoint:
+        self.made.append(Endpoint(emulator or self._emulator, **changes))
+        return self.made[-1]
+
+
+@pytest.fixture
+def endpoint(emulator: Emulator) -> Iterator[MakeEndpoint]:
+    make = MakeEndpoint(emulator)
+    yield make
+    for each in make.made:
+        each.client.close()
+
+
+def error(answer: httpx.Response) -> str:
+    document = answer.json()
+    assert list(document) == ["error"]
+    return str(document["error"])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_any_request_reaches_the_worker_as_it_is(endpoint: MakeEndpoint, method: str) -> None:
+    balanced = endpoint(env={"MINE": "1", "PORT": "80"})
+    headers = [("X-Twice", "a"), ("X-Twice", "b"), ("TE", "trailers"), ("Expect", "")]
+    answer = balanced.client.request(
+        method, "/any/path%2Fto;it?a=1&a=%20", content="body", headers=headers
+    )
+    assert answer.status_code == 200, answer.text
+    seen = answer.json()
+    assert (seen["method"], seen["body"]) == (method, "body")
+    assert seen["target"] == "/any/path%2Fto;it?a=1&a=%20"
+    got = [tuple(each) for each in seen["headers"]]
+    assert [value for name, value in got if name == "x-twice"] == ["a", "b"]
+    names = {name for name, _ in got}
+    assert not {"te", "expect", "authorization"} & names
+    assert ("host", balanced.client.base_url.netloc.decode()) in got
+    assert KEY not in str(seen)
+    assert seen["env"]["MINE"] == "1"
+    assert seen["env"]["PORT"] == seen["env"]["PORT_HEALTH"] != "80"
+    (worker,) = balanced.emulator.workers(balanced.id)
+    assert answer.headers["X-Runpod-Worker-Id"] == worker["id"]
+
+
+def test_the_base_alone_is_the_root(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint()
+    assert balanced.client.get(balanced.urls["base"] + "/?q=1").json()["target"] == "/?q=1"
+
+
+def test_an_answer_without_a_body(endpoint: MakeEndpoint) -> None:
+    answer = endpoint().client.head("/echo")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_body_without_a_length(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint()
+    sent = balanced.client.post("/echo", content=iter([b"in ", b"pieces"]))
+    assert sent.json()["body"] == "in pieces"
+
+
+def test_an_answer_is_passed_on_as_it_comes(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    mark = tmp_path / "go on"
+    with endpoint().client.stream("GET", f"/stream?until={mark}") as answer:
+        parts = answer.iter_raw()
+        assert next(parts) == b"first"
+        mark.touch()
+        assert b"".join(parts) == b"second"
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("/new?x=1", "{base}/new?x=1"),
+        ("http://HOST/new", "{base}/new"),
+        ("//HOST/new", "{base}/new"),
+        ("new", "new"),
+        ("https://example.com/new", "https://example.com/new"),
+        ("//example.com/new", "//example.com/new"),
+    ],
+)
+def test_redirections_stay_with_the_endpoint(
+    endpoint: MakeEndpoint, to: str, expected: str
+) -> None:
+    balanced = endpoint()
+    answer = balanced.get("/redirect", params={"to": to})
+    assert answer.headers["Location"] == expected.format(base=f"/lb/{balanced.id}")
+
+
+def test_a_request_waits_for_a_worker_to_be_healthy(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    ping = tmp_path / "ping"
+    ping.write_text("204")
+    balanced = endpoint(env={"PING": str(ping), "HEALTH_CHECK_PATH": "well"})
+    assert balanced.urls["health"] == balanced.urls["base"] + "/well"
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(balanced.pid)
+        until(balanced.statuses, lambda statuses: statuses == ["INITIALIZING"])
+        (worker,) = balanced.emulator.workers(balanced.id)
+        assert not asked.done()
+        ping.write_text("200")
+        asked.result(10)
+    assert [each["id"] for each in balanced.emulator.workers(balanced.id)] == [worker["id"]]
+
+
+def test_without_a_healthy_worker_a_request_is_given_up(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
+) -> None:
+    ping = tmp_path / "ping"
+    ping.write_text("204")
+    balanced = endpoint(start_emulator(balancer_wait=0.5), env={"PING": str(ping)})
+    answer = balanced.get("/echo")
+    assert answer.status_code == 503
+    assert error(answer) == "no workers available"
+
+
+def test_a_worker_that_never_becomes_healthy_is_told_of(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
+) -> None:
+    ping = tmp_path / "ping"
+    ping.write_text("204")
+    balanced = endpoint(start_emulator(worker_start=0.4, retry_delay=0.01), env={"PING": str(ping)})
+    answer = balanced.get("/echo")
+    assert answer.status_code == 503
+    assert "did not become healthy within 0.4 s" in error(answer)
+
+
+def test_an_unhealthy_worker_is_replaced(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
+) -> None:
+    ping = tmp_path / "ping"
+    balanced = endpoint(
+        start_emulator(health_interval=0.05, unhealthy_grace=0.3), env={"PING": str(ping)}
+    )
+    first = balanced.pid()
+    ping.write_text("500")
+    until(lambda: is_alive(first), lambda alive: not alive)
+    ping.write_text("200")
+    assert balanced.pid() != first
+
+
+def test_a_worker_may_be_unhealthy_for_a_moment(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
+) -> None:
+    ping = tmp_path / "ping"
+    balanced = endpoint(
+        start_emulator(health_interval=0.02, unhealthy_grace=60.0), env={"PING": str(ping)}
+    )
+    first = balanced.pid()
+    ping.write_text("503")
+    with ThreadPoolExecutor() as pool:
+        # Until the next health check requests still get through.
+        asked = pool.submit(balanced.pid)
+        while not _waits(balanced):
+            assert asked.result(10) == first
+            asked = pool.submit(balanced.pid)
+        assert not asked.done()
+        ping.write_text("200")
+        assert asked.result(10) == first
+
+
+def _waits(balanced: Endpoint) -> bool:
+    """Whether the request that was sent just now still waits after a while."""
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        report = balanced.emulator.management.get(f"{balanced.emulator.origin}/control/endpoints")
+        if "IN_QUEUE" in report.text:
+            return True
+    return False
+
+
+def test_a_server_without_a_health_check_is_told_of(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
+) -> None:
+    ping = tmp_path / "ping"
+    ping.write_text("404")
+    balanced = endpoint(
+        start_emulator(unhealthy_grace=0.1, retry_delay=0.01), env={"PING": str(ping)}
+    )
+    answer = balanced.get("/echo")
+    assert answer.status_code == 503
+    assert "answered its health check, GET /ping, with 404" in error(answer)
+
+
+def test_the_health_check_may_have_a_port_of_its_own(endpoint: MakeEndpoint) -> None:
+    env = endpoint(env={"PORT": "5000", "PORT_HEALTH": "5001"}).get("/echo").json()["env"]
+    assert env["PORT"] != env["PORT_HEALTH"]
+
+
+def test_a_server_that_does_not_start_is_told_of(endpoint: MakeEndpoint) -> None:
+    answer = endpoint(env={"EXIT_AT_START": "3"}).get("/echo")
+    assert answer.status_code == 503
+    assert "exited with code 3" in error(answer)
+    assert "this server does not want to start" in error(answer)
+
+
+def test_an_image_without_a_program_is_told_of(endpoint: MakeEndpoint) -> None:
+    answer = endpoint(image="someones/image:1").get("/echo")
+    assert answer.status_code == 503
+    assert '"someones/image:1" = ' in error(answer)
+
+
+def test_an_image_for_queues_is_refused(endpoint: MakeEndpoint) -> None:
+    answer = endpoint(image="runpod/flash-cpu:latest").get("/echo")
+    assert "is for queue-based endpoints only" in error(answer)
+
+
+def test_a_worker_that_dies_ends_its_requests_at_once(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(workers={"max": 1})
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(balanced.get, "/sleep?seconds=60")
+        until(balanced.statuses, lambda statuses: statuses == ["RUNNING"])
+        answers = [balanced.get("/exit?code=9"), other.result(10)]
+    for answer in answers:
+        assert answer.status_code == 502
+        assert "exited with code 9" in error(answer)
+        assert "last words" in error(answer)
+    assert balanced.pid()
+
+
+def test_half_an_answer_is_not_taken_for_a_whole_one(endpoint: MakeEndpoint) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        endpoint().get("/half")
+
+
+def test_an_answer_that_is_no_http(endpoint: MakeEndpoint) -> None:
+    answer = endpoint().get("/garbage")
+    assert answer.status_code == 502
+    assert "its answer is no HTTP" in error(answer)
+
+
+def test_a_slow_request_is_given_up_and_its_worker_stays(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(timeout=300)
+    pid = balanced.pid()
+    answer = balanced.get("/sleep?seconds=60")
+    assert answer.status_code == 504
+    assert "longer than 0.3 s" in error(answer)
+    assert balanced.pid() == pid
+
+
+def test_both_ways_are_limited_to_30_mb(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint()
+    most = 30_000_000
+    sent = balanced.client.post("/count", content=b"x" * most)
+    assert sent.text == str(most)
+    answer = balanced.client.post("/echo", content=b"x" * (most + 1))
+    assert (answer.status_code, error(answer)) == (413, "the payload is larger than 30 MB")
+    assert len(balanced.get(f"/big?size={most}").content) == most
+    answer = balanced.get(f"/big?size={most + 1}")
+    assert (answer.status_code, error(answer)) == (502, "the response is larger than 30 MB")
+
+
+def test_workers_follow_the_requests_in_flight(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(scaling={"type": "REQUEST_COUNT", "requestCount": 2})
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(balanced.get, "/sleep?seconds=1.5") for _ in range(6)]
+        until(lambda: len(balanced.statuses()), lambda count: count == 3)
+        assert {each.result().status_code for each in asked} == {200}
+
+
+def test_an_idle_worker_goes_home(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(workers={"idleTimeout": 1})
+    pid = balanced.pid()
+    until(lambda: is_alive(pid), lambda alive: not alive)
+    assert balanced.statuses() == []
+
+
+def test_a_minimum_of_workers_runs_without_requests(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(workers={"min": 1, "max": 2})
+    until(balanced.statuses, lambda statuses: statuses == ["IDLE"])
+
+
+def test_a_new_version_takes_over(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(env={"MINE": "1"})
+    first = balanced.pid()
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(balanced.get, "/sleep?seconds=1")
+        until(balanced.statuses, lambda statuses: statuses == ["RUNNING"])
+        balanced.patch(env={"MINE": "2"})
+        seen = balanced.get("/echo").json()
+        assert (seen["env"]["MINE"], seen["pid"] != first) == ("2", True)
+        assert slow.result().text == "slept"
+    until(lambda: is_alive(first), lambda alive: not alive)
+
+
+def test_a_deleted_endpoint_answers_those_who_wait(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    ping = tmp_path / "ping"
+    ping.write_text("204")
+    balanced = endpoint(env={"PING": str(ping)})
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(balanced.get, "/echo")
+        until(balanced.statuses, lambda statuses: statuses == ["INITIALIZING"])
+        balanced.emulator.management.delete(f"/v2/serverless/{balanced.id}")
+        assert "the endpoint was deleted" in error(asked.result(10))
+    assert balanced.get("/echo").status_code == 404
+
+
+def test_a_client_that_goes_away_is_not_waited_for(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(workers={"idleTimeout": 1})
+    pid = balanced.pid()
+    with pytest.raises(httpx.ReadTimeout):
+        balanced.get("/sleep?seconds=60", timeout=0.2)
+    until(lambda: is_alive(pid), lambda alive: not alive)
+
+
+def test_the_plane_needs_the_key_and_an_endpoint_of_its_kind(
+    endpoint: MakeEndpoint, emulator: Emulator
+) -> None:
+    balanced = endpoint()
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        assert httpx.get(balanced.urls["base"] + "/echo", headers=headers).status_code == 401
+    queued = emulator.create()
+    answer = balanced.get(f"{emulator.origin}/lb/{queued}/run")
+    assert (answer.status_code, error(answer)) == (400, "not allowed for QB API")
+    answer = emulator.queue.post(f"/{balanced.id}/run", json={"input": {"a": 1}})
+    assert (answer.status_code, error(answer)) == (400, "a LOAD_BALANCER endpoint has no queue")
+    assert balanced.get(f"{emulator.origin}/lb/nothing/run").status_code == 404
+
+
+def test_workers_die_with_a_killed_emulator(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint
+) -> None:
+    own = start_emulator()
+    pid = endpoint(own).pid()
+    os.kill(own.process.pid, signal.SIGKILL)
+    until(lambda: is_alive(pid), lambda alive: not alive)
+
+
+def test_many_requests_at_once(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(scaling={"type": "REQUEST_COUNT", "requestCount": 100})
+    done = threading.Barrier(20)
+
+    def ask(number: int) -> str:
+        done.wait(10)
+        answer = balanced.client.post("/echo", content=str(number))
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["body"])
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(ask, range(20))) == [str(number) for number in range(20)]
+
+
+def test_a_target_that_cannot_be_passed_on_is_refused(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint()
+    parts = httpx.URL(balanced.urls["base"])
+    with socket.create_connection((parts.host, parts.port)) as connection:
+        head = f"GET {parts.path}/\xff HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"Authorization: Bearer {KEY}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode("latin-1"))
+        assert b"".join(iter(lambda: connection.recv(4096), b"")).startswith(b"HTTP/1.1 400 ")

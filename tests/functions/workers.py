@@ -1,0 +1,85 @@
+"""Workers for tests of functions: one of the official protocol's least, and the emulator's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from pytest_flash.functions import protocol
+from pytest_flash.functions.outcome import Outcome, outcome_of
+from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.shipping import Shipping
+from pytest_flash.runpod import Endpoint, JobState, JobStatus
+
+ENDPOINT = Endpoint(id="ep0", name="live-test", timeout=60_000)
+_PROGRAM = Path(__file__).parent / "minimal_worker.py"
+
+
+class MinimalWorker:
+    """A process of ``minimal_worker.py``, which has the standard library and cloudpickle."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "cloudpickle").symlink_to(Path(cloudpickle.__file__).parent)
+        start = (
+            f"import sys; sys.path.append({str(folder)!r}); exec(open({str(_PROGRAM)!r}).read())"
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", "-c", start],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a FunctionRequest and read the FunctionResponse."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        response: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return response
+
+    def outcome(
+        self,
+        spec: FunctionSpec,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        shipping: Shipping | None = None,
+    ) -> Outcome:
+        """Send a call of ``spec`` and read what became of it, as the caller does."""
+        shipping = shipping or Shipping()
+        prepared, payload = shipping.call(spec, args, kwargs or {})
+        text = protocol.request_prefix(spec, prepared) + protocol.request_arguments(payload)
+        response = self.ask(json.loads(text)["input"])
+        error = response.pop("error", None)  # As the worker SDK does.
+        state = JobState.FAILED if error else JobState.COMPLETED
+        job = JobStatus("job1", state, output=response, error=error, worker_id="w1")
+        return outcome_of(spec, ENDPOINT, job)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+@contextmanager
+def minimal_worker() -> Iterator[MinimalWorker]:
+    """A worker for a ``with`` block."""
+    with tempfile.TemporaryDirectory() as folder:
+        worker = MinimalWorker(Path(folder))
+        try:
+            yield worker
+        finally:
+            worker.close()
