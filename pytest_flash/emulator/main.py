@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .config import EmulatorConfig
     from .endpoints import Endpoints
     from .programs import ProgramSource
+    from .webhooks import Webhooks
 
 _log = logging.getLogger(__name__)
 
@@ -63,47 +65,14 @@ async def _serve(
     lifeline: int | None,
     programs: ProgramSource | None,
 ) -> None:
-    from .app import build_app
-    from .control_plane import ControlPlane
-    from .endpoint import Surroundings
-    from .endpoints import Endpoints
-    from .faults import Faults
-    from .guard import Credentials
-    from .launcher import Launcher, WorkerAddress
-    from .load_balancer import LoadBalancer
     from .programs import ProjectPrograms
-    from .queue import Queue
-    from .ratelimits import RateLimits
-    from .volumes import Volumes
-    from .webhooks import Webhooks
 
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         origin = f"http://{in_url(config.host)}:{listener.getsockname()[1]}"
-        credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
         source = programs if programs is not None else ProjectPrograms(config)
-        volumes = Volumes(folder / "volumes")
-        address = WorkerAddress(origin, credentials.worker, config.timings.ping_interval)
-        launcher = Launcher(source, address, folder, volumes)
-        faults = Faults()
-        webhooks = Webhooks(config.options.webhooks, config.timings.webhook_delay)
-        endpoints = Endpoints(
-            Surroundings(source, launcher, config.timings, config.options, faults, webhooks)
-        )
-        limits = RateLimits(time.monotonic) if config.options.rate_limits else None
-        app = build_app(
-            endpoints,
-            volumes,
-            credentials,
-            Queue(endpoints, webhooks, limits),
-            LoadBalancer(endpoints, launcher.ports, config.timings, credentials.worker),
-            ControlPlane(endpoints, faults, launcher.stack_file),
-            faults,
-            origin=origin,
-            timings=config.timings,
-            enforce_quota=config.options.rate_limits,
-        )
-        serving = asyncio.create_task(_server(app).serve(sockets=[listener]))
+        parts = _assemble(config, origin, folder, source)
+        serving = asyncio.create_task(_server(parts.app).serve(sockets=[listener]))
         if lifeline is not None:
             _stopped_by_end_of(lifeline, stop)
         announce(Announcement.of(origin, config.api_key))
@@ -113,8 +82,53 @@ async def _serve(
             await _until_stopped(stop, serving)
         finally:
             source.close()
-            await webhooks.close()
-            await _close(endpoints, serving)
+            await parts.webhooks.close()
+            await _close(parts.endpoints, serving)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What an emulator consists of: the application, and what must be closed."""
+
+    app: ASGIApp
+    endpoints: Endpoints
+    webhooks: Webhooks
+
+
+def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: ProgramSource) -> _Parts:
+    from .app import build_app
+    from .control_plane import ControlPlane
+    from .endpoint import Surroundings
+    from .endpoints import Endpoints
+    from .faults import Faults
+    from .guard import Credentials
+    from .launcher import Launcher, WorkerAddress
+    from .load_balancer import LoadBalancer
+    from .queue import Queue
+    from .ratelimits import RateLimits
+    from .volumes import Volumes
+    from .webhooks import Webhooks
+
+    timings, options = config.timings, config.options
+    credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
+    address = WorkerAddress(origin, credentials.worker, timings.ping_interval)
+    volumes, faults = Volumes(folder / "volumes"), Faults()
+    webhooks = Webhooks(options.webhooks, timings.webhook_delay)
+    launcher = Launcher(source, address, folder, volumes)
+    endpoints = Endpoints(Surroundings(source, launcher, timings, options, faults, webhooks))
+    app = build_app(
+        endpoints,
+        volumes,
+        credentials,
+        Queue(endpoints, webhooks, RateLimits(time.monotonic) if options.rate_limits else None),
+        LoadBalancer(endpoints, launcher.ports, timings, credentials.worker),
+        ControlPlane(endpoints, faults, launcher.stack_file),
+        faults,
+        origin=origin,
+        timings=timings,
+        enforce_quota=options.rate_limits,
+    )
+    return _Parts(app, endpoints, webhooks)
 
 
 def _preload() -> None:

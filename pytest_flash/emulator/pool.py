@@ -13,9 +13,11 @@ from .ids import new_id
 from .jobs import Job, JobQueue, JobState
 from .logs import WorkerLog, WorkerLogs
 from .member import Worker
+from .pings import Pings
 from .programs import NoProgramError
 from .scaling import Load, desired_workers
 from .starts import Starts
+from .stops import StopOrders
 from .threads import in_thread
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class WorkerPool:
         self._logs = WorkerLogs(self._loop.time)
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts = Starts(self._timings)
+        self._pings = Pings(self._timings.ping_interval, self._options.missed_pings, self._silent)
+        self._stops = StopOrders(
+            queue, self._timings.cancel_grace, given_up=self._gave_up, ignored=self._ignored
+        )
         self._next_start: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -136,10 +142,8 @@ class WorkerPool:
             worker.set_timer(self._loop.call_later(grace, worker.process.kill))
 
     def pinged(self, worker: Worker) -> None:
-        """A worker said that it lives. From its first ping on it must go on saying so."""
-        worker.missed = 0
-        if self._options.missed_pings and not worker.sends_pings and not worker.stopping:
-            self._await_ping(worker)
+        """A worker said that it lives."""
+        self._pings.heard(worker)
 
     def can_take(self, worker: Worker) -> bool:
         """Whether a job that is given to this worker now will run."""
@@ -170,15 +174,16 @@ class WorkerPool:
             return
         if job.state not in (JobState.CANCELLED, JobState.TIMED_OUT):
             self.release(worker, job.id)
-        elif job.state is JobState.TIMED_OUT and not worker.listeners and not self._runs(worker):
+        elif (
+            job.state is JobState.TIMED_OUT
+            and not worker.listeners
+            and not self._stops.runs_others(worker)
+        ):
             # It could not be stopped in any other way.
             worker.problem = f"was replaced because job {job.id} ran for too long"
             self._kill(worker)
         else:
-            worker.order_stop(job.id)
-            grace = self._timings.cancel_grace
-            self._loop.call_later(grace / 2, self._order_again, worker, job.id)
-            self._loop.call_later(grace, self._insist, worker, job.id)
+            self._stops.give(worker, job.id)
 
     def retried(self, job: Job) -> None:
         """A job is queued again: not for a worker that may run it still."""
@@ -326,21 +331,20 @@ class WorkerPool:
         else:
             self._queue.fail(job, error)
 
-    def _await_ping(self, worker: Worker) -> None:
-        interval = self._timings.ping_interval
-        worker.set_ping_timer(self._loop.call_later(interval, self._ping_missed, worker))
-
-    def _ping_missed(self, worker: Worker) -> None:
-        # Counted one by one: pings that wait in sockets, while this process was suspended, are
-        # read before the next.
-        worker.missed += 1
-        if worker.missed <= self._options.missed_pings:
-            self._await_ping(worker)
-            return
+    def _silent(self, worker: Worker) -> None:
         seconds = self._options.missed_pings * self._timings.ping_interval
         worker.problem = f"sent no ping for {seconds:g} s"
-        _log.warning("worker %s of %s %s", worker.id, self._record.name, worker.problem)
+        self._note(worker, worker.problem, logging.WARNING)
         worker.kill()
+
+    def _gave_up(self, worker: Worker, job_id: str) -> None:
+        self.release(worker, job_id)
+        self._changed()
+
+    def _ignored(self, worker: Worker, job_id: str) -> None:
+        worker.problem = f"was replaced because it did not give up job {job_id}"
+        self._kill(worker)
+        self._changed()
 
     def _start_failed(self, worker: Worker, reason: str) -> None:
         if worker.version == self._record.version and not worker.stopping:
@@ -361,27 +365,6 @@ class WorkerPool:
         if len(self._live()) > self._record.workers_min:
             self._stop(worker)
             self._changed()
-
-    def _runs(self, worker: Worker) -> bool:
-        """Whether it runs a job that somebody waits for."""
-        return any(self._queue.running_on(job_id, worker.id) for job_id in worker.jobs)
-
-    def _order_again(self, worker: Worker, job_id: str) -> None:
-        if job_id in worker.jobs:
-            worker.order_stop(job_id)
-
-    def _insist(self, worker: Worker, job_id: str) -> None:
-        """End the worker of a job that it should have given up, once it has no other."""
-        if job_id not in worker.jobs or worker.stopping:
-            return
-        if job_id in worker.heeded:
-            self.release(worker, job_id)
-        elif self._runs(worker):
-            self._loop.call_later(self._timings.cancel_grace, self._insist, worker, job_id)
-        else:
-            worker.problem = f"was replaced because it did not give up job {job_id}"
-            self._kill(worker)
-        self._changed()
 
     def _stop(self, worker: Worker) -> None:
         worker.dismiss()
