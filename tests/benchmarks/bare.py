@@ -37,8 +37,10 @@ def bare_uvicorn() -> Iterator[str]:
     command = [sys.executable, "-m", __name__, str(descriptor)]
     process = subprocess.Popen(command, pass_fds=(descriptor,), stdin=subprocess.PIPE)
     with listener, process:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            process.terminate()
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import httpx
 import uvloop
 
 from pytest_flash import CpuLiveServerless
-from pytest_flash.errors import RunpodConnectionError
+from pytest_flash.errors import FlashError, RunpodConnectionError
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.functions.registry import FunctionSpec
 from pytest_flash.runpod import Endpoint, JobStatus, QueueClient
@@ -108,7 +108,7 @@ class EmulatorBenchmark:
             recorder = Recorder(self.place.session.target)
             calls = RemoteCalls(recorder, endpoint_for)
             for number in self.numbers(many):
-                with contextlib.suppress(RunpodConnectionError):
+                with contextlib.suppress(FlashError):
                     await calls.call(self.spec, (number,), {})
             return recorder.bodies
 
