@@ -12,7 +12,7 @@ from ..target import Target
 from . import http
 from .loops import PerLoop
 from .models import Endpoint
-from .transport import way_to
+from .sender import Sender
 
 # Runpod docs, load-balancing/overview: up to 2 minutes for a worker and 5.5 for the processing.
 _TIMEOUT = httpx.Timeout(470.0, connect=10.0, pool=None)
@@ -36,7 +36,7 @@ class LoadBalancerClient:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._clients = PerLoop(self._open)
+        self._senders = PerLoop(self._open)
 
     async def execute(self, endpoint: Endpoint, payload: bytes) -> Answer:
         """``POST /execute`` on a worker of a Flash image; ``payload`` is a FunctionRequest as JSON.
@@ -51,29 +51,16 @@ class LoadBalancerClient:
                 "of the management plane, as load-balancing endpoints do"
             )
         url = f"{self._target.balancer_url(base)}/execute"
-        return _answer(await self._send("POST", url, payload))
+        sender = await self._senders.get()
+        return _answer(await sender.send("POST", url, payload))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        await self._clients.aclose()
+        await self._senders.aclose()
 
-    def _open(self) -> httpx.AsyncClient:
+    def _open(self) -> Sender:
         # Balancers are hosts beside the queue plane's, and reached by the same way.
-        return httpx.AsyncClient(
-            headers=http.headers(self._target),
-            timeout=_TIMEOUT,
-            **way_to(self._target.queue_url),
-        )
-
-    async def _send(self, method: str, url: str, payload: bytes) -> httpx.Response:
-        client = await self._clients.get()
-        headers = {**self._target.scope_headers(), "Content-Type": "application/json"}
-        try:
-            return await client.request(method, url, content=payload, headers=headers)
-        except httpx.RequestError as error:
-            fault = http.transport_error(error)
-        # Not within the handler: the frames of httpx's error hold the request's headers.
-        raise fault
+        return Sender(self._target, self._target.queue_url, _TIMEOUT)
 
 
 def _answer(response: httpx.Response) -> Answer:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Callable
+from typing import Generic, Protocol, TypeVar
 
-import httpx
+
+class Closable(Protocol):
+    """What holds connections of one event loop."""
+
+    async def aclose(self) -> None:
+        """Close them."""
 
 
-class PerLoop:
+C = TypeVar("C", bound=Closable)
+
+
+class PerLoop(Generic[C]):
     """Hands out the client of the running event loop; opens it on first use.
 
     A client cannot be closed from outside its loop, and nobody tells us when a loop ends. An
@@ -17,13 +26,13 @@ class PerLoop:
     ``asyncio.run`` and every runner call last; it holds the client.
     """
 
-    def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, open_client: Callable[[], C]) -> None:
         self._open = open_client
         self._clients: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
+            asyncio.AbstractEventLoop, tuple[C, AsyncGenerator[None, None]]
         ] = weakref.WeakKeyDictionary()
 
-    async def get(self) -> httpx.AsyncClient:
+    async def get(self) -> C:
         """The client of the running loop."""
         loop = asyncio.get_running_loop()
         held = self._clients.get(loop)
@@ -41,9 +50,7 @@ class PerLoop:
         if held is not None:
             await held[1].aclose()
 
-    async def _keep(
-        self, loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient
-    ) -> AsyncGenerator[None, None]:
+    async def _keep(self, loop: asyncio.AbstractEventLoop, client: C) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from ..errors import RunpodConnectionError
 from ..target import Target
 from . import http
 from .loops import PerLoop
-from .transport import way_to
+from .sender import Sender
 
 # Above the longest `wait` that a runsync request of ours asks for.
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
@@ -58,7 +58,7 @@ class QueueClient:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._clients = PerLoop(self._open)
+        self._senders = PerLoop(self._open)
 
     async def runsync(self, endpoint_id: str, payload: bytes, *, wait: float) -> JobStatus:
         """Submit a job and wait up to ``wait`` seconds (1 to 300) for its end.
@@ -87,33 +87,19 @@ class QueueClient:
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        await self._clients.aclose()
+        await self._senders.aclose()
 
-    def _open(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            base_url=self._target.queue_url,
-            headers=http.headers(self._target),
-            timeout=_TIMEOUT,
-            **way_to(self._target.queue_url),
-        )
+    def _open(self) -> Sender:
+        return Sender(self._target, self._target.queue_url, _TIMEOUT)
 
     async def _job(self, method: str, path: str, payload: bytes | None = None) -> JobStatus:
         return job_status(http.body(await self._send(method, path, payload)))
 
     async def _send(self, method: str, path: str, payload: bytes | None) -> httpx.Response:
-        client = await self._clients.get()
-        headers = self._target.scope_headers()
-        if payload is not None:
-            headers["Content-Type"] = "application/json"
-        try:
-            response = await client.request(method, path, content=payload, headers=headers)
-        except httpx.RequestError as error:
-            fault = http.transport_error(error)
-        else:
-            http.check(response)
-            return response
-        # Not within the handler: the frames of httpx's error hold the request's headers.
-        raise fault
+        sender = await self._senders.get()
+        response = await sender.send(method, self._target.queue_url + path, payload)
+        http.check(response)
+        return response
 
 
 def job_status(document: Mapping[str, Any]) -> JobStatus:

@@ -14,24 +14,14 @@ from typing import Any, Final
 import anyio
 import httpx
 
-from . import http
 from .connection import Connection
 
 # Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
 # close on the wire fails, and nobody knows whether it was carried out.
 _KEPT: Final = 5.0
 
-_PROXIED = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 
 _Origin = tuple[str, str, int | None]
-
-
-def way_to(url: str) -> dict[str, Any]:
-    """What ``httpx.AsyncClient`` needs to reach ``url``: this transport, or a proxy by its own."""
-    if http.proxied(url):
-        return {"limits": _PROXIED}
-    context = httpx.create_ssl_context() if http.verifies(url) else None
-    return {"transport": KeepAliveTransport(context), "trust_env": False}
 
 
 class KeepAliveTransport(httpx.AsyncBaseTransport):
@@ -109,3 +99,17 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         self._open.add(connection)
         connection.lost.add_done_callback(lambda _: self._open.discard(connection))
         return connection
+
+
+class DirectClient(KeepAliveTransport):
+    """Sends requests as they are: ``httpx.AsyncClient`` costs more than all the rest of a call."""
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        """As that of ``httpx.AsyncClient``, without redirects and cookies."""
+        try:
+            response = await self.handle_async_request(request)
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        response.request = request
+        return response
