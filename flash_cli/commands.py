@@ -170,7 +170,9 @@ def run_command_line() -> None:
     try:
         cli()
     except FlashError as error:
-        click.secho(f"flash: {error}", fg="red", err=True)
+        from .output import colored
+
+        click.secho(f"flash: {error}", fg="red", err=True, color=colored())
         sys.exit(1)
 
 

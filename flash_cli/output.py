@@ -23,7 +23,7 @@ class Output:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self.is_terminal = _is_terminal(self._stream)
-        self._color = None if not os.environ.get("NO_COLOR") else False
+        self._color = colored()
         self._status = ""
         self._lock = threading.Lock()
         if isinstance(self._stream, TextIOWrapper):
@@ -67,6 +67,11 @@ class Output:
         with contextlib.suppress(OSError):
             click.echo(text, file=self._stream, nl=False, color=self._color)
             self._stream.flush()
+
+
+def colored() -> bool | None:
+    """What click is told: no colours with ``NO_COLOR``, else colours on terminals alone."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..console.door import Pass
 from ..console.history import History, Recorded
 from ..console.journal import Journal
-from ..events import Event, EventSink, TargetChosen
+from ..events import Event, EventSink, JobEnded, TargetChosen
 
 Reader = Callable[[Recorded], None]
 
@@ -36,6 +36,7 @@ class Desk:
         self._door = door
         self._journal = Journal()
         self._reader: Reader | None = None
+        self._workers: set[tuple[str, str]] = set()
 
     def hide(self, secret: str) -> None:
         """Keep no text with ``secret`` in it."""
@@ -43,6 +44,8 @@ class Desk:
 
     def tell(self, event: Event, generation: int = 0) -> None:
         """Something happened; in a serving process, of that generation, unless it is 0."""
+        if isinstance(event, JobEnded):
+            event = self._told_apart(event)
         self._on_event(event)
         if isinstance(event, TargetChosen):
             self._live = event.kind == "live"
@@ -52,6 +55,13 @@ class Desk:
         self._journal.record(recorded)
         if self._reader is not None:
             self._reader(recorded)
+
+    def _told_apart(self, event: JobEnded) -> JobEnded:
+        """A worker outlives a generation, and is cold to ``flash run`` but once."""
+        worker = (event.endpoint_id, event.worker_id or "")
+        met = worker in self._workers
+        self._workers.add(worker)
+        return replace(event, cold=event.cold and not met)
 
     def seat(self, reader: Reader) -> Seat | None:
         """For the next process: everything so far. ``reader`` is told the rest."""

@@ -6,8 +6,11 @@ import contextlib
 import io
 import os
 import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +31,7 @@ from pytest_flash.events import (
     Reloading,
 )
 from tests.console.reported import MAIN, READY, SERVING, TARGET, ended, failed, started
+from tests.support.environment import clean_environment
 from tests.support.processes import wait_until
 
 
@@ -180,6 +184,18 @@ def test_no_color_has_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
             Terminal(Output(stream)).show(TARGET)
             wait_until(lambda: "set it" in text(), 10, "the line")
             assert ("\x1b[36m" in text()) is coloured
+
+
+def test_errors_have_no_colour_either(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = clean_environment(NO_COLOR="1", TERM="xterm")
+    command = [sys.executable, "-m", "flash_cli", "run", "--port", "99999"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stderr=theirs, timeout=60)
+    os.close(theirs)
+    said = os.read(ours, 65536)
+    os.close(ours)
+    assert done.returncode == 1
+    assert said.startswith(b"flash: ")
 
 
 def test_a_dumb_terminal_gets_lines_alone(monkeypatch: pytest.MonkeyPatch) -> None:

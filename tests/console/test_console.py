@@ -196,6 +196,20 @@ def test_a_path_that_cannot_be_served_is_refused(path: str) -> None:
         Pass(path)
 
 
+@pytest.mark.parametrize(
+    ("app", "base"),
+    [
+        ("http://localhost:8888", "http://localhost:8888"),
+        ("http://192.0.2.7:80", "http://192.0.2.7:80"),
+        ("http://0.0.0.0:8888", "http://localhost:8888"),
+        ("http://[::]:8888", "http://localhost:8888"),
+        ("http://[::1]:8888", "http://[::1]:8888"),
+    ],
+)
+def test_the_address_of_the_console_works_on_this_machine(app: str, base: str) -> None:
+    assert Pass("/x", "t").url(app) == f"{base}/x?token=t"
+
+
 def test_the_access_log_is_the_apps(console: Served) -> None:
     lines = WithoutConsole("/__flash__")
 

@@ -1,0 +1,60 @@
+"""What a serving process logs of errors that came from a worker."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+from pytest_flash.errors import JobFailedError
+from pytest_flash.runner.logs import WithoutRemoteTraceback
+
+_TRACE = 'File "main.py", line 3, in work\n    return 1 / 0\nZeroDivisionError: division by zero'
+
+
+def remote_error() -> JobFailedError:
+    return JobFailedError(f"work failed\n\nRemote traceback:\n{_TRACE}\n", remote_traceback=_TRACE)
+
+
+def logged(raising: Callable[[], None]) -> str:
+    """What the log has of the exception that ``raising`` raises."""
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), None)
+    try:
+        raising()
+    except (JobFailedError, LookupError):
+        record.exc_info = sys.exc_info()
+    assert WithoutRemoteTraceback().filter(record)
+    return logging.Formatter("%(message)s").format(record)
+
+
+def test_the_remote_traceback_is_left_to_the_job() -> None:
+    def handler() -> None:
+        raise remote_error()
+
+    text = logged(handler)
+    assert text.startswith("failed\nTraceback (most recent call last):\n")
+    assert "in handler" in text
+    assert "work failed" in text
+    assert "1 / 0" not in text
+
+
+def test_so_is_that_of_an_error_that_caused_another() -> None:
+    def handler() -> None:
+        try:
+            raise remote_error()
+        except JobFailedError as error:
+            raise LookupError("no photo") from error
+
+    text = logged(handler)
+    assert "LookupError: no photo" in text
+    assert "direct cause" in text
+    assert "1 / 0" not in text
+
+
+def test_the_apps_own_errors_are_told_in_full() -> None:
+    def handler() -> None:
+        raise LookupError("no photo")
+
+    text = logged(handler)
+    assert "LookupError: no photo" in text
+    assert "in logged" in text
