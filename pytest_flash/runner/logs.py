@@ -6,18 +6,18 @@ import logging
 import logging.config
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uvicorn.config import LOGGING_CONFIG
 
 from ..console.app import WithoutConsole
-from ..errors import RemoteError
+
+E = TypeVar("E", BaseException, traceback.TracebackException)
 
 _SHOWN = "(printed with the job)"
-_HEADING = "Traceback (most recent call last):\n"
 _INSTALLED = {"site-packages", "dist-packages"}
 _OWN = str(Path(__file__).parent.parent) + os.sep
 
@@ -48,36 +48,53 @@ def _configuration(level: str) -> dict[str, Any]:
 
 
 class WithoutRemoteTraceback(logging.Filter):
-    """Leaves the remote traceback out of what is logged of an error."""
+    """Leaves what a worker says of an error out of what is logged of it here."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record, and shorten what will be printed of its exception."""
         error = record.exc_info[1] if record.exc_info else None
-        told = [each for each in _chain(error) if isinstance(each, RemoteError)]
-        if told and error is not None:
-            text = _where(error) if error in told else "".join(traceback.format_exception(error))
-            for each in told:
-                if each.remote_traceback:
-                    text = text.replace(each.remote_traceback.strip("\n"), _SHOWN)
-            record.exc_text = text.rstrip("\n")  # Formatters take it as it is.
+        if error is not None and any(_remote(each) for each in _chain(error)):
+            record.exc_text = _shortened(error)  # Formatters take it as it is.
         return True
 
 
-def _where(error: BaseException) -> str:
-    """``error`` with the frames of the app: its server's and ours say nothing about it."""
-    frames = [
+def _shortened(error: BaseException) -> str:
+    """``error`` and what caused it, as Python prints it, without the workers' parts."""
+    printed = traceback.TracebackException.from_exception(error)
+    told: list[str] = []
+    for each, part in zip(_chain(error), _chain(printed), strict=False):
+        remote = _remote(each)
+        if remote is not None:
+            told.append(remote.strip("\n"))
+            part.stack = traceback.StackSummary.from_list(_frames_here(part.stack))
+    text = "".join(printed.format())
+    for trace in told:
+        text = text.replace(trace, _SHOWN)
+    return text.rstrip("\n")
+
+
+def _remote(error: BaseException) -> str | None:
+    """The traceback that a worker gave, whatever class its error has."""
+    text = getattr(error, "remote_traceback", None)
+    return text if isinstance(text, str) and text.strip() else None
+
+
+def _frames_here(stack: Sequence[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """The app's own frames: not those of its server, and none behind ours, which are remote."""
+    ours = [index for index, frame in enumerate(stack) if frame.filename.startswith(_OWN)]
+    before = stack[: ours[-1]] if ours else stack
+    return [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not _INSTALLED & set(Path(frame.filename).parts) and not frame.filename.startswith(_OWN)
+        for frame in before
+        if not frame.filename.startswith(_OWN) and not _INSTALLED & set(Path(frame.filename).parts)
     ]
-    last = traceback.format_exception_only(type(error), error)
-    return "".join([_HEADING, *traceback.format_list(frames), *last])
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _chain(error: E) -> list[E]:
     """``error`` and what caused it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+    found: list[E] = []
+    following: Any = error
+    while following is not None and all(following is not each for each in found):
+        found.append(following)
+        following = following.__cause__ or following.__context__
+    return found

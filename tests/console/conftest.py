@@ -13,9 +13,13 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _MILLISECONDS = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium of the system; Playwright's own would have to be downloaded."""
+    """A headless Chromium of the system; Playwright's own would have to be downloaded.
+
+    Not for the session: while it lives, an event loop runs in this thread, and no test may start
+    another.
+    """
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")

@@ -179,6 +179,28 @@ def test_a_console_path_that_cannot_be_is_refused(flash_run: Start, project: Pat
     assert "console path '/'" in run.output
 
 
+def test_a_remote_failure_is_printed_once(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run = flash_run(cwd=project)
+    assert http.get(f"{run.url}/divide", params={"by": 0}).status_code == 500
+    run.wait_for("/divide?by=0 HTTP/1.1")
+    run.wait_for("await divide(by=by)")
+    assert run.output.count("return 84 / by") == 1
+    assert "job divide on live-shop: failed" in run.output
+
+
+def test_worker_output_is_prefixed_with_its_endpoint(
+    flash_run: Start, http: httpx.Client, project: Path, tmp_path: Path
+) -> None:
+    run = flash_run(cwd=project)
+    file = tmp_path / "seen"
+    file.touch()
+    assert http.get(f"{run.url}/wait", params={"file": str(file)}).json() == "seen"
+    run.wait_for(f"live-shop | waiting for {file}")
+    assert run.output.count(f"waiting for {file}") == 1
+
+
 def test_quiet_prints_addresses_and_failures_alone(
     flash_run: Start, http: httpx.Client, project: Path
 ) -> None:

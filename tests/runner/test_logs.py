@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from typing import Any
 
+from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import JobFailedError
+from pytest_flash.functions.registry import registry
 from pytest_flash.runner.logs import WithoutRemoteTraceback
 
 _TRACE = 'File "main.py", line 3, in work\n    return 1 / 0\nZeroDivisionError: division by zero'
@@ -49,6 +53,34 @@ def test_so_is_that_of_an_error_that_caused_another() -> None:
     assert "LookupError: no photo" in text
     assert "direct cause" in text
     assert "1 / 0" not in text
+
+
+def test_frames_that_a_worker_gave_are_left_out() -> None:
+    """An error that is raised as it was there has the worker's frames behind those of the call."""
+    source = "def work():\n    raise KeyError('photo')\n"
+    names: dict[str, Any] = {}
+    exec(compile(source, "/project/main.py", "exec"), names)
+
+    async def call(self: object, spec: object, args: object, kwargs: object) -> None:
+        try:
+            names["work"]()
+        except KeyError as error:
+            error.remote_traceback = "Traceback: on the worker"  # type: ignore[attr-defined]
+            raise
+
+    @remote(LiveServerless(name="logs"))
+    def stand_in() -> None: ...
+
+    with registry.bound(type("Caller", (), {"call": call})()):
+
+        def handler() -> None:
+            asyncio.run(stand_in())
+
+        text = logged(handler)
+    assert "in handler" in text
+    assert "KeyError: 'photo'" in text
+    assert "/project/main.py" not in text
+    assert "decorator.py" not in text
 
 
 def test_the_apps_own_errors_are_told_in_full() -> None:
