@@ -35,8 +35,8 @@ class Journal:
         """Everything so far: immutable."""
         return self._history
 
-    def record(self, recorded: Recorded) -> None:
-        """Add one event."""
+    def record(self, recorded: Recorded) -> Recorded:
+        """Add one event; returns it as it was kept."""
         event = recorded.event
         if self._secret:
             recorded = replace(recorded, event=_without(self._secret, event))
@@ -45,6 +45,7 @@ class Journal:
             readers = tuple(self._readers)
         for wake in readers:
             wake()
+        return recorded
 
     @contextmanager
     def read_by(self, wake: Callable[[], None]) -> Iterator[None]:

@@ -51,8 +51,7 @@ class Desk:
             self._live = event.kind == "live"
         if self._door is None:
             return
-        recorded = Recorded(generation, time.time(), event)
-        self._journal.record(recorded)
+        recorded = self._journal.record(Recorded(generation, time.time(), event))
         if self._reader is not None:
             self._reader(recorded)
 

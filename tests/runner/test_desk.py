@@ -37,6 +37,17 @@ def test_a_worker_is_cold_but_once_however_often_the_code_changes() -> None:
     assert [each.cold for each in shown if isinstance(each, JobEnded)] == [True, False, True]
 
 
+def test_the_key_is_in_nothing_that_is_kept_or_passed_on() -> None:
+    passed: list[Recorded] = []
+    desk = Desk(lambda _: None, Pass())
+    desk.hide("the-key")
+    seat = desk.seat(passed.append)
+    desk.tell(started(input="'the-key'"), 1)
+    desk.tell(ended(stdout="the-key"), 1)
+    assert "the-key" not in repr((passed, seat, desk.seat(passed.append)))
+    assert len(passed) == 2
+
+
 def test_without_a_console_nothing_is_kept() -> None:
     desk = Desk(lambda _: None, None)
     desk.tell(started())
