@@ -58,6 +58,7 @@ def build_app(
     ]
     management.append(openapi_route(management))
     jobs = _served(queue.routes(), error_response)
+    balanced = _served(balancer.routes(), error_response)
     rest = FaultGate("management", _served(management, problem_response), faults, problem_response)
     return Guard(
         [
@@ -79,7 +80,12 @@ def build_app(
                 Quota(rest, problem_response, time.monotonic, enforced=enforce_quota),
                 problem_response,
             ),
-            Plane("/lb/", bearer(key), _served(balancer.routes(), error_response), error_response),
+            Plane(
+                "/lb/",
+                bearer(key),
+                FaultGate("load_balancer", balanced, faults, error_response),
+                error_response,
+            ),
             Plane(
                 "/control/",
                 bearer(key),

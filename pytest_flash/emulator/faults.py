@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-Plane = Literal["management", "queue"]
+Plane = Literal["management", "queue", "load_balancer"]
 Moment = Literal["before", "during", "after"]
 
 _LONGEST = 86_400

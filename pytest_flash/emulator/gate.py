@@ -84,6 +84,8 @@ def _addressed(plane: Plane, path: str) -> tuple[str | None, str | None]:
     parts = path.split("/")
     if plane == "queue":  # /queue/v2/{endpoint}/{operation}/…
         return _at(parts, 3), _at(parts, 4)
+    if plane == "load_balancer":  # /lb/{endpoint}/…
+        return _at(parts, 2), None
     if tuple(parts[:4]) == _ENDPOINTS:
         return _at(parts, 4), None
     return None, None

@@ -319,6 +319,41 @@ def test_a_retried_job_keeps_its_scope(emulator: Emulator, scoped: EmulatorContr
         assert emulator.ended(endpoint, job)["status"] == expected
 
 
+# Load-balancing endpoints
+
+
+@pytest.fixture
+def balanced(emulator: Emulator) -> tuple[str, str]:
+    """A load-balancing endpoint: its id and its URL."""
+    scaling = {"type": "REQUEST_COUNT", "requestCount": 1}
+    endpoint = emulator.create(type="LOAD_BALANCER", image="test/http", scaling=scaling)
+    document = emulator.management.get(f"/v2/serverless/{endpoint}").json()
+    return endpoint, document["requestUrls"]["base"]
+
+
+def test_the_balancer_refuses(
+    emulator: Emulator, scoped: EmulatorControl, balanced: tuple[str, str]
+) -> None:
+    endpoint, base = balanced
+    scoped.refuse_requests("load_balancer", 503, retry_after=3, endpoint=endpoint)
+    assert emulator.queue.get(f"{base}/echo").status_code == 200
+    refused = emulator.queue.get(f"{base}/echo", headers=MINE)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "3")
+    assert emulator.queue.get(f"{base}/echo", headers=MINE).status_code == 200
+
+
+def test_a_server_dies_during_a_request(
+    emulator: Emulator, scoped: EmulatorControl, balanced: tuple[str, str]
+) -> None:
+    endpoint, base = balanced
+    warm = emulator.queue.get(f"{base}/echo").json()["pid"]
+    scoped.kill_worker("during", endpoint=endpoint)
+    lost = emulator.queue.get(f"{base}/sleep?seconds=60", headers=MINE)
+    assert lost.status_code == 502
+    assert "SIGKILL" in lost.json()["error"]
+    assert emulator.queue.get(f"{base}/echo").json()["pid"] == warm
+
+
 # The handle
 
 

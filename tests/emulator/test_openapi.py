@@ -245,7 +245,8 @@ def _send(
     ]
     path = operation.path
     for name, drawn in ids:
-        chosen_id = known.id(path, name, drawn) if isinstance(drawn, int) else drawn or "-"
+        made_up = drawn if isinstance(drawn, str) and drawn.strip(".") else "-"  # httpx resolves ..
+        chosen_id = known.id(path, name, drawn) if isinstance(drawn, int) else made_up
         path = path.replace(f"{{{name}}}", quote(chosen_id, safe=""))
     chosen = {
         key: data.draw(strategy)
