@@ -152,7 +152,8 @@ class JobNamed:
 class JobOutput:
     """What a remote function printed or logged: whole lines, each reported once.
 
-    ``worker_id`` is None where it is not known.
+    ``worker_id`` is None where it is not known. ``job_id`` is empty behind a load balancer, which
+    knows no jobs.
     """
 
     call: int

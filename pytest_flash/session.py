@@ -24,7 +24,7 @@ from .provisioner.state import FOLDER, State
 from .provisioner.users import User
 from .provisioner.volumes import Volumes
 from .resources import ServerlessResource
-from .runpod import Endpoint, ManagementClient, QueueClient
+from .runpod import Endpoint, LoadBalancerClient, ManagementClient, QueueClient
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
 from .workerpackages import shipping_to
@@ -116,6 +116,7 @@ class Session:
             on_event=on_event,
             record_values=record_values,
             shipping=shipping_to(target, identity.project.root, environment),
+            balancer=LoadBalancerClient(target),
         )
 
     def rollout(self) -> Rollout:

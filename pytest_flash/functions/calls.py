@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from ..errors import (
+    ConfigurationError,
     NotFoundError,
     OutcomeUnknownError,
     PayloadTooLargeError,
@@ -19,14 +20,16 @@ from ..errors import (
     RunpodError,
 )
 from ..events import EventSink, ignore
-from ..runpod import Endpoint, JobStatus, QueueClient
-from . import protocol
+from ..runpod import Endpoint, JobStatus, LoadBalancerClient, QueueClient
+from . import balanced, protocol
+from .balanced import BalancedCalls, refuse_jobs
 from .flight import Flight, Polling
 from .handle import JobHandle
+from .outcome import outcome_of
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
 from .shipping import Constructor, Prepared, Shipping
-from .values import shown_call
+from .values import shown, shown_call
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
 _WAIT = 10.0
@@ -45,7 +48,7 @@ class RemoteCalls:
     second argument is an endpoint that turned out not to exist any more. ``outage`` is how many
     seconds status polls may fail in a row, and ``wait`` how many a submission waits for its job's
     end. With ``record_values`` events say what was passed and returned. ``shipping`` finds what a
-    function needs.
+    function needs. Functions of load-balancing endpoints are called through ``balancer``.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
     so during the first 10 s this is left to a task of the event loop: when the loop ends before
@@ -62,8 +65,10 @@ class RemoteCalls:
         on_event: EventSink = ignore,
         record_values: bool = False,
         shipping: Shipping | None = None,
+        balancer: LoadBalancerClient | None = None,
     ) -> None:
         self._queue = queue
+        self._balanced = BalancedCalls(balancer, endpoint_for) if balancer else None
         self._endpoint_for = endpoint_for
         self._wait = wait
         self._polling = Polling(queue, outage)
@@ -100,6 +105,7 @@ class RemoteCalls:
 
         Raises as ``call`` does before the job runs.
         """
+        refuse_jobs(spec)
         arguments = self._arguments(spec, args, kwargs)
         return JobHandle(await self._begin(spec, arguments, self._run, _RUN_LIMIT))
 
@@ -123,8 +129,29 @@ class RemoteCalls:
 
     async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
         __tracebackhide__ = True
+        if spec.resource.routing == "LOAD_BALANCER":
+            return await self._execute(spec, arguments)
         flight = await self._begin(spec, arguments, self._runsync, _RUNSYNC_LIMIT)
         return await flight.result()
+
+    async def _execute(self, spec: FunctionSpec, arguments: Arguments) -> Any:
+        """As ``_call``, behind a load balancer."""
+        __tracebackhide__ = True
+        if self._balanced is None:
+            raise ConfigurationError(f"{spec.name} ({spec.location}): no load balancer is set up")
+        body = protocol.bare_request(self._prefix(spec), arguments.sent).encode()
+        _check_size(spec, len(body), balanced.LIMIT)
+        endpoint = await self._endpoint_for(spec, None)
+        report = self._reports.start(spec, endpoint, arguments)
+        try:
+            endpoint, job = await self._balanced.execute(spec, endpoint, body)
+        except BaseException as error:
+            report.broken(error)
+            raise
+        outcome = outcome_of(spec, endpoint, job)
+        recorded = self._record_values and outcome.error is None
+        report.ended(job, outcome, shown(outcome.value) if recorded else None)
+        return outcome.get()
 
     async def _begin(
         self,
@@ -134,9 +161,7 @@ class RemoteCalls:
         limit: int,
     ) -> Flight:
         """Submit a job, named with its answer."""
-        if spec not in self._latest:
-            self._arguments(spec, (), {})
-        body = (self._latest[spec] + arguments.sent).encode()
+        body = (self._prefix(spec) + arguments.sent).encode()
         _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
@@ -147,6 +172,11 @@ class RemoteCalls:
             raise
         report.named(job)
         return Flight(spec, endpoint, job, report, self._polling, self._record_values)
+
+    def _prefix(self, spec: FunctionSpec) -> str:
+        if spec not in self._latest:
+            self._arguments(spec, (), {})
+        return self._latest[spec]
 
     async def _submit(
         self,

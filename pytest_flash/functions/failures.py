@@ -51,8 +51,8 @@ def failure(
     elif response is not None and response.described is not None:
         rebuilt = rebuild(response.described, functools.partial(_explained, spec))
         error, stdout = rebuilt.error, response.described["output"]
-        note = f"{what}, job {job.id}, worker {job.worker_id}"
-        add_note(error, f"Raised by {note}")
+        named = f", job {job.id}" if job.id else ""
+        add_note(error, f"Raised by {what}{named}, worker {job.worker_id}")
         return located(error, endpoint, job, stdout, rebuilt.traceback)
     else:
         text = job.error or (response and (response.error or response.result)) or "no error text"
@@ -66,7 +66,7 @@ def located(
 ) -> E:
     """``error`` with the attributes of a RemoteError, whatever its class."""
     known = {
-        "job_id": job.id,
+        "job_id": job.id or None,
         "endpoint_id": endpoint.id,
         "worker_id": job.worker_id,
         "stdout": stdout,

@@ -45,9 +45,9 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcom
         return Outcome(error=error, output=said, frames=error.__traceback__)
     if response is None:
         unknown = JobFailedError(
-            f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer of job "
-            f"{job.id} is no FunctionResponse: {str(job.output)[:200]!r}. The endpoint's image "
-            "must be a Flash worker image"
+            f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer"
+            f"{job.id and f' of job {job.id}'} is no FunctionResponse: "
+            f"{str(job.output)[:200]!r}. The endpoint's image must be a Flash worker image"
         )
         return Outcome(error=located(unknown, endpoint, job, ""))
     try:

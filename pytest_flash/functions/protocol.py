@@ -35,6 +35,11 @@ def request_prefix(spec: FunctionSpec, source: Prepared) -> str:
     return f'{{"input": {json.dumps(request)[:-1]}'
 
 
+def bare_request(prefix: str, arguments: str) -> str:
+    """The body for a load balancer: the request itself, without the ``input`` around it."""
+    return prefix.removeprefix('{"input": ') + arguments.removesuffix("}")
+
+
 def request_arguments(payload: Payload) -> str:
     """The rest of a request body: two arguments, each bytes as base64 of their cloudpickle."""
     header, data = _encode(payload.header), _encode(payload.data)

@@ -122,6 +122,10 @@ class _Outlet(io.TextIOBase):
         if self._live is not None:
             self._live.write(text)
             self._live.flush()
+        self.whisper(text)
+        return len(text)
+
+    def whisper(self, text: str) -> None:
+        """Write to whose call it is alone."""
         if listener := self._board.listener():
             listener.keep(self._name, text)
-        return len(text)

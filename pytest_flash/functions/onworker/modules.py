@@ -11,6 +11,7 @@ import __future__
 
 import ast
 import contextlib
+import contextvars
 import functools
 import importlib.abc
 import importlib.machinery
@@ -87,7 +88,11 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self) -> None:
         self._whole: dict[tuple[str, str], types.ModuleType] = {}
         self._slices: dict[tuple[str, str], list[Slice]] = {}
-        self._active: Bundle | None = None
+        self._running: list[Bundle] = []
+        self._mine: contextvars.ContextVar[Bundle | None] = contextvars.ContextVar(
+            "bundle", default=None
+        )
+        self._hidden: dict[str, types.ModuleType] = {}
         self._standins: dict[str, types.ModuleType] = {}
         self._again: dict[int, list[types.CodeType]] = {}
 
@@ -95,21 +100,48 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def active(self, bundle: Bundle, values: Sequence[Value]) -> Iterator[dict[str, Slice]]:
         """Make the modules of ``bundle`` importable; gives its slices, executed, by name."""
         mine = {each.name: each for each in bundle.modules}
-        hidden = _hide({*mine, STANDIN})
-        before, self._active = self._active, bundle
-        sys.meta_path.insert(0, self)
+        token = self._enter(bundle)
         try:
             for name, each in mine.items():
                 known = self._whole.get((name, each.key))
-                if known is not None:
+                if known is None:
+                    sys.modules.pop(name, None)  # what runs beside may have another version
+                else:
                     self._import_again(known)
                     sys.modules[name] = known
             yield self._prepare(bundle, values)
         finally:
+            self._leave(bundle)
+            self._mine.reset(token)
+
+    def _enter(self, bundle: Bundle) -> contextvars.Token[Bundle | None]:
+        """Hide the worker's own modules of these names, unless a call beside has done so."""
+        self._hidden |= _hide(_tops(bundle) - self._covered())
+        if not self._running:
+            sys.meta_path.insert(0, self)
+        self._running.append(bundle)
+        return self._mine.set(bundle)
+
+    def _leave(self, bundle: Bundle) -> None:
+        """Bring back what was hidden under names that no call beside has."""
+        self._running.remove(bundle)
+        if not self._running:
             sys.meta_path.remove(self)
-            self._active = before
-            _hide({*mine, STANDIN})
-            sys.modules.update(hidden)
+        free = _tops(bundle) - self._covered()
+        _hide(free)
+        for name in [each for each in self._hidden if each.partition(".")[0] in free]:
+            sys.modules[name] = self._hidden.pop(name)
+
+    def _covered(self) -> set[str]:
+        return {top for bundle in self._running for top in _tops(bundle)}
+
+    @property
+    def _active(self) -> Bundle | None:
+        """The bundle of the call that runs; of the latest, for a thread of its own."""
+        own = self._mine.get()
+        if own is not None and any(own is each for each in self._running):
+            return own
+        return self._running[-1] if self._running else None
 
     def find_spec(
         self,
@@ -276,6 +308,11 @@ def _show(grown: Slice, file: str, text: str) -> None:
     old, new = ([*each, *["\n"] * (longest - len(each))] for each in (grown.lines, lines))
     grown.lines = [a if a.strip() else b for a, b in zip(old, new, strict=True)]
     linecache.cache[file] = (len(text), None, grown.lines, file)
+
+
+def _tops(bundle: Bundle) -> set[str]:
+    """The first parts of the names that ``bundle`` takes."""
+    return {each.name.partition(".")[0] for each in bundle.modules} | {STANDIN}
 
 
 def _hide(names: set[str]) -> dict[str, types.ModuleType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import logging
 import sys
@@ -12,25 +13,29 @@ _KEPT = 1_000_000
 
 
 class Transcript:
-    """Listens to ``sys.stdout``, ``sys.stderr`` and the root logger for one call."""
+    """Listens to ``sys.stdout``, ``sys.stderr`` and the root logger for one call.
+
+    Others may run beside it, each in a task of its own.
+    """
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._streams = (sys.stdout, sys.stderr)
         self._handler = _Handler(self)
+        self.beneath: dict[str, Any] = {}
 
     def __enter__(self) -> Transcript:
-        OUT.listen(self, sys.stdout)
-        ERR.listen(self, sys.stderr)
-        sys.stdout, sys.stderr = OUT, ERR
+        self._token = _OWN.set(self)
+        _RUNNING.append(self)
+        self.beneath = {each.name: each.begin() for each in (OUT, ERR)}
         logging.getLogger().addHandler(self._handler)
         return self
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger().removeHandler(self._handler)
-        sys.stdout, sys.stderr = self._streams
-        OUT.listen(None, sys.stdout)
-        ERR.listen(None, sys.stderr)
+        _RUNNING.remove(self)
+        for tee in (OUT, ERR):
+            tee.end()
+        _OWN.reset(self._token)
 
     def add(self, text: str) -> None:
         """Keep ``text``."""
@@ -43,27 +48,51 @@ class Transcript:
 
     def whisper(self, line: str) -> None:
         """Put a line into what the worker captures, and where it can be helped into no log."""
-        stream: Any = self._streams[0]
-        write = io.StringIO.write if isinstance(stream, io.StringIO) else type(stream).write
-        write(stream, f"\n{line}\n")
+        stream: Any = self.beneath["stdout"]
+        if isinstance(stream, io.StringIO):
+            io.StringIO.write(stream, f"\n{line}\n")
+        else:
+            getattr(stream, "whisper", stream.write)(f"\n{line}\n")
+
+
+_OWN: contextvars.ContextVar[Transcript | None] = contextvars.ContextVar("own", default=None)
+_RUNNING: list[Transcript] = []
+
+
+def _listener() -> Transcript | None:
+    """Who is written to now: the call of this task, or the only one, for a thread of its own."""
+    own = _OWN.get()
+    if own is not None:
+        return own if own in _RUNNING else None
+    return _RUNNING[0] if len(_RUNNING) == 1 else None
 
 
 class _Tee:
     """A stream that is kept by whoever looked it up once, such as a logging handler."""
 
-    def __init__(self) -> None:
-        self._transcript: Transcript | None = None
-        self._stream: Any = None
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._base: Any = None
 
-    def listen(self, transcript: Transcript | None, stream: Any) -> None:
-        """Copy to ``transcript`` what goes to ``stream``, from now on."""
-        self._transcript, self._stream = transcript, stream
+    def begin(self) -> Any:
+        """Take the stream's place, if a call beside has not; gives the stream."""
+        found = getattr(sys, self.name)
+        if found is not self:
+            self._base = found
+            setattr(sys, self.name, self)
+        return self._base
+
+    def end(self) -> None:
+        """Give its place back to the stream, after the last call."""
+        if not _RUNNING and getattr(sys, self.name) is self:
+            setattr(sys, self.name, self._base)
 
     def write(self, text: str) -> int:
-        """Write to the stream beneath."""
-        if self._transcript is not None:
-            self._transcript.add(text)
-        self._stream.write(text)
+        """Write to the stream beneath, and to the call that writes."""
+        listener = _listener()
+        if listener is not None:
+            listener.add(text)
+        self._beneath(listener).write(text)
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -72,11 +101,14 @@ class _Tee:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self._beneath(_listener()), name)
+
+    def _beneath(self, listener: Transcript | None) -> Any:
+        return self._base if listener is None else listener.beneath[self.name]
 
 
-OUT: Any = _Tee()
-ERR: Any = _Tee()
+OUT: Any = _Tee("stdout")
+ERR: Any = _Tee("stderr")
 
 
 class _Handler(logging.Handler):
@@ -86,7 +118,7 @@ class _Handler(logging.Handler):
         self.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not _is_printed(record):
+        if _listener() is self._transcript and not _is_printed(record):
             self._transcript.add(f"{self.format(record)}\n")
 
 
