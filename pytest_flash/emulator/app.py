@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from .catalog import catalog_routes
 from .errors import HttpError
@@ -96,7 +97,7 @@ def build_app(
     )
 
 
-def _served(routes: list[Route], refusal: Refusal) -> ASGIApp:
+def _served(routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
     """The application of one plane, whose errors look as ``refusal`` makes them."""
 
     async def refused(_: Request, error: Exception) -> Response:

@@ -48,8 +48,8 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] != "http":
-            return  # nothing here speaks anything else; uvicorn refuses the connection
+        if scope["type"] not in ("http", "websocket"):
+            return  # nothing here speaks anything else
         app = self._app(scope)
         await app(scope, receive, send)
 

@@ -6,18 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import h11
-from starlette.requests import Request
-from starlette.routing import Route
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from .balanced import BalancedEndpoint, LostError, Visit
 from .errors import HttpError
 from .gate import scope_of
-from .http import disconnected, first_of, read_body
+from .http import disconnected, error_response, first_of, read_body
 from .relay import Headers, Outgoing, Relay, RelayError, TooLargeError, end_to_end
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from . import sockets
     from .config import Timings
     from .endpoints import Endpoints
     from .member import Worker
@@ -44,9 +47,10 @@ class LoadBalancer:
         self._timings = timings
         self._credential = credential.encode()
 
-    def routes(self) -> list[Route]:
-        """The route of this plane: every path and method."""
-        return [Route(_PREFIX + "/{endpoint}/{path:path}", self)]
+    def routes(self) -> list[BaseRoute]:
+        """The routes of this plane: every path and method, and WebSockets."""
+        path = _PREFIX + "/{endpoint}/{path:path}"
+        return [Route(path, self), WebSocketRoute(path, self.websocket)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises HttpError where the balancer itself answers."""
@@ -65,17 +69,62 @@ class LoadBalancer:
         finally:
             endpoint.dismiss(visit)
 
-    def _endpoint(self, request: Request) -> BalancedEndpoint:
+    async def websocket(self, client: WebSocket) -> None:
+        """Serve one WebSocket, which is a request for as long as it is open."""
+        try:
+            await self._websocket(client)
+        except HttpError as error:
+            await error_response(error)(client.scope, client.receive, client.send)
+
+    async def _websocket(self, client: WebSocket) -> None:
+        from . import sockets  # loads websockets
+
+        endpoint = self._endpoint(client)
+        visit = endpoint.admit(scope_of(client.scope))
+        try:
+            worker = await self._worker(visit, client)
+            if worker is None:
+                return
+            ports = self._ports.of(worker.id)
+            assert ports is not None
+            try:
+                link = await sockets.open_socket(self._opening(client), ports.main)
+            except sockets.DeniedError as error:
+                denial = Response(error.body, error.status, media_type=error.kind)
+                await denial(client.scope, client.receive, client.send)
+            except sockets.UnreachableError as error:
+                raise HttpError(502, f"worker {worker.id} did not answer: {error}") from error
+            else:
+                await client.accept(link.subprotocol, [(_WORKER_ID, worker.id.encode())])
+                await sockets.carry(link, client.receive, client.send, visit.lost)
+        finally:
+            endpoint.dismiss(visit)
+
+    def _opening(self, client: WebSocket) -> sockets.Opening:
+        from . import sockets
+
+        outgoing = self._outgoing(client, b"")
+        return sockets.Opening(
+            target=outgoing.target.decode("ascii"),
+            host=client.headers["host"],
+            headers=outgoing.headers,
+            subprotocols=tuple(client.scope["subprotocols"]),
+            limit=_LIMIT,
+        )
+
+    def _endpoint(self, request: HTTPConnection) -> BalancedEndpoint:
         endpoint_id = request.path_params["endpoint"]
         endpoint = self._endpoints.submitting(endpoint_id, scope_of(request.scope))
         if not isinstance(endpoint, BalancedEndpoint):
             raise HttpError(400, "not allowed for QB API")  # Runpod docs, build-a-worker
         return endpoint
 
-    async def _worker(self, visit: Visit, request: Request) -> Worker | None:
+    async def _worker(self, visit: Visit, request: Request | WebSocket) -> Worker | None:
         """Who serves the request; None when its client has gone. Raises HttpError."""
         wait = self._timings.balancer_wait
-        if not await first_of(visit.worker, request, wait):
+        if isinstance(request, WebSocket):  # it says nothing before it is accepted
+            await asyncio.wait((visit.worker,), timeout=wait)
+        elif not await first_of(visit.worker, request, wait):
             return None
         if not visit.worker.done():
             raise HttpError(503, "no workers available")
@@ -114,7 +163,7 @@ class LoadBalancer:
             carrying.cancel()
             gone.cancel()
 
-    def _outgoing(self, request: Request, body: bytes) -> Outgoing:
+    def _outgoing(self, request: HTTPConnection, body: bytes) -> Outgoing:
         scope = request.scope
         prefix = f"{_PREFIX}/{request.path_params['endpoint']}".encode()
         path = scope["raw_path"].removeprefix(prefix) or b"/"
@@ -122,7 +171,7 @@ class LoadBalancer:
         # The key of an account is the balancer's business alone.
         headers = end_to_end(scope["headers"], b"authorization", b"expect", _CREDENTIAL)
         return Outgoing(
-            method=scope["method"].encode(),
+            method=scope.get("method", "GET").encode(),
             target=path + (b"?" + query if query else b""),
             headers=[*headers, (_CREDENTIAL, self._credential)],
             body=body,

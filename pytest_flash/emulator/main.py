@@ -164,6 +164,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
     from .onewrite import OneWriteProtocol
+    from .upgrade import MESSAGE_LIMIT, websocket_protocol
 
     class Server(uvicorn.Server):
         """A server that leaves the signals to ``run``."""
@@ -176,7 +177,8 @@ def _server(app: ASGIApp) -> uvicorn.Server:
         uvicorn.Config(
             app,
             http=OneWriteProtocol,
-            ws="none",
+            ws=websocket_protocol,  # type: ignore[arg-type] # called as the class would be
+            ws_max_size=MESSAGE_LIMIT,
             lifespan="off",
             log_config=None,
             log_level="warning",

@@ -21,6 +21,11 @@ class OneWriteProtocol(HttpToolsProtocol):
         """Begin to serve a connection."""
         super().connection_made(_Gathering(cast(asyncio.Transport, transport)))
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, as it is, to the protocol of WebSockets."""
+        self.transport = cast(_Gathering, self.transport).plain()
+        super().handle_websocket_upgrade()
+
 
 class _Gathering(asyncio.Transport):
     """A transport that writes what one turn of the event loop brings at its end."""
@@ -30,6 +35,11 @@ class _Gathering(asyncio.Transport):
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._gathered: list[Any] = []
+
+    def plain(self) -> asyncio.Transport:
+        """The transport beneath, with nothing left to be written."""
+        self._flush()
+        return self._transport
 
     def write(self, data: Any) -> None:
         if not self._gathered:
