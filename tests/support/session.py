@@ -36,6 +36,9 @@ _VOLATILE = (
     (re.compile(r'"(\w*pid)":\s*\d+'), r'"\1":<pid>'),
     (re.compile(r'"python":\s*"[\d.]+"'), '"python":<version>'),
     (re.compile(r"127\.0\.0\.1:\d+"), "<client>"),
+    (re.compile(r"\bjob sync-[\w-]+, worker \w+"), "job <id>, worker <id>"),
+    # Which part of a line raised is marked since Python 3.11, and not always alike.
+    (re.compile(r"^ *[~^]+ *\n", re.MULTILINE), ""),
     # A worker may have become idle for too long meanwhile.
     (re.compile(r": (completed|failed) (?:cold|warm)"), r": \1 <worker>"),
 )
