@@ -16,6 +16,7 @@ from .releases import Releases
 
 if TYPE_CHECKING:
     from .documents import WorkerView
+    from .faults import Lane
     from .logs import WorkerLog
     from .records import EndpointRecord
 
@@ -26,15 +27,15 @@ class Endpoints:
     """The endpoints by id. Lives on one event loop.
 
     Jobs of a scope that has faults of workers on an endpoint must not share workers with others:
-    an endpoint has a lane of its own, queue and workers, for each such scope. Where the documents
-    speak of an endpoint's jobs and workers, those of all its lanes are meant.
+    an endpoint has lanes, each with a queue and workers of its own, for such scopes. Where the
+    documents speak of an endpoint's jobs and workers, those of all its lanes are meant.
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._endpoints: dict[str, Endpoint] = {}
         self._releases: dict[str, Releases] = {}
-        self._lanes: defaultdict[str, dict[str, Endpoint]] = defaultdict(dict)
+        self._lanes: defaultdict[str, dict[Lane, Endpoint]] = defaultdict(dict)
         self._spent: defaultdict[str, JobCounts] = defaultdict(JobCounts)
 
     def all(self) -> list[Endpoint]:
@@ -56,13 +57,13 @@ class Endpoints:
         """Where a new job of this scope goes. Raises HttpError 404."""
         endpoint = self.get(endpoint_id)
         faults = self._surroundings.faults
-        if scope is None or not faults.any or not faults.on_workers(scope, endpoint_id):
+        if scope is None or not faults.any or (lane := faults.lane(scope, endpoint_id)) is None:
             return endpoint
         lanes = self._lanes[endpoint_id]
-        if scope not in lanes:
+        if lane not in lanes:
             record = replace(endpoint.record, workers_min=0)
-            lanes[scope] = self._at_work(record, scope)
-        return lanes[scope]
+            lanes[lane] = self._at_work(record, scope)
+        return lanes[lane]
 
     def holding(self, endpoint_id: str, job_id: str) -> Endpoint:
         """Where a job is; the endpoint itself when it is nowhere. Raises HttpError 404."""
@@ -127,12 +128,12 @@ class Endpoints:
     def end_scope(self, scope: str) -> None:
         """A scope's faults are gone: its lanes finish their jobs, and their workers go home."""
         for endpoint_id, lanes in self._lanes.items():
-            if lane := lanes.get(scope):
-                lane.update(replace(lane.record, idle_timeout=0))
-            for name, each in list(lanes.items()):
-                if each.is_spent:
-                    self._spent[endpoint_id] = _sum(self._spent[endpoint_id], each.counts())
-                    del lanes[name]
+            for lane, part in list(lanes.items()):
+                if lane.scope == scope:
+                    part.update(replace(part.record, idle_timeout=0))
+                if part.is_spent:
+                    self._spent[endpoint_id] = _sum(self._spent[endpoint_id], part.counts())
+                    del lanes[lane]
 
     def _at_work(self, record: EndpointRecord, scope: str | None = None) -> Endpoint:
         kind = Endpoint if record.type == "QUEUE" else BalancedEndpoint

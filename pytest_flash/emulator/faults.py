@@ -121,8 +121,8 @@ WorkerEffect = ColdStart | NoCapacity | FailedStart | KillWorker
 ResultEffect = DropResult | DuplicateResult
 Effect = RequestEffect | WorkerEffect | ResultEffect
 
-_WORKER_EFFECTS = (ColdStart, NoCapacity, FailedStart, KillWorker)
-_REQUEST_EFFECTS = (RefusedRequest, SlowRequest)
+_START_EFFECTS = (ColdStart, NoCapacity, FailedStart)
+_WORKER_EFFECTS = (*_START_EFFECTS, KillWorker)
 
 E = TypeVar("E", bound=Effect)
 
@@ -145,6 +145,18 @@ class Fault(Generic[E]):
     def touches(self, scope: str | None, endpoint: str | None) -> bool:
         """Whether it would occur to something of this scope and endpoint."""
         return self.left != 0 and self.scope in (None, scope) and self.endpoint in (None, endpoint)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Jobs and workers that a scope has for itself.
+
+    Each fault of starts begins another one: no worker that is warm may serve the jobs that are to
+    meet it.
+    """
+
+    scope: str
+    start_fault: str | None
 
 
 class Faults:
@@ -194,19 +206,18 @@ class Faults:
                 return fault  # type: ignore[return-value] # its effect is of this kind
         return None
 
-    def on_workers(self, scope: str, endpoint: str) -> bool:
-        """Whether ``scope`` itself has faults of workers in force on ``endpoint``."""
-        return any(
-            isinstance(fault.effect, _WORKER_EFFECTS)
-            and fault.scope == scope
-            and fault.touches(scope, endpoint)
+    def lane(self, scope: str, endpoint: str) -> Lane | None:
+        """The lane for jobs that are submitted now: None while ``scope`` itself has no faults of
+        workers in force on ``endpoint``."""
+        own = [
+            fault
             for fault in self._faults.values()
-        )
-
-    @property
-    def on_requests(self) -> bool:
-        """Whether any fault of requests is in force."""
-        return any(isinstance(fault.effect, _REQUEST_EFFECTS) for fault in self._faults.values())
+            if fault.scope == scope and fault.endpoint in (None, endpoint)
+        ]
+        if not any(isinstance(each.effect, _WORKER_EFFECTS) and each.left != 0 for each in own):
+            return None
+        starts = [each.id for each in own if isinstance(each.effect, _START_EFFECTS)]
+        return Lane(scope, starts[-1] if starts else None)
 
 
 def _check_seconds(seconds: float) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pytest_flash.emulator.control import EmulatorControl
 from pytest_flash.errors import EmulatorError
 from pytest_flash.scope import SCOPE_HEADER
-from tests.emulator.harness import KEY, Emulator, until
+from tests.emulator.harness import KEY, Emulator, StartEmulator, until
 
 
 @contextmanager
@@ -227,6 +227,19 @@ def test_capacity_that_one_scope_lacks_is_there_for_others(
     until(partial(emulator.statuses, endpoint), lambda each: each == ["IDLE"])
 
 
+def test_workers_that_a_scope_has_warmed_up_serve_no_job_of_a_later_fault(
+    emulator: Emulator, scoped: EmulatorControl
+) -> None:
+    endpoint = emulator.create()
+    scoped.cold_start(0.1, endpoint=endpoint)
+    first = result(emulator, endpoint, MINE, do="pid")["output"]
+    assert result(emulator, endpoint, MINE, do="pid")["output"] == first
+    scoped.no_capacity(endpoint=endpoint)
+    held = submit(emulator, endpoint, MINE, do="pid")
+    until(partial(emulator.statuses, endpoint), lambda each: each == ["IDLE", "THROTTLED"])
+    assert emulator.status(endpoint, held)["status"] == "IN_QUEUE"
+
+
 def test_jobs_apart_count_as_the_endpoints_own(emulator: Emulator, scoped: EmulatorControl) -> None:
     endpoint = emulator.create()
     scoped.no_capacity(endpoint=endpoint)
@@ -235,6 +248,21 @@ def test_jobs_apart_count_as_the_endpoints_own(emulator: Emulator, scoped: Emula
     assert emulator.queue.post(f"/{endpoint}/purge-queue").json()["removed"] == 1
     assert emulator.status(endpoint, held)["status"] == "CANCELLED"
     assert emulator.queue.post(f"/{endpoint}/cancel/{held}").json()["status"] == "CANCELLED"
+
+
+def test_what_is_forgotten_has_been_counted(start_emulator: StartEmulator) -> None:
+    emulator = start_emulator(run_retention=0.3)
+    endpoint = emulator.create()
+    with handle(emulator, "mine") as scoped:
+        scoped.cold_start(0.1, endpoint=endpoint)
+        job = submit(emulator, endpoint, MINE, do="pid")
+        path = f"/{endpoint}/status/{job}"
+        until(lambda: emulator.queue.get(path).status_code, lambda status: status == 404)
+        scoped.clear()
+        until(partial(emulator.workers, endpoint), lambda workers: not workers)
+        scoped.clear()
+    health = emulator.queue.get(f"/{endpoint}/health").json()
+    assert health["jobs"]["completed"] == 1
 
 
 # Workers and results of jobs
