@@ -8,13 +8,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..errors import SettingsError
 from ..loopback import is_loopback
 from ..project import find_project, refuse_unknown_keys
 from .announcement import KEY_VARIABLE
-from .webhooks import REACHES, WebhookReach
 
 _KEYS = (
     "preinstalled",
@@ -26,6 +25,9 @@ _KEYS = (
     "missed_pings",
 )
 _KINDS = ("gpu", "cpu")
+
+WebhookReach = Literal["loopback", "anywhere", "nowhere"]
+_REACHES = get_args(WebhookReach)
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,8 @@ def _options(table: Mapping[str, Any], where: str) -> Options:
     chosen: dict[str, Any] = {}
     if "webhooks" in table:
         chosen["webhooks"] = table["webhooks"]
-        if table["webhooks"] not in REACHES:
-            raise SettingsError(f"{where} webhooks must be one of: {', '.join(REACHES)}")
+        if table["webhooks"] not in _REACHES:
+            raise SettingsError(f"{where} webhooks must be one of: {', '.join(_REACHES)}")
     if "rate_limits" in table:
         chosen["rate_limits"] = table["rate_limits"]
         if not isinstance(table["rate_limits"], bool):

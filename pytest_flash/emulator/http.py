@@ -21,12 +21,16 @@ def json_response(
     content: Any, status: int = 200, media_type: str = "application/json"
 ) -> Response:
     """``content`` as compact JSON."""
+    return Response(encode(content), status, media_type=media_type)
+
+
+def encode(content: Any) -> bytes:
+    """``content`` as compact JSON."""
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     try:
-        encoded = body.encode()
+        return body.encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name but UTF-8 cannot
-        encoded = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
-    return Response(encoded, status, media_type=media_type)
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
 def error_response(error: HttpError) -> Response:

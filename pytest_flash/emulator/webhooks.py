@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import reprlib
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from ..loopback import is_loopback
 from .errors import HttpError
+from .http import encode
 
 if TYPE_CHECKING:
     import httpx
 
-_log = logging.getLogger(__name__)
+    from .config import WebhookReach
 
-WebhookReach = Literal["loopback", "anywhere", "nowhere"]
-REACHES: tuple[WebhookReach, ...] = ("loopback", "anywhere", "nowhere")
+_log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # Runpod docs, send-requests: up to 2 after the first
 _TIMEOUT = 10.0
+_HEADERS = {"Content-Type": "application/json", "User-Agent": "pytest-flash"}
 
 
 class WebhookRule(Protocol):
@@ -78,15 +79,16 @@ class Webhooks:
             await self._client.aclose()
 
     async def _deliver(self, url: str, document: dict[str, Any]) -> None:
+        body = encode(document)
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(self._delay)
-            problem = await self._post(url, document)
+            problem = await self._post(url, body)
             if problem is None:
                 return
             _log.warning("webhook of job %s to %s: %s", document["id"], url, problem)
 
-    async def _post(self, url: str, document: dict[str, Any]) -> str | None:
+    async def _post(self, url: str, body: bytes) -> str | None:
         """One attempt; what was wrong with it, if anything."""
         import httpx
 
@@ -94,8 +96,8 @@ class Webhooks:
             # A proxy from the environment would take even loopback URLs elsewhere.
             self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
         try:
-            response = await self._client.post(url, json=document)
-        except httpx.HTTPError as error:
+            response = await self._client.post(url, content=body, headers=_HEADERS)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"{type(error).__name__}: {error}"
         if response.status_code != 200:
             return f"the answer was {response.status_code}, not 200"
@@ -104,7 +106,7 @@ class Webhooks:
 
 def _host(url: Any) -> str | None:
     try:
-        parts = urlsplit(url) if isinstance(url, str) else None
+        parts = urlsplit(url) if isinstance(url, str) and url.isprintable() else None
         if parts is None or parts.scheme not in ("http", "https"):
             return None
         _ = parts.port  # may be no number

@@ -66,14 +66,14 @@ def quick(start_emulator: StartEmulator) -> Emulator:
 
 def submit(emulator: Emulator, endpoint: str, url: str, **todo: Any) -> str:
     body = {"input": todo, "webhook": url}
-    answer = emulator.queue.post(f"/{endpoint}/run", json=body)
+    answer = emulator.queue.post(f"/{endpoint}/run", content=json.dumps(body))
     assert answer.status_code == 200, answer.text
     return str(answer.json()["id"])
 
 
 def test_a_job_that_ends_is_posted_as_status_shows_it(quick: Emulator, receiver: Receiver) -> None:
     endpoint = quick.create(workers={"max": 1})
-    job = submit(quick, endpoint, receiver.url, do="echo", value=[1, "ü"])
+    job = submit(quick, endpoint, receiver.url, do="echo", value=[1, "ü", "\ud800"])
     assert receiver.next()[1] == quick.ended(endpoint, job)
     failed = submit(quick, endpoint, receiver.url, do="body", body={"error": "oh"})
     assert receiver.next()[1] == quick.ended(endpoint, failed)
