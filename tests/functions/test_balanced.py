@@ -31,7 +31,7 @@ from pytest_flash.errors import (
 )
 from pytest_flash.events import Event, JobEnded, JobOutput, JobStarted
 from pytest_flash.functions.calls import RemoteCalls
-from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.registry import FunctionSpec, registry
 from pytest_flash.functions.warm import warm
 from pytest_flash.project import find_project
 from pytest_flash.provisioner.users import User
@@ -94,6 +94,16 @@ def die(code: int) -> None:
 @remote(LB, method="GET", path="/served")
 def served_by_uvicorn() -> bool:
     return "uvicorn" in sys.modules
+
+
+@remote(LB, method="POST", path="/counter")
+class Counter:
+    def __init__(self, start: int) -> None:
+        self.count = start
+
+    async def add(self, number: int) -> int:
+        self.count += number
+        return self.count
 
 
 @remote(LB, method="POST", path="/pid")
@@ -336,6 +346,23 @@ def test_calls_run_side_by_side_on_one_worker(
             f"waits {own}\nmet {other}\nWARNING:meeting:of {own}\n" for own, other in pairs
         }
     assert call(session, work, "still") == 5
+
+
+def test_map_sends_a_request_for_each_item(session: Session) -> None:
+    async def collect() -> list[int]:
+        return [each async for each in work.map(["a", "bb", "ccc"], concurrency=2)]
+
+    with registry.bound(session.calls):
+        assert asyncio.run(collect()) == [1, 2, 3]
+
+
+def test_an_instance_of_a_class_is_kept_by_its_worker(session: Session) -> None:
+    async def count() -> list[int]:
+        counter = Counter(10)
+        return [await counter.add(1), await counter.add(2)]
+
+    with registry.bound(session.calls):
+        assert asyncio.run(count()) == [11, 13]
 
 
 def test_a_worker_that_dies_is_told_of_at_once(session: Session) -> None:
