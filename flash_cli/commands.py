@@ -18,9 +18,21 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("app", required=False)
+@click.option(
+    "--app-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Look for the app here.  [default: the current folder]",
+)
 @click.option("--host", help="Address to serve on.  [default: FLASH_HOST or localhost]")
 @click.option("-p", "--port", type=int, help="Port to serve on.  [default: FLASH_PORT or 8888]")
 @click.option("--reload/--no-reload", default=True, help="Serve anew when a file changes.")
+@click.option(
+    "--reload-include",
+    multiple=True,
+    metavar="PATTERN",
+    help="Also files that match, as in .gitignore.  [default: *.py and .env]",
+)
+@click.option("--reload-exclude", multiple=True, metavar="PATTERN", help="Not files that match.")
 @click.option("--fork/--no-fork", default=True, help="Reload without importing libraries anew.")
 @click.option("--auto-provision", is_flag=True, help="Create endpoints before serving.")
 @click.option("--dry-run", is_flag=True, help="With --auto-provision: print the plan and stop.")
@@ -45,9 +57,12 @@ def cli() -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Print addresses, notes and failures alone.")
 def run(
     app: str | None,
+    app_dir: Path | None,
     host: str | None,
     port: int | None,
     reload: bool,
+    reload_include: tuple[str, ...],
+    reload_exclude: tuple[str, ...],
     fork: bool,
     auto_provision: bool,
     dry_run: bool,
@@ -86,10 +101,12 @@ def run(
     target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
     options = RunOptions(
         app=app,
-        folder=_here(),
+        folder=app_dir.resolve() if app_dir is not None else _here(),
         host=host,
         port=port,
         reload=reload,
+        reload_include=reload_include,
+        reload_exclude=reload_exclude,
         fork=fork,
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,

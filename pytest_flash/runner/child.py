@@ -21,7 +21,17 @@ from ..functions.registry import registry
 from ..settings import Environment, read_environment
 from .broken import broken
 from .fresh import Imports, import_from_source
-from .link import EXPLAINED, Assignment, Closed, Finished, Learned, Link, Loaded, Settling
+from .link import (
+    EXPLAINED,
+    Accepting,
+    Assignment,
+    Closed,
+    Finished,
+    Learned,
+    Link,
+    Loaded,
+    Settling,
+)
 from .load import load
 from .logs import log
 from .page import Page
@@ -148,6 +158,11 @@ class _Process:
         self, app: ASGIApp, on_started: Callable[[], None] = lambda: None, *, working: bool = True
     ) -> None:
         """Serve ``app`` on the inherited listening socket until stopped."""
+
+        def started() -> None:
+            self._link.report(Accepting())
+            on_started()
+
         self._link.report(Loaded(broken=not working))
         self._begun.wait()
         self._server = AppServer(
@@ -156,7 +171,7 @@ class _Process:
             generation=self._assignment.generation,
             around=None if self.page is None else self.page.beside,
             parked=self._parked,
-            on_started=on_started,
+            on_started=started,
             access_log=True,
         )
         if self.stopping:

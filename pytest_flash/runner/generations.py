@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..events import Reloading, ServerEnded
+from ..events import Notice, Reloading, ServerEnded
 from ..target import Target
 from .desk import Desk
 from .link import EXPLAINED, Assignment
@@ -27,6 +27,7 @@ _STOP_GRACE = 2.0
 _HEAD_START = 0.5
 # An editor may write a file in two steps; between them the app is broken.
 _DOUBT = 0.1
+_SLOW_START = 5.0
 
 
 class Generations:
@@ -140,6 +141,20 @@ class Generations:
                 process.provide(target.result())
 
         self._target.add_done_callback(provide)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_SLOW_START, self._note_slow_start, process, assignment)
+
+    def _note_slow_start(self, process: ServingProcess, assignment: Assignment) -> None:
+        waits = not process.accepts and not process.ended.done()
+        # Provisioning takes its time, and says what it does.
+        if process is self._process and waits and not assignment.provision.before:
+            self._desk.tell(
+                Notice(
+                    f"generation {assignment.generation} has not started within "
+                    f"{_SLOW_START:g} s: the app is still being imported, or its lifespan has "
+                    "not yielded. Requests wait; a save begins anew"
+                )
+            )
 
     async def _stop(self, insisted: asyncio.Future[None]) -> None:
         if self._succession is not None:

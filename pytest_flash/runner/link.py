@@ -81,6 +81,11 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Accepting:
+    """The process answers requests."""
+
+
+@dataclass(frozen=True)
 class Learned:
     """Modules that later processes will import as well. ``environment`` is what ``.env`` added."""
 
@@ -119,7 +124,7 @@ class Answer:
     yes: bool
 
 
-Report = Loaded | Learned | Closed | Finished | Settling | Question
+Report = Loaded | Accepting | Learned | Closed | Finished | Settling | Question
 
 
 class Follower(Protocol):

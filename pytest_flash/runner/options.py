@@ -35,6 +35,7 @@ class ProvisionOptions:
 class RunOptions:
     """The options of ``flash run`` as given; None where one was left out.
 
+    ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``.
     ``fork`` lets a serving process begin with what its parent has imported. ``console`` is the
     path of the console, None for none.
     """
@@ -45,6 +46,8 @@ class RunOptions:
     port: int | None = None
     reload: bool = True
     fork: bool = True
+    reload_include: tuple[str, ...] = ()
+    reload_exclude: tuple[str, ...] = ()
     log_level: str = "info"
     console: str | None = DEFAULT_PATH
     provision: ProvisionOptions = ProvisionOptions()

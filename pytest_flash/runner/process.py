@@ -14,6 +14,7 @@ from ..console.history import Recorded
 from ..events import Event
 from ..target import Target
 from .link import (
+    Accepting,
     Answer,
     Assignment,
     Begin,
@@ -44,7 +45,7 @@ class ServingProcess:
 
     ``loaded`` tells whether its app could be imported, ``closed`` that it accepts no more,
     ``finished`` that its app's lifespan is over, and ``ended`` its exit code. The others are
-    done as well once it has ended.
+    done as well once it has ended. ``accepts`` tells that it has begun to answer.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ServingProcess:
         self.finished: asyncio.Future[None] = self._loop.create_future()
         self.ended: asyncio.Future[int] = self._loop.create_future()
         self.begun = False
+        self.accepts = False
         self._loop.add_reader(connection.fileno(), self._receive)
 
     def assign(self, assignment: Assignment) -> None:
@@ -148,6 +150,8 @@ class ServingProcess:
         elif isinstance(message, Loaded):
             if not self.loaded.done():  # A lifespan that fails is loaded twice.
                 self.loaded.set_result(not message.broken)
+        elif isinstance(message, Accepting):
+            self.accepts = True
         elif isinstance(message, Closed):
             self.closed.set_result(None)
         elif isinstance(message, Finished):

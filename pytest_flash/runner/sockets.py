@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from ipaddress import ip_address
 
 from ..errors import PortTakenError, ServerError
 
@@ -46,3 +47,8 @@ def url_of(listener: socket.socket, host: str | None = None) -> str:
     address, port = listener.getsockname()[:2]
     name = host or address
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine can reach a listening socket."""
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback

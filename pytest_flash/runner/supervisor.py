@@ -11,24 +11,23 @@ from dataclasses import replace
 
 from ..console.door import Pass
 from ..errors import PortTakenError
-from ..events import EventSink, PortTaken
+from ..events import EventSink, Notice, PortTaken
 from ..project import find_project
-from ..provisioner.owner import choose_namespace
+from ..provisioner.owner import DEFAULT_NAMESPACE, choose_namespace
 from ..provisioner.users import User
 from ..settings import read_environment
-from ..target import TargetKind, choose
+from ..target import Target, TargetKind, choose
 from .desk import Desk
 from .generations import Generations
 from .link import Assignment
-from .locate import locate
+from .locate import AppLocation, locate
 from .opening import opened
 from .options import Address, RunOptions, address
 from .parking import parking_pair
 from .process import Watcher
-from .sockets import listen, url_of
+from .sockets import is_loopback, listen, url_of
 from .spawner import Spawner, Surroundings
 from .warm import ParentProcess
-from .watch import changes
 
 _PORTS_TO_TRY = 20
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
@@ -92,9 +91,39 @@ async def _supervise(
         )
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
-        batches = changes(location.root) if assignment.reload else _never()
+        if not is_loopback(listener):
+            desk.tell(Notice(_exposed(assignment)))
+        batches = _changes(options, location) if assignment.reload else _never()
         generations = Generations(spawner, assignment, target, desk)
-        return await generations.run(batches, signals.stopped, signals.insisted)
+        code = await generations.run(batches, signals.stopped, signals.insisted)
+        if live:
+            _tell_what_stays(target.result(), assignment, desk)
+        return code
+
+
+def _tell_what_stays(target: Target, assignment: Assignment, desk: Desk) -> None:
+    """Endpoints on Runpod outlive the server, and can cost money."""
+    from ..session import Identity, ledger_of
+
+    project, namespace = assignment.project, assignment.namespace
+    identity = Identity(project, namespace, "run", assignment.user)
+    records = ledger_of(target, identity, desk.tell).records()
+    names = [each.endpoint_name for each in records if each.endpoint_id]
+    if names:
+        option = "" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}"
+        desk.tell(
+            Notice(
+                f"{len(names)} endpoint(s) stay on Runpod: {', '.join(names)}. Remove them with "
+                f"'flash undeploy{option} {' '.join(names)}' in {project.root}"
+            )
+        )
+
+
+def _exposed(assignment: Assignment) -> str:
+    return (
+        f"{assignment.url} can be reached from other machines: the app alone, neither the "
+        "embedded Runpod, which listens on 127.0.0.1, nor the console"
+    )
 
 
 class _Signals:
@@ -125,6 +154,15 @@ def _listen(where: Address, on_event: EventSink) -> socket.socket:
                 on_event(PortTaken(wanted=where.port, used=port))
             return listener
     return listen(where.host, where.port)
+
+
+def _changes(options: RunOptions, location: AppLocation) -> AsyncIterator[tuple[str, ...]]:
+    # Here, since importing it would hold up the start.
+    from .watch import WatchOptions, changes
+
+    env_file = None if options.env_file is None else options.env_file.resolve()
+    include, exclude = options.reload_include, options.reload_exclude
+    return changes(WatchOptions(location.root, env_file, include, exclude))
 
 
 async def _never() -> AsyncIterator[tuple[str, ...]]:

@@ -8,6 +8,7 @@ import importlib
 # Each module has ``add_options(parser)`` and ``run(options) -> str``, which returns Markdown.
 BENCHMARKS = {
     "calls": "overhead of remote calls, beside the official SDK; large values; many at once",
+    "dev_server": "flash run beside uvicorn --reload: start, and save to new answer",
     "emulator": "throughput, latency, memory and idle cost of the embedded Runpod",
 }
 
