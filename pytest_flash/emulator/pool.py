@@ -103,9 +103,12 @@ class WorkerPool:
         live = self._retire(self._live())
         if self._starts.hopeless is not None:
             self._queue.fail_waiting(self._starts.hopeless)
-        starting = any(not worker.ready for worker in live)
-        missing = self._starts.allowed(self._wanted(live) - len(live), starting=starting)
-        missing = min(missing, _STARTS_AT_ONCE - sum(not worker.ready for worker in live))
+        missing = self._wanted(live) - len(live)
+        if missing <= 0:
+            return  # mostly: this is asked three times for each job
+        starting = sum(not worker.ready for worker in live)
+        missing = self._starts.allowed(missing, starting=starting > 0)
+        missing = min(missing, _STARTS_AT_ONCE - starting)
         if missing > 0 and (delay := self._starts.delay(self._loop.time())) > 0:
             self._start_later(delay)
             return
@@ -218,13 +221,14 @@ class WorkerPool:
 
     def _retire(self, live: list[Worker]) -> list[Worker]:
         """Stop what is idle and stale, used up or too many; returns those that stay."""
-        surplus = len(live) - self._record.workers_max
+        version, surplus = self._record.version, len(live) - self._record.workers_max
+        stopped = False
         for worker in live:
-            stale = worker.version != self._record.version
-            if not worker.jobs and (stale or worker.retiring or surplus > 0):
+            if not worker.jobs and (worker.version != version or worker.retiring or surplus > 0):
                 surplus -= 1
                 self._stop(worker)
-        return [worker for worker in live if not worker.stopping]
+                stopped = True
+        return [worker for worker in live if not worker.stopping] if stopped else live
 
     def _start_later(self, delay: float) -> None:
         if self._next_start is None:
