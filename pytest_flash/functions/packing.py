@@ -29,6 +29,8 @@ from .onworker import pickles
 from .projectmodules import MAIN, ProjectModules
 
 _PROTOCOL = 5
+# In place of a name: all of a module, which travels as an object.
+EVERYTHING = "*"
 _DATA = (
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal),
     *(fractions.Fraction, uuid.UUID, pathlib.PurePath, re.Pattern, range, slice, complex),
@@ -67,7 +69,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
         if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
-            self.references.add((obj.__name__, ""))
+            self.references.add((obj.__name__, EVERYTHING))
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
         if not (stand_in or isinstance(obj, type | types.FunctionType)):
             return super().reducer_override(obj)

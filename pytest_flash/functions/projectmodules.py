@@ -55,10 +55,16 @@ class ModuleSource:
 
 
 class ProjectModules:
-    """Finds modules of the project by name; reads each file once."""
+    """Finds modules of the project by name; reads each file once, and again after ``refresh``."""
 
     def __init__(self) -> None:
         self._found: dict[str, ModuleSource | None] = {}
+        self._before: dict[str, ModuleSource | None] = {}
+
+    def refresh(self) -> None:
+        """Look again at what may have changed: files, and which modules there are."""
+        self._before = {**self._before, **self._found}
+        self._found = {}
 
     def find(self, name: str) -> ModuleSource | None:
         """The module ``name`` if it belongs to the project: source outside of installed packages.
@@ -123,7 +129,9 @@ class ProjectModules:
         text = "".join(linecache.getlines(file))
         if not text and not Path(file).exists():
             return None
-        return ModuleSource(name, file, folders is not None, text)
+        known = self._before.get(name)
+        made = ModuleSource(name, file, folders is not None, text)
+        return known if known == made else made  # With all that was found out about it.
 
 
 def with_parents(name: str) -> list[str]:

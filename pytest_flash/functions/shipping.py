@@ -15,8 +15,8 @@ from typing import Any
 from ..errors import CannotTravelError, ConfigurationError
 from . import runtime
 from .declared import Declared
-from .packing import name_on_worker, pack, pack_data
-from .projectmodules import MAIN, ModuleSource, ProjectModules, keys, with_parents
+from .packing import EVERYTHING, name_on_worker, pack, pack_data
+from .projectmodules import MAIN, Import, ModuleSource, ProjectModules, keys, with_parents
 from .refusals import Refusals
 from .registry import FunctionSpec
 from .slicing import Slice, SlicedFile, wanted_from
@@ -112,6 +112,7 @@ class Shipping:
         key = (spec, function, references)
         prepared = self._prepared.get(key)
         if prepared is None:
+            self._project.refresh()
             declared = Declared(spec.dependencies, self._image(spec))
             builder = _Builder(
                 spec, function, home, self._project, self._refusals, declared, self._files
@@ -221,14 +222,15 @@ class _Builder:
             raise _changed(self._spec)
 
     def _file(self, module: str) -> SlicedFile:
-        if module not in self._files:
-            source = self._project.find(module)
-            assert source is not None
+        source, namespace = self._project.find(module), vars(sys.modules[module])
+        assert source is not None
+        known = self._files.get(module)
+        if known is None or known.source is not source or known.namespace is not namespace:
             try:
-                self._files[module] = SlicedFile(source, vars(sys.modules[module]))
+                known = self._files[module] = SlicedFile(source, namespace)
             except SyntaxError as error:
                 raise _changed(self._spec) from error
-        return self._files[module]
+        return known
 
     def _want(self, module: str, name: str) -> None:
         wanted = self._wanted.setdefault(module, set())
@@ -237,8 +239,10 @@ class _Builder:
 
     def _refer(self, module: str, name: str) -> None:
         """A pickle names something: a slice of its module will do, unless it travels whole."""
+        if name == EVERYTHING:
+            self._load([Import(module, 0)])
         if module not in self._whole and module in sys.modules:
-            self._want(module, name)
+            self._want(module, "" if name == EVERYTHING else name)
 
     def _grow(self) -> bool:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.functions.workers import MinimalWorker, minimal_worker
+from pytest_flash.functions.calls import RemoteCalls
+from tests.functions.workers import MinimalWorker, emulated, minimal_worker
 
 _MODULES = count()
 
@@ -55,3 +56,10 @@ def on_worker(minimal: MinimalWorker) -> Callable[..., Any]:
         return minimal.outcome(function.spec, args, kwargs).get()
 
     return call
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteCalls]:
+    """Calls that run on a worker of the emulator."""
+    with emulated(tmp_path_factory.mktemp("emulated")) as session:
+        yield session.calls

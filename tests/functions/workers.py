@@ -13,11 +13,18 @@ from typing import Any
 
 import cloudpickle
 
+from pytest_flash.emulator.client import EmulatorProcess
+from pytest_flash.events import EventSink, ignore
 from pytest_flash.functions import protocol
 from pytest_flash.functions.outcome import Outcome, outcome_of
 from pytest_flash.functions.registry import FunctionSpec
 from pytest_flash.functions.shipping import Shipping
+from pytest_flash.project import Project
+from pytest_flash.provisioner.users import User
 from pytest_flash.runpod import Endpoint, JobState, JobStatus
+from pytest_flash.session import Identity, Session
+from pytest_flash.settings import Environment
+from pytest_flash.target import embedded
 
 ENDPOINT = Endpoint(id="ep0", name="live-test", timeout=60_000)
 _PROGRAM = Path(__file__).parent / "minimal_worker.py"
@@ -83,3 +90,18 @@ def minimal_worker() -> Iterator[MinimalWorker]:
             yield worker
         finally:
             worker.close()
+
+
+@contextmanager
+def emulated(folder: Path, on_event: EventSink = ignore) -> Iterator[Session]:
+    """A session whose functions run on the emulator's workers, for a ``with`` block."""
+    with EmulatorProcess.start(folder) as process:
+        target = embedded(
+            process.management_url, process.queue_url, process.api_key, "a test asked"
+        )
+        identity = Identity(Project(folder, "tests"), "default", "test", User.current())
+        session = Session(target, identity, Environment({}), on_event=on_event)
+        try:
+            yield session
+        finally:
+            session.close()
