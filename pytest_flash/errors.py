@@ -29,7 +29,8 @@
         │   └── NoCapacityError     no worker took it in time
         ├── JobCancelledError
         ├── JobLostError            Runpod does not know the job any more
-        ├── OutcomeUnknownError     the connection was lost before the job had a name
+        ├── OutcomeUnknownError     the connection was lost before the job had a name; a RunpodError
+        │                           too
         ├── PayloadTooLargeError    arguments and source exceed Runpod's limit; nothing was sent
         └── UnreadableResultError   the job completed, and its result cannot be read here
 
@@ -220,7 +221,7 @@ class JobLostError(RemoteError):
     """Runpod does not know the job: it expired, or its endpoint was deleted."""
 
 
-class OutcomeUnknownError(RemoteError):
+class OutcomeUnknownError(RemoteError, RunpodError):
     """The connection was lost before Runpod named the job: it may have run, or may run still."""
 
 

@@ -12,7 +12,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 # What every official worker brings besides the standard library.
-_ALWAYS = ("cloudpickle", "pytest-flash")
+_ALWAYS = ("cloudpickle",)
+# Workers have a stand-in of our own.
+_OURS = "pytest_flash"
 _WHEEL = re.compile(r"[^/]*/(?P<name>[A-Za-z0-9._]+)-[^/]*\.whl")
 
 
@@ -35,7 +37,7 @@ class Declared:
         """The distribution to declare for ``module``; None where it is declared already, part of
         Python, or unknown here."""
         top = module.partition(".")[0]
-        if self._names is None or top in sys.stdlib_module_names or not top:
+        if self._names is None or top in sys.stdlib_module_names or top in ("", _OURS):
             return None
         found = distributions(top)
         if not found or self._names & {canonicalize_name(each) for each in found}:

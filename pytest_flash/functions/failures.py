@@ -20,7 +20,7 @@ from ..runpod import Endpoint, JobState, JobStatus
 from .declared import distributions
 from .projectmodules import ProjectModules
 from .protocol import FunctionResponse
-from .rebuilt import add_note, construct, rebuild
+from .rebuilt import at, construct, entered, rebuild
 from .registry import FunctionSpec
 
 E = TypeVar("E", bound=Exception)
@@ -51,8 +51,11 @@ def failure(
     elif response is not None and response.described is not None:
         rebuilt = rebuild(response.described, functools.partial(_explained, spec))
         error, stdout = rebuilt.error, response.described["output"]
-        named = f", job {job.id}" if job.id else ""
-        add_note(error, f"Raised by {what}{named}, worker {job.worker_id}")
+        if error.__traceback__ is None:
+            error = at(error, spec.file, spec.line, spec.name)
+        named = f"job {job.id}" if job.id else "call"
+        where = f"<{named} on {endpoint.name}, worker {job.worker_id}>"
+        error.__traceback__ = entered(where, spec.name, error.__traceback__)
         return located(error, endpoint, job, stdout, rebuilt.traceback)
     else:
         text = job.error or (response and (response.error or response.result)) or "no error text"

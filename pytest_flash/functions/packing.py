@@ -20,10 +20,11 @@ import sys
 import types
 import uuid
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import cloudpickle
 
+from . import onworker
 from .names import used_by
 from .onworker import pickles
 from .projectmodules import MAIN, ProjectModules
@@ -31,6 +32,8 @@ from .projectmodules import MAIN, ProjectModules
 _PROTOCOL = 5
 # In place of a name: all of a module, which travels as an object.
 EVERYTHING = "*"
+# This package is not on workers: a function of it, which must need nothing else of it, is carried.
+_OURS = "pytest_flash."
 _DATA = (
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal),
     *(fractions.Fraction, uuid.UUID, pathlib.PurePath, re.Pattern, range, slice, complex),
@@ -80,15 +83,19 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
                 return pickles.named, (name_on_worker(module), path)
             if isinstance(obj, types.FunctionType) and _is_home(module, obj):
                 return self._by_code(module, obj)
+        if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
+            return self._by_code("", obj)
         if stand_in:
             raise pickle.PicklingError(f"{obj!r} is not defined at the top level of a file")
         return super().reducer_override(obj)
 
     def _by_code(self, module: str, function: types.FunctionType) -> Any:
         code = plain_code(function)
-        used = used_by(code) & function.__globals__.keys()
-        self.references.update((module, name) for name in used)
-        self.references.add((module, ""))
+        if module:
+            used = used_by(code) & function.__globals__.keys()
+            self.references.update((module, name) for name in used)
+            # The lines travel for tracebacks and inspect.getsource alone.
+            self.references |= {(module, ""), (module, lines_of(code))}
         names = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__")
         attributes = {name: getattr(function, name) for name in names}
         attributes["__module__"] = name_on_worker(module)
@@ -109,8 +116,6 @@ class _NotDataError(Exception):
 
 class DataPacker(Packer):
     """Pickles plain data, enums and dataclasses, and raises for anything else."""
-
-    _plain: ClassVar[tuple[type, ...]] = _DATA
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
@@ -180,6 +185,12 @@ def unpack(data: bytes) -> Any:
     return Unpacker(io.BytesIO(data)).load()
 
 
+def lines_of(code: types.CodeType) -> str:
+    """First and last line of ``code``, as ``12-15``: in references, where no name is a number."""
+    lines = [line for each in _functions(code) for _, _, line in each.co_lines() if line]
+    return f"{code.co_firstlineno}-{max(lines, default=code.co_firstlineno)}"
+
+
 def plain_code(function: types.FunctionType) -> types.CodeType:
     """The function's code as its file has it: pytest rewrites the asserts of tests."""
     return _plain_code(function.__code__, function)
@@ -213,6 +224,10 @@ def _leads_to(module: str, path: str, wanted: Any) -> bool:
     for part in path.split("."):
         found = getattr(found, part, None)
     return found is wanted or getattr(found, "__flash_behind__", None) is wanted
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith(_OURS) and not module.startswith(onworker.__name__)
 
 
 def _is_home(module: str, function: types.FunctionType) -> bool:

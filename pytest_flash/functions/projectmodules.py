@@ -6,11 +6,12 @@ import ast
 import functools
 import hashlib
 import importlib.machinery
+import io
 import linecache
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,12 @@ class ModuleSource:
     def tree(self) -> ast.Module:
         """Raises SyntaxError for what is no Python, such as a file that is being saved."""
         return ast.parse(self.text, self.file)
+
+    def masked(self, visible: Collection[int]) -> str:
+        """The text with every line blank but for those with these numbers."""
+        lines = enumerate(io.StringIO(self.text).readlines(), start=1)
+        text = "".join(line if number in visible else "\n" for number, line in lines)
+        return text.rstrip() + "\n"
 
     @functools.cached_property
     def imports(self) -> tuple[Import, ...]:

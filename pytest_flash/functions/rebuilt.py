@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import JobFailedError, RemoteError
 from .packing import main_name, unpack
@@ -83,7 +83,7 @@ def add_note(error: BaseException, note: str) -> None:
 
 
 def _as_remote(this: Described, chain: _Chain, explain: Callable[[str, str], str]) -> Any:
-    name = this["kinds"][0][1]
+    name = this["kinds"][0][1].rpartition(".")[2]
     own = _own_class(this)
     if own is not None and issubclass(own, Exception):
         built = _instance(own, this)
@@ -107,7 +107,7 @@ def _as_remote(this: Described, chain: _Chain, explain: Callable[[str, str], str
 def _as_itself(this: Described, chain: _Chain) -> Any:
     """An error of the chain, which nobody catches: its text and its name count."""
     base: Any = _own_class(this) or _built_in(this) or Exception
-    name = this["kinds"][0][1]
+    name = this["kinds"][0][1].rpartition(".")[2]
     if _GROUP is not None and issubclass(base, _GROUP):
         return _group(base, this["message"], chain.parts(this))
     if base.__name__ == name:
@@ -231,9 +231,24 @@ def traceback_of(frames: list[tuple[Any, ...]]) -> types.TracebackType | None:
     trace = None
     for file, line, name, first, text, columns in reversed(frames):
         _remember(file, line, text)
-        frame = _frame(file, line, name, first, columns)
+        frame = _frame(file, line, name, first, columns, {})
         trace = types.TracebackType(trace, frame.tb_frame, frame.tb_lasti, line)
     return trace
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def at(error: E, file: str, line: int, name: str) -> E:
+    """``error`` with a traceback that ends in that line of the user's, where nothing ran."""
+    text = linecache.getline(file, line)
+    return error.with_traceback(traceback_of([(file, line, name, line, text, None)]))
+
+
+def entered(where: str, name: str, trace: types.TracebackType | None) -> types.TracebackType:
+    """``trace`` behind a frame that says ``where`` it was; pytest shows all but that frame."""
+    frame = _frame(where, 1, name, 1, None, {"__tracebackhide__": True})
+    return types.TracebackType(trace, frame.tb_frame, -1, 1)
 
 
 def remote_part(trace: types.TracebackType | None) -> types.TracebackType | None:
@@ -244,7 +259,12 @@ def remote_part(trace: types.TracebackType | None) -> types.TracebackType | None
 
 
 def _frame(
-    file: str, line: int, name: str, first: int, columns: tuple[int, int, int] | None
+    file: str,
+    line: int,
+    name: str,
+    first: int,
+    columns: tuple[int, int, int] | None,
+    variables: Mapping[str, Any],
 ) -> types.TracebackType:
     """The frame of a function of that name that raised at that place."""
     end_line, column, end_column = columns or (line, 0, 0)
@@ -264,7 +284,7 @@ def _frame(
     if sys.version_info >= (3, 11):
         inner = inner.replace(co_qualname=name)
     try:
-        exec(inner, {"error": ZeroDivisionError(), "__name__": name, _REMOTE: True})
+        exec(inner, {"error": ZeroDivisionError(), "__name__": name, _REMOTE: True, **variables})
     except ZeroDivisionError as error:
         trace = error.__traceback__
         assert trace is not None

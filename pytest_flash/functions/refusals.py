@@ -17,6 +17,7 @@ from ..errors import CannotTravelError, UndeclaredModuleError
 from .declared import Declared
 from .packing import Packer, pack
 from .projectmodules import ProjectModules
+from .rebuilt import at
 from .registry import FunctionSpec
 from .slicing import Slice, SlicedFile
 
@@ -58,19 +59,21 @@ class Refusals:
             yield
         except Exception as error:
             what = self._culprit(spec, args, kwargs) or _free_variable(spec, self._project)
-            raise CannotTravelError(
+            refused = CannotTravelError(
                 f"{spec.location}: {what} of {spec.name} cannot be sent to a worker: {error}. "
                 "Pass plain data, or what is needed to make it there"
-            ) from error
+            )
+            raise at(refused, spec.file, spec.line, spec.name) from error
 
     def secrets_in(self, spec: FunctionSpec, what: str, *data: bytes) -> None:
         """Refuse data that holds the Runpod key."""
         for secret in self._secrets:
             if any(secret in each for each in data):
-                raise CannotTravelError(
+                refused = CannotTravelError(
                     f"{spec.location}: {what} of {spec.name} contains the Runpod API key, which "
                     "stays on this machine; if a worker needs a key, pass one made for it"
                 )
+                raise at(refused, spec.file, spec.line, spec.name)
 
     def size(self, spec: FunctionSpec, texts: Mapping[str, str], limit: int) -> None:
         """Refuse more source than a call may carry."""
@@ -99,23 +102,25 @@ class Refusals:
                 continue
             requirement = declared.requirement_for(each.module)
             if requirement is not None:
-                raise UndeclaredModuleError(
+                refused = UndeclaredModuleError(
                     f"{taken.source.file}:{each.line}: {spec.name} imports {each.module}, and the "
                     f"worker has only what is declared: add dependencies=[{requirement!r}] to "
                     f"@remote of {spec.name} ({spec.location}), or import it in a try statement"
                 )
+                raise at(refused, taken.source.file, each.line, spec.name)
 
     def _check_object(self, spec: FunctionSpec, taken: Slice, name: str, file: SlicedFile) -> None:
         value = file.namespace[name]
         reason = self._reason(value)
         if reason is not None:
-            kind = type(value)
-            raise CannotTravelError(
-                f"{taken.source.file}:{file.line_of(name)}: {spec.name} ({spec.location}) uses "
+            kind, line = type(value), file.line_of(name)
+            refused = CannotTravelError(
+                f"{taken.source.file}:{line}: {spec.name} ({spec.location}) uses "
                 f"{name}, a {kind.__module__}.{kind.__qualname__}, which cannot travel to a "
                 f"worker: {reason}. Make it inside {spec.name}, or in a function with "
                 "functools.cache that it calls"
             )
+            raise at(refused, taken.source.file, line, spec.name)
 
     def _reason(self, value: Any) -> str | None:
         if isinstance(value, _MADE_ANEW) or type(value).__module__.startswith("pytest_flash."):

@@ -17,6 +17,7 @@ from . import runtime
 from .declared import Declared
 from .packing import EVERYTHING, name_on_worker, pack, pack_data
 from .projectmodules import MAIN, Import, ModuleSource, ProjectModules, keys, with_parents
+from .rebuilt import at
 from .refusals import Refusals
 from .registry import FunctionSpec
 from .slicing import Slice, SlicedFile, wanted_from
@@ -64,6 +65,7 @@ class Shipping:
         self._project = ProjectModules()
         self._image = image
         self._files: dict[str, SlicedFile] = {}
+        self._signatures: dict[FunctionSpec, inspect.Signature | None] = {}
         self._homes: dict[tuple[FunctionSpec, Any], _Home | None] = {}
         self._prepared: dict[tuple[FunctionSpec, Any, References], Prepared] = {}
         self._refusals = Refusals(self._project, secrets)
@@ -75,6 +77,7 @@ class Shipping:
 
         Raises CannotTravelError for what cannot be sent, naming it, its line and the way out.
         """
+        self._check_arguments(spec, args, kwargs)
         function = spec.function
         init = None
         if spec.method:
@@ -99,6 +102,20 @@ class Shipping:
             data, references = pack((args, dict(kwargs)), self._project)
         self._refusals.secrets_in(spec, "an argument", data)
         return Constructor(data, references)
+
+    def _check_arguments(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Raise the TypeError of a call that does not fit, before it costs a job."""
+        if spec not in self._signatures:
+            self._signatures[spec] = _signature(spec)
+        signature = self._signatures[spec]
+        if signature is not None:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                wrong = TypeError(f"{spec.name}() {error}")
+                raise at(wrong, spec.file, spec.line, spec.name) from None
 
     def _home(self, spec: FunctionSpec, function: Any) -> _Home | None:
         key = (spec, function)
@@ -133,6 +150,19 @@ class Shipping:
         self._refusals.secrets_in(spec, f"{name} ({module}, line {line})", packed[0])
         digest = hashlib.blake2b(packed[0], digest_size=12).digest()
         return name_on_worker(module), name, line, digest, packed[0]
+
+
+def _signature(spec: FunctionSpec) -> inspect.Signature | None:
+    """What the function takes, of a method with ``self``; None where only it knows."""
+    target: Any = spec.function
+    if spec.owner is not None and spec.method is not None:
+        kind = inspect.getattr_static(spec.owner, spec.method)
+        if isinstance(kind, staticmethod | classmethod):
+            return None
+    try:
+        return inspect.signature(target)
+    except (TypeError, ValueError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -199,6 +229,7 @@ class _Builder:
         self._wanted: dict[str, set[str]] = {}
         self._slices: dict[str, Slice] = {}
         self._whole: dict[str, ModuleSource] = {}
+        self._shown: dict[str, set[int]] = {}
 
     def build(self, references: References) -> Prepared:
         """Prepare the function for calls whose arguments have these ``references``."""
@@ -241,8 +272,11 @@ class _Builder:
         """A pickle names something: a slice of its module will do, unless it travels whole."""
         if name == EVERYTHING:
             self._load([Import(module, 0)])
-        if module not in self._whole and module in sys.modules:
-            self._want(module, "" if name == EVERYTHING else name)
+        elif name[:1].isdigit():
+            first, last = map(int, name.split("-"))
+            self._shown.setdefault(module, set()).update(range(first, last + 1))
+        elif module not in self._whole and module in sys.modules:
+            self._want(module, name)
 
     def _grow(self) -> bool:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
@@ -293,6 +327,11 @@ class _Builder:
             lines = taken.remote_lines
             entries.append((name, source.digest, source.file, source.package, lines))
             texts[name] = taken.text
+        for module, numbers in sorted(self._shown.items()):
+            file = self._project.find(module)
+            if file is not None and module not in self._whole:
+                # Known by its file: such lines are looked at, not executed.
+                texts[file.file] = file.masked(numbers)
         present = {entry[0] for entry in entries}
         above = {each for name in present for each in with_parents(name)[:-1]} - present
         entries += [(name, "", "", True, None, True) for name in sorted(above)]

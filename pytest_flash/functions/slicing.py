@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -40,9 +39,7 @@ class Slice:
         visible = {
             number for each in self.statements for number in range(each.first, each.last + 1)
         }
-        lines = io.StringIO(self.source.text).readlines()
-        masked = (line if number in visible else "\n" for number, line in enumerate(lines, start=1))
-        return "".join(masked).rstrip() + "\n"
+        return self.source.masked(visible)
 
     def imports(self) -> Iterator[Import]:
         """What the needed statements import."""

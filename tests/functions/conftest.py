@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -16,6 +18,8 @@ from pytest_flash.functions.calls import RemoteCalls
 from tests.functions.workers import MinimalWorker, emulated, minimal_worker
 
 _MODULES = count()
+_FOLDERS = count()
+Import = Callable[[dict[str, str]], Any]
 
 
 @pytest.fixture
@@ -39,6 +43,37 @@ def module(tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
     yield make
     for name in made_names:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[dict[str, str]], Any]]:
+    """Write files of a project and import its ``main``."""
+    before = set(sys.modules)
+
+    def make(files: dict[str, str]) -> Any:
+        folder = tmp_path / f"project{next(_FOLDERS)}"
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        monkeypatch.syspath_prepend(folder)
+        return importlib.import_module("main")
+
+    yield make
+    for name, each in list(sys.modules.items()):
+        if name not in before and str(tmp_path) in str(getattr(each, "__file__", "")):
+            del sys.modules[name]
+    for folder in tmp_path.iterdir():
+        shutil.rmtree(folder)
+    _forget_namespaces(before, tmp_path)
+
+
+def _forget_namespaces(before: set[str], folder: Path) -> None:
+    for name, each in list(sys.modules.items()):
+        if name not in before and str(folder) in str(getattr(each, "__path__", "")):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

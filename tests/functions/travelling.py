@@ -417,7 +417,8 @@ CASES: dict[str, Case] = {
     "remote by a call": Case("def plain(x):\n    return -x\nf = remote(gpu)(plain)\n", -2, (2,)),
     "decorator with arguments": Case(
         "import functools\ndef times(n):\n    def wrap(g):\n        @functools.wraps(g)\n"
-        "        def call(*a):\n            return g(*a) * n\n        return call\n    return wrap\n"
+        "        def call(*a):\n            return g(*a) * n\n        return call\n"
+        "    return wrap\n"
         "@remote(gpu)\n@times(5)\ndef f(x):\n    return x\n",
         10,
         (2,),

@@ -14,6 +14,8 @@ import cloudpickle
 
 # The file names under which these modules are compiled on the worker.
 RUNTIME = "<pytest-flash>"
+# Of a deeper traceback the middle is left out.
+_FRAMES = 100
 
 
 def describe(error: BaseException, output: str) -> bytes:
@@ -23,7 +25,7 @@ def describe(error: BaseException, output: str) -> bytes:
     dicts, the raised one first, which refer to each other by their index. See ``_Chain.one`` for
     their fields.
     """
-    _trim(error, set())
+    _trim(error)
     chain = _Chain([], {})
     chain.add(error)
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
@@ -36,6 +38,15 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"<{type(error).__name__} whose text cannot be read>"
+
+
+def has_text(error: BaseException) -> bool:
+    """Whether ``str(error)`` works."""
+    try:
+        str(error)
+    except Exception:  # noqa: BLE001 - as above
+        return False
+    return True
 
 
 @dataclass
@@ -117,24 +128,32 @@ def _columns(trace: types.TracebackType) -> tuple[int, int, int] | None:
     return (end, first, last) if None not in (end, first, last) else None
 
 
-def _trim(error: BaseException | None, seen: set[int]) -> None:
+def _trim(error: BaseException) -> None:
     """Take our own frames and the import system's out of every traceback of the chain."""
-    if error is None or id(error) in seen:
-        return
-    seen.add(id(error))
-    error.__traceback__ = _without_ours(error.__traceback__)
-    _trim(error.__cause__, seen)
-    _trim(error.__context__, seen)
-    for part in getattr(error, "exceptions", None) or ():
-        if isinstance(part, BaseException):
-            _trim(part, seen)
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = _without_ours(each.__traceback__)
+        waiting += [each.__cause__, each.__context__]
+        parts = getattr(each, "exceptions", None) or ()
+        waiting += [part for part in parts if isinstance(part, BaseException)]
 
 
 def _without_ours(trace: types.TracebackType | None) -> types.TracebackType | None:
-    if trace is None:
-        return None
-    rest = _without_ours(trace.tb_next)
-    if trace.tb_frame.f_code.co_filename.startswith((RUNTIME, "<frozen importlib")):
-        return rest
-    trace.tb_next = rest
-    return trace
+    """``trace`` without our frames and the import system's, and without the middle of many."""
+    kept = []
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith((RUNTIME, "<frozen importlib")):
+            kept.append(trace)
+        trace = trace.tb_next
+    if len(kept) > _FRAMES:
+        kept = kept[: _FRAMES // 2] + kept[-_FRAMES // 2 :]
+    rest = None
+    for each in reversed(kept):
+        each.tb_next = rest
+        rest = each
+    return rest

@@ -94,6 +94,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         )
         self._hidden: dict[str, types.ModuleType] = {}
         self._standins: dict[str, types.ModuleType] = {}
+        self._shown: set[str] = set()
         self._again: dict[int, list[types.CodeType]] = {}
 
     @contextlib.contextmanager
@@ -109,7 +110,13 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 else:
                     self._import_again(known)
                     sys.modules[name] = known
-            yield self._prepare(bundle, values)
+            slices = self._prepare(bundle, values)
+            if bundle.sources not in self._shown:
+                self._shown.add(bundle.sources)
+                for name, text in bundle.texts.items():
+                    if name not in mine:
+                        _show(name, text, _shown_lines(name))
+            yield slices
         finally:
             self._leave(bundle)
             self._mine.reset(token)
@@ -252,7 +259,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         later = sorted(values, key=lambda each: each.line)
         if bundle.sources not in grown.seen:
             text = bundle.texts[shipped.name]
-            _show(grown, shipped.file, text)
+            grown.lines = _show(shipped.file, text, grown.lines)
             flags, complete = 0, True
             for statement in ast.parse(text, shipped.file).body:
                 place = (statement.lineno, statement.col_offset)
@@ -301,13 +308,19 @@ def _bind(grown: Slice, value: Value) -> None:
     grown.digests[value.name] = value.digest
 
 
-def _show(grown: Slice, file: str, text: str) -> None:
-    """Let tracebacks show the lines of every part of ``file`` that was sent so far."""
-    lines = io.StringIO(text).readlines()
-    longest = max(len(lines), len(grown.lines))
-    old, new = ([*each, *["\n"] * (longest - len(each))] for each in (grown.lines, lines))
-    grown.lines = [a if a.strip() else b for a, b in zip(old, new, strict=True)]
-    linecache.cache[file] = (len(text), None, grown.lines, file)
+def _show(file: str, text: str, old: list[str]) -> list[str]:
+    """Let tracebacks show the lines of ``text``, and those of ``old`` where it has none."""
+    new = io.StringIO(text).readlines()
+    longest = max(len(new), len(old))
+    before, now = ([*each, *["\n"] * (longest - len(each))] for each in (old, new))
+    lines = [b if b.strip() else a for a, b in zip(before, now, strict=True)]
+    linecache.cache[file] = (len(text), None, lines, file)
+    return lines
+
+
+def _shown_lines(file: str) -> list[str]:
+    entry = linecache.cache.get(file)
+    return entry[2] if entry is not None and len(entry) == 4 else []
 
 
 def _tops(bundle: Bundle) -> set[str]:

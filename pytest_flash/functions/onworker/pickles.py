@@ -35,11 +35,13 @@ def named(module: str, path: str) -> Any:
 
 
 def make_function(code: bytes, module: str, cells: int) -> types.FunctionType:
-    """A function of ``module``'s namespace from marshalled code, with so many empty cells."""
+    """A function from marshalled code, with so many empty cells.
+
+    It lives in the namespace of ``module``, or in one of its own if that is empty.
+    """
     closure = tuple(types.CellType() for _ in range(cells))
-    return types.FunctionType(
-        marshal.loads(code), sys.modules[module].__dict__, None, None, closure or None
-    )
+    namespace = sys.modules[module].__dict__ if module else {}
+    return types.FunctionType(marshal.loads(code), namespace, None, None, closure or None)
 
 
 def fill_function(

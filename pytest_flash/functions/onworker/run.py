@@ -24,8 +24,8 @@ ANSWER = "pytest-flash answer"
 _STORE = Store()
 
 
-class ExitError(Exception):
-    """The function ended the interpreter, which would end the worker."""
+class ReplacedError(Exception):
+    """Stands for what the function raised, which the worker would not report."""
 
 
 class UnsendableResultError(TypeError):
@@ -76,6 +76,7 @@ class _Job:
         self.transcript = transcript
         self.result: Any = None
         self.data = b""
+        self.described = b""
 
     def answer(self) -> tuple[str, str, bytes]:
         return ANSWER, self.transcript.text(), self.data
@@ -90,15 +91,21 @@ def _job(
         values, init = pickle.loads(header)
         try:
             with _STORE.active(bundle, [Value(*each) for each in values]) as slices:
-                yield job, _prepared(target, slices, init, data)
-                job.data = _dumps(job.result)
+                try:
+                    yield job, _prepared(target, slices, init, data)
+                    job.data = _dumps(job.result)
+                except Exception as error:
+                    # Here, while the classes of what it holds are found by their names.
+                    job.described = describe.describe(error, transcript.text())
+                    raise
         except (asyncio.CancelledError, GeneratorExit):
             raise  # The worker stops the job.
         except BaseException as error:
-            described = describe.describe(error, transcript.text())
+            described = job.described or describe.describe(error, transcript.text())
             transcript.whisper(MARK + base64.b64encode(described).decode())
-            if _ends_the_worker(error):
-                raise ExitError(f"{type(error).__name__}: {error}") from None
+            if not _is_reported(error):
+                text = f"{type(error).__name__}: {describe.text_of(error)}"
+                raise ReplacedError(text) from None
             raise
 
 
@@ -138,6 +145,9 @@ def _dumps(value: Any) -> bytes:
     return data
 
 
-def _ends_the_worker(error: BaseException) -> bool:
-    """Whether a worker would not report ``error``: it exits, or takes it for an iterator's end."""
-    return not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration)
+def _is_reported(error: BaseException) -> bool:
+    """Whether a worker reports ``error``. It exits, takes it for an iterator's end, or cannot
+    read it."""
+    if not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration):
+        return False
+    return describe.has_text(error)

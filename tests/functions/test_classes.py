@@ -1,0 +1,209 @@
+"""@remote on a class: instances live on workers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pytest_flash import LiveServerless, remote
+from pytest_flash.errors import ConfigurationError
+from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.functions.registry import registry
+from tests.functions.travelling import HEAD
+from tests.functions.workers import MinimalWorker
+
+Module = Callable[[str], ModuleType]
+
+MODEL = """\
+import os, time
+MADE = []
+
+@remote(gpu)
+class Model:
+    "A model."
+    SIZE = 3
+
+    def __init__(self, name, *, slow=0.0):
+        time.sleep(slow)
+        MADE.append(name)
+        self.name = name
+        self.calls = 0
+
+    @property
+    def title(self):
+        return self.name.title()
+
+    def predict(self, x):
+        self.calls += 1
+        return f"{self.name}{x * Model.SIZE}", self.calls, list(MADE)
+
+    async def later(self, x):
+        return (await self._double(x)), os.getpid()
+
+    async def _double(self, x):
+        return x * 2
+
+    @staticmethod
+    def plain(x):
+        return x + 1
+
+    @classmethod
+    def kind(cls):
+        return cls.__name__
+
+    def __call__(self, x):
+        return -x
+
+    def fails(self):
+        raise ValueError(self.name)
+"""
+
+
+class OnMinimal:
+    """A caller that runs everything on the minimal worker."""
+
+    def __init__(self, worker: MinimalWorker, calls: RemoteCalls) -> None:
+        self._worker = worker
+        self._shipping = calls.shipping
+        self.construct = calls.construct
+
+    async def call(self, spec: Any, args: Any, kwargs: Any) -> Any:
+        return self._worker.outcome(spec, args, kwargs, self._shipping).get()
+
+    async def spawn(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=["ours", "minimal"])
+def caller(request: pytest.FixtureRequest, ours: RemoteCalls, minimal: MinimalWorker) -> Any:
+    made = ours if request.param == "ours" else OnMinimal(minimal, ours)
+    with registry.bound(made):
+        yield made
+
+
+def run(work: Any) -> Any:
+    return asyncio.run(work)
+
+
+def test_methods_are_awaited_and_the_instance_lasts(module: Module, caller: Any) -> None:
+    made: Any = module(HEAD + MODEL)
+
+    async def both() -> list[Any]:
+        model, other = made.Model("m"), made.Model("n")
+        return [
+            await model.predict(1),
+            await model.predict(x=2),
+            await other.predict(1),
+            await made.Model("m").predict(1),
+        ]
+
+    assert run(both()) == [
+        ("m3", 1, ["m"]),
+        ("m6", 2, ["m"]),
+        ("n3", 1, ["m", "n"]),
+        ("m3", 3, ["m", "n"]),
+    ]
+
+
+def test_every_kind_of_method(module: Module, caller: Any) -> None:
+    made: Any = module(HEAD + MODEL)
+
+    async def all_of_them() -> list[Any]:
+        model = made.Model("m")
+        return [
+            (await model.later(2))[0],
+            await model.plain(2),
+            await model.kind(),
+            await model(2),
+        ]
+
+    assert run(all_of_them()) == [4, 3, "Model", -2]
+
+
+def test_what_a_method_raises_arrives(module: Module, caller: Any) -> None:
+    made: Any = module(HEAD + MODEL)
+    with pytest.raises(ValueError, match=r"^m$") as caught:
+        run(made.Model("m").fails())
+    assert "raise ValueError(self.name)" in getattr(caught.value, "remote_traceback", "")
+
+
+def test_ten_calls_of_a_class_that_takes_a_second_to_construct(module: Module, caller: Any) -> None:
+    made: Any = module(HEAD + MODEL)
+
+    async def ten() -> list[Any]:
+        model = made.Model("m", slow=1.0)
+        return [await model.predict(1) for _ in range(10)]
+
+    began = time.monotonic()
+    results = run(ten())
+    assert [calls for _, calls, _ in results] == list(range(1, 11))
+    # Ten constructions would take ten seconds; only the count above is exact.
+    assert time.monotonic() - began < 8
+
+
+def test_a_class_is_usable_on_the_worker(module: Module, caller: Any) -> None:
+    made: Any = module(
+        HEAD + MODEL + "\n@remote(gpu)\nasync def f(x):\n    model = Model('w')\n"
+        "    return (await model.predict(x))[0], Model.SIZE\n"
+    )
+    assert run(caller.call(made.f.spec, (2,), {})) == ("w6", 3)
+
+
+@pytest.mark.parametrize(
+    ("reach", "what"),
+    [
+        (lambda model: model.name, "an attribute"),
+        (lambda model: model.title, "a property"),
+        (lambda model: model.SIZE, "an attribute"),
+        (lambda model: setattr(model, "name", "x"), "an attribute"),
+    ],
+)
+def test_attributes_are_refused_with_a_way_out(
+    module: Module, reach: Callable[[Any], Any], what: str
+) -> None:
+    made: Any = module(HEAD + MODEL)
+    with pytest.raises(AttributeError, match=f"{what} cannot be reached from here; write a method"):
+        reach(made.Model("m"))
+
+
+def test_constructor_arguments_are_checked_here(module: Module) -> None:
+    made: Any = module(HEAD + MODEL)
+    with pytest.raises(TypeError, match="missing a required argument: 'name'"):
+        made.Model()
+
+
+def test_the_class_can_be_looked_at(module: Module) -> None:
+    made: Any = module(HEAD + MODEL)
+    assert made.Model.__name__ == "Model"
+    assert made.Model.__doc__ == "A model."
+    assert made.Model.SIZE == 3
+    assert "Model on 'gpu'" in repr(made.Model)
+    assert made.Model.spec in registry.functions()
+
+
+def test_local_instances_are_awaited_too() -> None:
+    @remote(LiveServerless(name="here"), local=True)
+    class Counter:
+        def __init__(self, start: int) -> None:
+            self.at = start
+
+        async def next(self) -> int:
+            self.at += 1
+            return self.at
+
+    async def twice() -> tuple[int, int]:
+        counter = Counter(5)
+        return await counter.next(), await counter.next()
+
+    assert run(twice()) == (6, 7)
+
+
+@pytest.mark.parametrize("kind", [int, dict])
+def test_built_in_classes_are_refused(kind: type) -> None:
+    with pytest.raises(ConfigurationError, match="a class of your own"):
+        remote(LiveServerless(name="gpu"))(kind)
