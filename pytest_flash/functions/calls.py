@@ -119,10 +119,7 @@ class RemoteCalls:
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Arguments:
         prepared, payload = self.shipping.call(spec, args, kwargs)
-        prefix = self._prefixes.get(prepared)
-        if prefix is None:
-            prefix = self._prefixes[prepared] = protocol.request_prefix(spec, prepared)
-        self._latest[spec] = prefix
+        self._latest[spec] = self._prefix_of(spec, prepared)
         shown = args[1:] if spec.method else args
         text = shown_call(shown, kwargs) if self._record_values else None
         return Arguments(protocol.request_arguments(payload), text)
@@ -175,8 +172,13 @@ class RemoteCalls:
 
     def _prefix(self, spec: FunctionSpec) -> str:
         if spec not in self._latest:
-            self._arguments(spec, (), {})
+            self._latest[spec] = self._prefix_of(spec, self.shipping.prepare(spec))
         return self._latest[spec]
+
+    def _prefix_of(self, spec: FunctionSpec, prepared: Prepared) -> str:
+        if prepared not in self._prefixes:
+            self._prefixes[prepared] = protocol.request_prefix(spec, prepared)
+        return self._prefixes[prepared]
 
     async def _submit(
         self,

@@ -66,8 +66,8 @@ class Shipping:
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._signatures: dict[FunctionSpec, inspect.Signature | None] = {}
-        self._homes: dict[tuple[FunctionSpec, Any], _Home | None] = {}
-        self._prepared: dict[tuple[FunctionSpec, Any, References], Prepared] = {}
+        self._homes: dict[FunctionSpec, _Home | None] = {}
+        self._prepared: dict[tuple[FunctionSpec, References], Prepared] = {}
         self._refusals = Refusals(self._project, secrets)
 
     def call(
@@ -78,21 +78,33 @@ class Shipping:
         Raises CannotTravelError for what cannot be sent, naming it, its line and the way out.
         """
         self._check_arguments(spec, args, kwargs)
-        function = spec.function
         init = None
         if spec.method:
             init, args = args[0], args[1:]
-        home = self._home(spec, function)
-        content = (function, args, dict(kwargs)) if home is None else (args, dict(kwargs))
         with self._refusals.of_arguments(spec, args, kwargs):
-            data, references = pack(content, self._project)
+            data, references = self._packed(spec, args, kwargs)
         if init is not None:
             references |= init.references
-        prepared = self._prepare(spec, function, home, references)
+        prepared = self._prepare(spec, references)
         values = [self._value(spec, *each) for each in prepared.values]
         header = pickle.dumps((values, init.data if init is not None else None))
         self._refusals.secrets_in(spec, "an argument", data)
         return prepared, Payload(header, data)
+
+    def prepare(self, spec: FunctionSpec) -> Prepared:
+        """What is sent with calls of ``spec`` whose arguments need nothing of the project.
+
+        Raises CannotTravelError.
+        """
+        return self._prepare(spec, self._packed(spec, (), {})[1])
+
+    def _packed(
+        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[bytes, References]:
+        """The arguments, with the function itself where it is carried."""
+        carried = self._home(spec) is None
+        content = (spec.function, args, dict(kwargs)) if carried else (args, dict(kwargs))
+        return pack(content, self._project)
 
     def construct(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -117,23 +129,19 @@ class Shipping:
                 wrong = TypeError(f"{spec.name}() {error}")
                 raise at(wrong, spec.file, spec.line, spec.name) from None
 
-    def _home(self, spec: FunctionSpec, function: Any) -> _Home | None:
-        key = (spec, function)
-        if key not in self._homes:
-            self._homes[key] = _home(spec, function, self._project)
-        return self._homes[key]
+    def _home(self, spec: FunctionSpec) -> _Home | None:
+        if spec not in self._homes:
+            self._homes[spec] = _home(spec, self._project)
+        return self._homes[spec]
 
-    def _prepare(
-        self, spec: FunctionSpec, function: Any, home: _Home | None, references: References
-    ) -> Prepared:
-        key = (spec, function, references)
+    def _prepare(self, spec: FunctionSpec, references: References) -> Prepared:
+        key = (spec, references)
         prepared = self._prepared.get(key)
         if prepared is None:
             self._project.refresh()
             declared = Declared(spec.dependencies, self._image(spec))
-            builder = _Builder(
-                spec, function, home, self._project, self._refusals, declared, self._files
-            )
+            home = self._home(spec)
+            builder = _Builder(spec, home, self._project, self._refusals, declared, self._files)
             prepared = self._prepared[key] = builder.build(references)
         return prepared
 
@@ -181,9 +189,9 @@ class _Home:
     path: str
 
 
-def _home(spec: FunctionSpec, function: Any, project: ProjectModules) -> _Home | None:
+def _home(spec: FunctionSpec, project: ProjectModules) -> _Home | None:
     """None for a function that no name leads to: it is carried with its arguments."""
-    target = spec.owner if spec.owner is not None else function
+    target: Any = spec.owner if spec.owner is not None else spec.function
     module, path = target.__module__, target.__qualname__
     source = project.find(module) if module in sys.modules else None
     if source is None or "<" in path:
@@ -212,7 +220,6 @@ class _Builder:
     def __init__(
         self,
         spec: FunctionSpec,
-        function: Any,
         home: _Home | None,
         project: ProjectModules,
         refusals: Refusals,
@@ -220,7 +227,6 @@ class _Builder:
         files: dict[str, SlicedFile],
     ) -> None:
         self._spec = spec
-        self._function = function
         self._home = home
         self._project = project
         self._refusals = refusals
@@ -245,7 +251,7 @@ class _Builder:
         return self._prepared()
 
     def _check_unchanged(self, home: _Home) -> None:
-        target = self._spec.owner or self._function
+        target = self._spec.owner or self._spec.function
         code = getattr(inspect.unwrap(target), "__code__", None)
         file = self._file(home.module)
         path = home.path.split(".")
@@ -355,7 +361,7 @@ class _Builder:
             kind = "method" if self._spec.method else "named"
             module = name_on_worker(self._home.module)
             target = (kind, module, self._home.path, self._spec.method or "")
-        awaits = inspect.iscoroutinefunction(inspect.unwrap(self._function))
+        awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{runtime.boot()}"
             f"{self._name()} = sys.modules[{runtime.name() + '.run'!r}].entry(\n"

@@ -394,5 +394,5 @@ def test_an_image_that_does_not_start_is_told_of(session: Session) -> None:
         call(session, remote(broken, method="GET", path="/")(length))
 
 
-def length(text: str) -> int:
+def length(text: str = "") -> int:
     return len(text)

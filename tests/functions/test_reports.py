@@ -20,7 +20,7 @@ from tests.runpod.scripted import ScriptedServer, refuses, says, scripted
 
 
 @remote(LiveServerless(name="reports"))
-def work() -> None: ...
+def work(*values: Any, **named: Any) -> None: ...
 
 
 RESULT = base64.b64encode(cloudpickle.dumps([1, 2])).decode()
