@@ -46,13 +46,14 @@ class FaultGate:
         if refused is None:
             await self._app(scope, receive, send)
             return
-        if refused.effect.moment == "after":
+        if refused.effect.moment == "after" and scope["type"] == "http":
             await self._app(scope, receive, _nowhere)
         await self._answer(refused)(scope, receive, send)
 
     async def _hold_up(self, scope: Scope) -> Fault[RefusedRequest] | None:
         """Wait as long as a fault says; the fault that refuses the request, if there is one."""
-        name, method = scope_of(scope), scope["method"]
+        # A WebSocket begins as a GET request, and can be refused like one.
+        name, method = scope_of(scope), scope.get("method", "GET")
         endpoint, operation = _addressed(self._plane, scope["path"])
 
         def meant(effect: RequestEffect) -> bool:

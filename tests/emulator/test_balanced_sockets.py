@@ -6,12 +6,13 @@ import asyncio
 import sys
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from pytest_flash.emulator.control import EmulatorControl
 from tests.emulator.harness import KEY, Emulator, serving_project, until
 
 T = TypeVar("T")
@@ -172,3 +173,20 @@ def test_other_planes_have_no_sockets(serving: Emulator) -> None:
         assert caught.value.response.status_code == 403
 
     run(talk())
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_fault_refuses_a_websocket(
+    serving: Emulator, endpoint: str, base: str, moment: Literal["before", "after"]
+) -> None:
+    async def talk() -> None:
+        with pytest.raises(InvalidStatus) as refused:
+            await opened(f"{base}/echo")
+        assert refused.value.response.status_code == 429
+        async with opened(f"{base}/echo") as socket:
+            assert (await hello(socket))["pid"]
+
+    with EmulatorControl(f"{serving.origin}/api", KEY) as control:
+        control.refuse_requests("load_balancer", 429, moment=moment, endpoint=endpoint)
+        run(talk())
+        control.clear()
