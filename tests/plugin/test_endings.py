@@ -1,0 +1,160 @@
+"""How sessions end: with streams open, handlers and jobs hung, and by Ctrl-C at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_flash.runpod import Endpoint
+from tests.support.processes import descendants, wait_gone, wait_until
+
+Passes = Callable[..., None]
+Endpoints = Callable[[], list[Endpoint]]
+
+APP = """\
+import asyncio, pathlib, time
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from pytest_flash import LiveServerless, remote
+
+@asynccontextmanager
+async def life(app):
+    pathlib.Path("began").write_text("yes")
+    yield
+    pathlib.Path("ended").write_text("yes")
+
+app = FastAPI(lifespan=life)
+
+@remote(LiveServerless(name="gpu"))
+def double(x):
+    return x * 2
+
+@remote(LiveServerless(name="gpu"))
+def linger():
+    import time
+    time.sleep(600)
+
+@app.get("/double/{x}")
+async def doubled(x: int):
+    return {"value": await double(x)}
+
+@app.get("/stream")
+async def stream():
+    async def items():
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.05)
+    return StreamingResponse(items())
+
+@app.get("/async")
+async def hung():
+    await asyncio.sleep(600)
+
+@app.get("/sync")
+def stuck():
+    time.sleep(600)
+
+@app.get("/job")
+async def job():
+    return await linger()
+"""
+
+
+@pytest.mark.parametrize("path", ["/stream", "/async", "/sync", "/job"])
+def test_a_session_ends_whatever_is_still_open(project: Any, passes: Passes, path: str) -> None:
+    project.write("main.py", APP)
+    project.write(
+        "test_app.py",
+        "import threading, httpx\n"
+        "def test_it(flash_client, flash_server):\n"
+        "    flash_client.get('/double/1')\n"
+        "    begun = threading.Event()\n"
+        "    def ask():\n"
+        "        with httpx.Client(timeout=600, trust_env=False) as client:\n"
+        f"            with client.stream('GET', flash_server.url + '{path}') as answer:\n"
+        "                begun.set()\n"
+        "                list(answer.iter_raw())\n"
+        "    def quietly():\n"
+        "        try: ask()\n"
+        "        except httpx.HTTPError: pass\n"
+        "    threading.Thread(target=quietly, daemon=True).start()\n"
+        "    begun.wait(0.5)\n",
+    )
+    passes(project.pytest(timeout=60), passed=1)
+    assert (project.folder / "ended").exists()
+
+
+def test_a_lifespan_that_fails_at_the_end_is_an_error(project: Any, passes: Passes) -> None:
+    project.write("main.py", APP.replace('pathlib.Path("ended").write_text("yes")', "1 / 0"))
+    project.write("test_app.py", "def test_it(flash_client):\n    pass\n")
+    result = project.pytest()
+    passes(result, passed=1, errors=1)
+    assert "ZeroDivisionError" in "\n".join(result.outlines)
+
+
+RUNS = """\
+import pytest
+
+@pytest.mark.parametrize("x", range(200))
+def test_it(flash_client, x):
+    assert flash_client.get(f"/double/{x}").json()["value"] == 2 * x
+"""
+
+
+def test_ctrl_c_at_any_moment_leaves_nothing(
+    project: Any,
+    request: pytest.FixtureRequest,
+    variables: dict[str, str],
+    endpoints: Endpoints,
+) -> None:
+    project.write("main.py", APP)
+    project.write("test_app.py", RUNS)
+    chance = random.Random(5)
+    moments = 30 if request.config.getoption("soak") else 2
+    for n in range(moments):
+        live, workers = n % 2 == 1, ("-n2",) if n % 4 >= 2 else ()
+        options = ("--flash-live",) if live else ()
+        run = project.start(*options, *workers, **(variables if live else {}))
+        try:
+            interrupt(run, after=chance.uniform(0.3, 4.0))
+        finally:
+            run.kill()
+            run.wait()
+        assert endpoints() == [], n
+
+
+def interrupt(run: Any, after: float) -> None:
+    """Send SIGINT ``after`` seconds, and wait for the end of the run and all it started."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.wait(after)
+    tree = descendants(run.pid)
+    run.send_signal(signal.SIGINT)
+    run.wait(60)
+    wait_gone(tree, 30)
+
+
+def test_keeping_outlives_ctrl_c(
+    project: Any, variables: dict[str, str], endpoints: Endpoints
+) -> None:
+    project.write("main.py", APP)
+    project.write(
+        "test_app.py",
+        "import time\ndef test_it(flash_client):\n    flash_client.get('/double/1')\n"
+        "    open('ready', 'w').close()\n    time.sleep(600)\n",
+    )
+    run = project.start("--flash-live", "--flash-keep", **variables)
+    try:
+        wait_until((project.folder / "ready").exists, 60, "the test to be under way")
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 2
+    finally:
+        run.kill()
+        run.wait()
+    assert [each.name for each in endpoints()] == ["live-gpu"]
