@@ -10,6 +10,7 @@ BENCHMARKS = {
     "calls": "overhead of remote calls, beside the official SDK; large values; many at once",
     "dev_server": "flash run beside uvicorn --reload: start, and save to new answer",
     "emulator": "throughput, latency, memory and idle cost of the embedded Runpod",
+    "plugin": "what the pytest plugin costs runs that do not use it, and those that do",
 }
 
 

@@ -99,13 +99,7 @@ def types(project: Any) -> None:
         text=True,
         timeout=300,
     )
-    # The model of ten gigabytes is none.
-    problems = [
-        line
-        for line in checked.stdout.splitlines()
-        if "error:" in line and "a_model_of_ten_gigabytes" not in line
-    ]
-    assert problems == [], checked.stdout
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_every_option_marker_and_fixture_is_in_the_guide(project: Any) -> None:
