@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import JobCancelledError, JobTimedOutError
 from ..functions.bridge import LoopThread, outcome, settled
@@ -14,6 +15,8 @@ from ..functions.rebuilt import remote_part
 from ..functions.registry import FunctionSpec
 from ..runpod import Endpoint
 
+T = TypeVar("T")
+
 # What a test leaves behind is cancelled, and waited for, for so long.
 _ENDING = 5.0
 
@@ -22,7 +25,8 @@ class SessionCalls:
     """Runs remote functions for tests on a loop of its own; a ``Caller``.
 
     A call may last as long as its function may run and ``startup_timeout`` seconds more.
-    ``explain`` says where a call hangs that exceeds it.
+    ``explain`` says where a call hangs that exceeds it; ``cancel_left`` cancels the jobs that a
+    test has left.
     """
 
     def __init__(
@@ -33,12 +37,14 @@ class SessionCalls:
         *,
         startup_timeout: float,
         explain: Callable[[], Awaitable[str]],
+        cancel_left: Callable[[], Awaitable[None]],
     ) -> None:
         self._calls = calls
         self._endpoint_for = endpoint_for
         self._loop = loop
         self._startup_timeout = startup_timeout
         self._explain = explain
+        self._cancel_left = cancel_left
         self._stubs: dict[FunctionSpec, FunctionSpec] = {}
         self._active: set[asyncio.Task[Any]] = set()
         self._overdue: set[asyncio.Task[Any]] = set()
@@ -50,7 +56,8 @@ class SessionCalls:
         __tracebackhide__ = True
         shipped = self._stubs.get(spec, spec)
         try:
-            return await outcome(self._loop.submit(self._limited(shipped, args, kwargs)))
+            called = self._calls.call(shipped, args, kwargs)
+            return await outcome(self._loop.submit(self._limited(shipped, called)))
         except Exception as error:  # noqa: BLE001 - a function may raise anything
             # The worker's frames tell where it was; our own say nothing more.
             raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
@@ -61,8 +68,9 @@ class SessionCalls:
         """Submit a job for ``spec``, or for what is stubbed for it. Raises as ``call``."""
         __tracebackhide__ = True
         shipped = self._stubs.get(spec, spec)
-        handle = await outcome(self._loop.submit(self._calls.spawn(shipped, args, kwargs)))
-        handle.through = self._carried
+        submitted = self._limited(shipped, self._calls.spawn(shipped, args, kwargs))
+        handle: JobHandle[Any] = await outcome(self._loop.submit(submitted))
+        handle.through = functools.partial(self._carried, shipped)
         return handle
 
     def construct(
@@ -71,11 +79,11 @@ class SessionCalls:
         """As ``RemoteCalls.construct``."""
         return self._calls.construct(spec, args, kwargs)
 
-    async def _carried(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Await ``work`` on the loop of the calls."""
+    async def _carried(self, spec: FunctionSpec, work: Coroutine[Any, Any, Any]) -> Any:
+        """Await what a handle does on the loop of the calls."""
         __tracebackhide__ = True
         try:
-            return await outcome(self._loop.submit(work))
+            return await outcome(self._loop.submit(self._limited(spec, work)))
         except Exception as error:  # noqa: BLE001 - as above
             raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
 
@@ -93,23 +101,23 @@ class SessionCalls:
         self._stubs.clear()
 
     def end_all(self) -> None:
-        """Cancel the calls that are under way, and wait until their jobs are cancelled too."""
+        """Cancel the calls that are under way and their jobs, and wait until that is done."""
         self._loop.run(self._end_all(), 2 * _ENDING)
 
     async def _end_all(self) -> None:
         for task in self._active:
             self._overdue.add(task)
             task.cancel()
+        await self._cancel_left()
         await settled(_ENDING)
 
-    async def _limited(
-        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
+    async def _limited(self, spec: FunctionSpec, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work`` on behalf of a test: for so long, and no longer than the test lasts."""
         here = asyncio.current_task()
         assert here is not None
         self._active.add(here)
         try:
-            return await self._within_deadline(spec, args, kwargs)
+            return await self._within_deadline(spec, work)
         except asyncio.CancelledError:
             if here not in self._overdue:
                 raise
@@ -121,13 +129,11 @@ class SessionCalls:
             self._active.discard(here)
             self._overdue.discard(here)
 
-    async def _within_deadline(
-        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
-        endpoint = await self._endpoint_for(spec)
-        limit = endpoint.timeout / 1000 + self._startup_timeout
-        task = asyncio.ensure_future(self._calls.call(spec, args, kwargs))
+    async def _within_deadline(self, spec: FunctionSpec, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.ensure_future(work)
         try:
+            endpoint = await self._endpoint_for(spec)
+            limit = endpoint.timeout / 1000 + self._startup_timeout
             await asyncio.wait({task}, timeout=limit)
             if task.done():
                 return task.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
-from ..errors import EndpointLimitError, SettingsError
+from ..errors import EndpointLimitError, RunpodError, SettingsError
 from ..functions.bridge import LoopThread
 from ..functions.calls import RemoteCalls
 from ..functions.registry import FunctionSpec, registry
 from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
-from ..runpod import Endpoint, QueueClient
+from ..runpod import Endpoint, LoadBalancerClient, QueueClient
 from ..settings import read_environment
 from ..workerpackages import shipping_to
 from . import clients
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..resources import ServerlessResource
     from ..target import Target
     from .config import FlashConfig
+    from .jobs import Job
 
 _CLOSING = 5.0
 _EXPLAINING = 10.0
@@ -56,7 +58,7 @@ class FlashSession:
         self.recorder = Recorder(platform.job_ended)
         self._platform = platform
         self._ready: dict[ServerlessResource, Endpoint] = {}
-        self._queue = QueueClient(target)
+        self._queue, self._balancer = QueueClient(target), LoadBalancerClient(target)
         self._loop = LoopThread("flash-calls")
         self._transport: clients.SharedTransport | None = None
         self._app: ObservedApp | None = None
@@ -67,6 +69,7 @@ class FlashSession:
             on_event=self.recorder,
             wait=_WAIT,
             shipping=shipping,
+            balancer=self._balancer,
         )
         self.calls = SessionCalls(
             calls,
@@ -74,6 +77,7 @@ class FlashSession:
             self._loop,
             startup_timeout=settings.startup_timeout,
             explain=self._explain,
+            cancel_left=self._cancel_left,
         )
 
     def provision(self, test_files: Collection[Path]) -> Endpoints:
@@ -154,6 +158,17 @@ class FlashSession:
             )
         self._ready[spec.resource] = endpoint
         return endpoint
+
+    async def _cancel_left(self) -> None:
+        """Cancel the unfinished jobs of the test by their ids; spawned ones have nobody else."""
+
+        async def cancel(job: Job) -> None:
+            # One that cannot be cancelled ends at its endpoint's time limit.
+            if job.id is not None:
+                with contextlib.suppress(RunpodError):
+                    await self._queue.cancel(job.endpoint_id, job.id)
+
+        await asyncio.gather(*map(cancel, self.recorder.current.unfinished))
 
     async def _explain(self) -> str:
         requests = tuple(self._app.under_way()) if self._app else ()

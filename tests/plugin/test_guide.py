@@ -85,7 +85,7 @@ def test_the_guide_does_what_it_shows(project: Any, variables: dict[str, str]) -
                 output = run(project, command, variables)
                 assert not output or "failed" not in output[-1], output
                 seen += 1
-    assert seen == 13
+    assert seen == 12
     types(project)
 
 

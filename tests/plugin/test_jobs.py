@@ -85,7 +85,7 @@ def test_failures(flash_client, flash_jobs):
     assert job == flash_jobs.of(main.divide)[0]
     assert job.status == "FAILED"
     assert "division by zero" in job.error
-    assert f'File "{main.__file__}", line 26, in divide' in (job.traceback or job.error)
+    assert f'File "{main.__file__}", line 26, in divide' in job.traceback
     assert len(flash_jobs.of(main.double)) == 1
     assert len(flash_jobs.of(main.linger)) == 0
 
@@ -201,3 +201,49 @@ def test_next(flash_client, flash_jobs):
 """,
     )
     passes(project.pytest(), passed=3)
+
+
+def test_jobs_that_were_spawned_are_cancelled_too(project: Any, passes: Passes) -> None:
+    project.write("main.py", APP)
+    project.write(
+        "test_app.py",
+        """
+import asyncio, time
+import main
+
+def test_spawns(flash_endpoints, flash_jobs, tmp_path):
+    async def spawn():
+        handle = await main.linger.spawn(str(tmp_path / "started"))
+        assert await handle.status() in ("IN_QUEUE", "IN_PROGRESS")
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "started").exists():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+    asyncio.run(spawn())
+    assert len(flash_jobs.unfinished) == 1
+
+def test_next(flash_client, flash_jobs):
+    assert flash_client.get("/double/2").json() == 4
+    assert flash_jobs[0].delay_time < 5000
+""",
+    )
+    passes(project.pytest(), passed=2)
+
+
+def test_a_balanced_function_is_a_job_too(project: Any, passes: Passes) -> None:
+    project.write(
+        "main.py",
+        "from fastapi import FastAPI\nfrom pytest_flash import LiveLoadBalancer, remote\n"
+        "app = FastAPI()\n\n"
+        "@remote(LiveLoadBalancer(name='lb'), method='POST', path='/double')\n"
+        "def double(x: int):\n    return x * 2\n\n"
+        "@app.get('/{x}')\nasync def doubled(x: int):\n    return await double(x)\n",
+    )
+    project.write(
+        "test_app.py",
+        "import main\n\n"
+        "def test_it(flash_client, flash_jobs):\n"
+        "    assert flash_client.get('/2').json() == 4\n"
+        "    assert len(flash_jobs.of(main.double)) == 1 and not flash_jobs.failed\n",
+    )
+    passes(project.pytest(), passed=1)
