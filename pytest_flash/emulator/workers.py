@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .chunks import chunks
 from .errors import HttpError
 from .http import first_of, json_response, parse_object, read_body
 from .jobs import ABSENT
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .member import Worker
 
 _RESULT_LIMIT = 20_000_000
-_CHUNK_LIMIT = 1_000_000  # Runpod docs, operation-reference
 _BATCH_LIMIT = 100
 
 
@@ -86,7 +86,7 @@ class Workers:
         """``POST /job-stream/{worker}/{job}``: one item of a job that streams."""
         endpoint, worker = self._worker(request)
         body = parse_object(await read_body(request, _RESULT_LIMIT))
-        for chunk in _chunks(body.get("output")):
+        for chunk in chunks(body.get("output")):
             endpoint.partial(worker, request.path_params["job"], chunk)
         return json_response({})
 
@@ -148,20 +148,6 @@ class Workers:
 
 def _job_document(job: Job) -> dict[str, Any]:
     return {"id": job.id, "input": job.input, **job.extra}
-
-
-def _chunks(output: Any) -> list[Any]:
-    """A streamed item in chunks of at most 1 MB: texts are split, between characters."""
-    if not isinstance(output, str) or len(output) * 4 <= _CHUNK_LIMIT:
-        return [output]
-    encoded, chunks = output.encode("utf-8", "surrogatepass"), []
-    while len(encoded) > _CHUNK_LIMIT:
-        end = _CHUNK_LIMIT
-        while encoded[end] & 0xC0 == 0x80:  # amid a character
-            end -= 1
-        chunks.append(encoded[:end])
-        encoded = encoded[end:]
-    return [chunk.decode("utf-8", "surrogatepass") for chunk in (*chunks, encoded)]
 
 
 def _error_text(error: Any) -> str | None:

@@ -78,7 +78,7 @@ async def async_generator(job: Job) -> AsyncIterator[Any]:
 def progress(job: Job) -> Any:
     for step in job["input"]["steps"]:
         runpod.serverless.progress_update(job, step)
-        time.sleep(0.2)
+        time.sleep(job["input"].get("pause", 0.2))
     # Updates travel on a thread and a connection of their own; a late one is a case of its own.
     time.sleep(job["input"].get("sleep", 0))
     return "finished"
@@ -95,6 +95,11 @@ async def together(job: Job) -> Any:
     return os.getpid()
 
 
+def weights() -> None:
+    """A fitness check that fails."""
+    raise RuntimeError(os.environ["UNFIT"])
+
+
 KINDS: dict[str, dict[str, Any]] = {
     # Several at once, since a worker that runs one job at a time takes one a second.
     "echo": {"handler": echo, "concurrency_modifier": lambda _: 8},
@@ -109,6 +114,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "progress": {"handler": progress},
 }
 
+if "UNFIT" in os.environ:
+    runpod.serverless.register_fitness_check(weights)
 runpod.serverless.start(KINDS[sys.argv[1]])
 if "MARK_END" in os.environ:
     mark(os.environ["MARK_END"])

@@ -172,6 +172,12 @@ def test_progress_updates(emulator: Emulator) -> None:
     document = emulator.ended(endpoint, job)
     assert (document["status"], document["output"]) == ("COMPLETED", "finished")
     assert emulator.status(endpoint, job) == document
+    # Updates travel on threads of their own, and may come after the result.
+    late = submitted(emulator, endpoint, {"steps": list(range(20)), "pause": 0})
+    document = emulator.ended(endpoint, late)
+    assert document["output"] == "finished"
+    ended(emulator, endpoint, {"steps": []})
+    assert emulator.status(endpoint, late) == document
 
 
 def test_sigterm_lets_a_worker_finish_its_job(emulator: Emulator) -> None:
@@ -195,6 +201,15 @@ def test_an_idle_worker_ends_in_order_when_its_endpoint_changes(
     emulator.management.patch(f"/v2/serverless/{endpoint}", json={"env": {}})
     until(lambda: is_alive(seen["pid"]), lambda alive: not alive)
     assert mark.exists()
+
+
+def test_a_failed_fitness_check_fails_the_jobs_with_its_reason(emulator: Emulator) -> None:
+    env = {"UNFIT": "the weights are gone"}
+    endpoint = emulator.create(image="official/echo", workers={"max": 1}, env=env)
+    document = ended(emulator, endpoint, {"return": 1})
+    assert document["status"] == "FAILED"
+    assert "reported itself unhealthy" in document["error"]
+    assert "the weights are gone" in document["error"]
 
 
 def test_a_worker_that_dies_fails_its_job_with_its_last_words(emulator: Emulator) -> None:
