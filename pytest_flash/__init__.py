@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # As type checkers see it; importing typing would cost as
 
 if TYPE_CHECKING:
     from .functions.decorator import RemoteFunction, remote
+    from .functions.handle import JobHandle
     from .resources import (
         CpuInstanceType,
         CpuLiveLoadBalancer,
@@ -32,6 +33,7 @@ __all__ = [
     "DataCenter",
     "GpuGroup",
     "GpuType",
+    "JobHandle",
     "LiveLoadBalancer",
     "LiveServerless",
     "NetworkVolume",
@@ -41,7 +43,7 @@ __all__ = [
     "remote",
 ]
 
-_DECORATOR = ("RemoteFunction", "remote")
+_FUNCTIONS = {"JobHandle": "handle", "RemoteFunction": "decorator", "remote": "decorator"}
 
 
 def __getattr__(name: str) -> object:
@@ -49,7 +51,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = "functions.decorator" if name in _DECORATOR else "resources"
+    module = f"functions.{_FUNCTIONS[name]}" if name in _FUNCTIONS else "resources"
     value: object = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value

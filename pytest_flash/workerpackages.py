@@ -28,6 +28,9 @@ class WorkerPackages:
         The project may say so for the embedded Runpod (``preinstalled``); a live worker has no
         less, and a function that relies on more would fail on one of the two.
         """
+        template = spec.resource.template
+        if template is not None and template.imageName:
+            return None
         if self._live and image_override(spec.resource, self._environment):
             return None
         return self._preinstalled.gpu if spec.resource.compute == "GPU" else self._preinstalled.cpu

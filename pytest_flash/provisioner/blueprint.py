@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..errors import ConfigurationError
 from ..resources import ServerlessResource
-from ..settings import Environment
+from ..settings import API_KEY, Environment
 from .images import image_for
 from .owner import Owner
 from .plan import Wanted
@@ -28,7 +30,7 @@ class Blueprint:
         """The endpoint that ``resource`` wants.
 
         Raises ProvisioningError for a network volume that does not exist, SettingsError when
-        there is no image for this Python.
+        there is no image for this Python, ConfigurationError for the Runpod key in ``env``.
         """
         return self._wanted(resource, source_file, self.volumes.ids(resource))
 
@@ -48,4 +50,17 @@ class Blueprint:
             owner=self.owner.marker,
             volume_ids=volume_ids,
         )
+        self._keep_the_key(resource, source_file, request["env"])
         return Wanted(resource, request, source_file)
+
+    def _keep_the_key(
+        self, resource: ServerlessResource, source_file: str, env: Mapping[str, str]
+    ) -> None:
+        """Raise ConfigurationError for a variable whose value holds the Runpod key."""
+        key = self.environment.value(API_KEY)
+        for name, value in env.items():
+            if key and key in value:
+                raise ConfigurationError(
+                    f"{source_file}: env of {resource.name!r}: {name} contains the Runpod API key, "
+                    "which stays on this machine; if a worker needs a key, pass one made for it"
+                )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,24 @@ import pytest
 
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import (
+    JobCancelledError,
     JobFailedError,
+    JobLostError,
+    JobTimedOutError,
+    NoCapacityError,
     NotFoundError,
+    OutcomeUnknownError,
+    PayloadTooLargeError,
     RemoteError,
     RunpodApiError,
     RunpodConnectionError,
+    RunpodError,
+    WorkerDiedError,
 )
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.functions.registry import FunctionSpec
 from pytest_flash.runpod import Endpoint, QueueClient
+from pytest_flash.target import embedded
 from tests.runpod.scripted import (
     Act,
     Exchange,
@@ -138,12 +149,111 @@ def test_a_refused_poll_is_told_at_once(server: ScriptedServer, calls: RemoteCal
     assert len(server.requests) == 2
 
 
+def test_a_poll_waits_as_long_as_a_429_asks(server: ScriptedServer, calls: RemoteCalls) -> None:
+    server.plays(RUNNING, refuses(429, Retry_After="1"), DONE)
+    began = time.monotonic()
+    assert call(calls) == 7
+    assert time.monotonic() - began >= 1
+    assert not cancelled(server)
+
+
+def test_a_server_that_is_away_for_five_seconds_loses_no_job(endpoints: Endpoints) -> None:
+    before = ScriptedServer()
+    before.always = RUNNING
+    calls = RemoteCalls(QueueClient(before.embedded), endpoints.find)
+
+    async def away() -> Any:
+        task = asyncio.ensure_future(calls.call(work.spec, (), {}))
+        try:
+            await asyncio.to_thread(
+                wait_until, lambda: "/ep0/status/job1" in paths(before), 10, "a poll"
+            )
+        finally:
+            before.always = reset  # Closing leaves connections alone that are kept alive.
+            await asyncio.to_thread(before.close)
+        await asyncio.sleep(5)  # What is under test takes this long.
+        assert not task.done()
+        after = ScriptedServer(before.port)
+        after.always = DONE
+        try:
+            assert await asyncio.wait_for(task, 20) == 7
+        finally:
+            await asyncio.to_thread(after.close)
+        assert set(paths(after)) == {"/ep0/status/job1"}
+
+    asyncio.run(away())
+    assert not cancelled(before)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [reset, half({}), refuses(500), refuses(502), refuses(504)],
+    ids=["reset", "half", "500", "502", "504"],
+)
+@pytest.mark.parametrize("way", ["call", "spawn"])
+def test_a_submission_without_an_answer_may_have_run_and_is_not_sent_again(
+    server: ScriptedServer, calls: RemoteCalls, fault: Act, way: str
+) -> None:
+    server.plays(fault)
+    with pytest.raises(OutcomeUnknownError, match="may have run, or may run now") as caught:
+        asyncio.run(getattr(calls, way)(work.spec, (), {}))
+    assert isinstance(caught.value, RunpodError)
+    assert caught.value.endpoint_id == "ep0"
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_is_not_there_has_run_nothing(endpoints: Endpoints) -> None:
+    with scripted() as server:
+        url = server.url
+    calls = RemoteCalls(QueueClient(embedded(url, url, "key", "a test asked")), endpoints.find)
+    with pytest.raises(RunpodConnectionError):
+        call(calls)
+
+
+def test_a_submission_that_is_put_off_is_sent_again(
+    server: ScriptedServer, calls: RemoteCalls
+) -> None:
+    server.plays(refuses(429, Retry_After="1"), DONE)
+    began = time.monotonic()
+    assert call(calls) == 7
+    assert time.monotonic() - began >= 1
+    assert paths(server) == ["/ep0/runsync"] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message"),
+    [
+        ({"status": "TIMED_OUT", "executionTime": 60_000, "workerId": "w1"}, JobTimedOutError,
+         "exceeded its limit .60 s of running.. Raise executionTimeoutMs"),
+        ({"status": "TIMED_OUT"}, NoCapacityError, "no worker took job job1 in time"),
+        ({"status": "CANCELLED"}, JobCancelledError, "job1 was cancelled"),
+        ({"status": "FAILED", "error": "worker w1 was killed by SIGKILL"}, WorkerDiedError,
+         "was killed by SIGKILL"),
+        ({"status": "FAILED", "error": json.dumps({"error_type": "X", "error_message": "m"})},
+         JobFailedError, "error_message"),
+    ],
+)  # fmt: skip
+def test_a_terminal_state_ends_the_call(
+    server: ScriptedServer,
+    calls: RemoteCalls,
+    status: dict[str, Any],
+    kind: type[RemoteError],
+    message: str,
+) -> None:
+    server.plays(RUNNING, RUNNING, says({"id": "job1", **status}))
+    with pytest.raises(kind, match=message) as caught:
+        call(calls)
+    assert type(caught.value) is kind
+    assert (caught.value.job_id, caught.value.endpoint_id) == ("job1", "ep0")
+    assert not cancelled(server)
+
+
 def test_a_job_that_expired_names_function_job_and_endpoint(
     server: ScriptedServer, calls: RemoteCalls
 ) -> None:
     server.plays(RUNNING, refuses(404))
     with pytest.raises(
-        RemoteError, match=r"work \(.*job1 is unknown to endpoint live-calls"
+        JobLostError, match=r"work \(.*job1 is unknown to endpoint live-calls"
     ) as caught:
         call(calls)
     assert (caught.value.job_id, caught.value.endpoint_id) == ("job1", "ep0")
@@ -168,7 +278,7 @@ def test_an_endpoint_that_is_gone_twice_is_an_error(
 
 
 def test_arguments_above_20_mb_are_not_sent(server: ScriptedServer, calls: RemoteCalls) -> None:
-    with pytest.raises(RemoteError, match=r"work \(.* 20\.\d MB as sent.*takes 20 MB"):
+    with pytest.raises(PayloadTooLargeError, match=r"work \(.* 20\.\d MB as sent.*takes 20 MB"):
         call(calls, "x" * 15_000_000)
     assert server.requests == []
 
@@ -272,6 +382,7 @@ import asyncio, sys
 from pytest_flash import LiveServerless, remote
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.runpod import Endpoint, QueueClient
+from pytest_flash.target import embedded
 from pytest_flash.target import embedded
 
 @remote(LiveServerless(name="calls"))

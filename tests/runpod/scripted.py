@@ -141,20 +141,24 @@ def trickle(exchange: Exchange) -> None:
 class ScriptedServer:
     """Plays the acts that were queued, then ``always``; remembers every request."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.script: deque[Act] = deque()
         self.always: Act = says({})
         self.closing = threading.Event()
         self._lock = threading.Lock()
-        self._listener = Listener(("127.0.0.1", 0), Exchange)
+        self._listener = Listener(("127.0.0.1", port), Exchange)
         self._listener.owner = self
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.01,))
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        return self._listener.server_port
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def live(self) -> Target:
