@@ -143,6 +143,45 @@ def test_its_schemas_are_schemas(document: dict[str, Any]) -> None:
         assert schema.get("additionalProperties") is False, name
 
 
+def test_every_operation_has_been_answered_as_runpod_would(
+    emulator: Emulator, official: OfficialSchema | None
+) -> None:
+    if official is None:
+        pytest.skip("the official schema is not on this machine")
+    api = emulator.management
+    endpoint, worker = _ended_worker(emulator)
+    volume = {"name": "v", "size": 10, "dataCenter": "EU-RO-1"}
+    volume_id = api.post("/v2/network-volumes", json=volume).json()["id"]
+    ids = {"id": endpoint, "workerId": worker}
+    things = {"gpus": "NVIDIA A40", "cpus": "cpu3c", "datacenters": "EU-RO-1"}
+    official.seen.clear()
+    emulator.create()
+    api.post("/v2/network-volumes", json=volume)
+    api.patch(f"/v2/serverless/{endpoint}", json={"timeout": 1000})
+    api.patch(f"/v2/network-volumes/{volume_id}", json={"size": 20})
+    for operation in official.operations:
+        kind = operation.template.split("/")[3] if "catalog" in operation.template else ""
+        known = {"id": things.get(kind, volume_id if "volumes" in operation.template else endpoint)}
+        if operation.method == "GET":
+            api.get(operation.template.format(**{**ids, **known}))
+    api.delete(f"/v2/serverless/{endpoint}")
+    api.delete(f"/v2/network-volumes/{volume_id}")
+    good = {(method, template) for method, template, status in official.seen if status < 300}
+    assert good == {(each.method, each.template) for each in official.operations}
+
+
+def test_strangers_are_refused_as_runpod_would(
+    emulator: Emulator, official: OfficialSchema | None
+) -> None:
+    if official is None:
+        pytest.skip("the official schema is not on this machine")
+    base = str(emulator.management.base_url)
+    with httpx.Client(base_url=base, event_hooks={"response": [official]}) as stranger:
+        for operation in official.operations:
+            path = operation.template.format(id="x", workerId="x")
+            assert stranger.request(operation.method, path).status_code == 401
+
+
 def test_requests_at_random_are_answered_as_it_says(
     emulator: Emulator,
     document: dict[str, Any],

@@ -80,3 +80,55 @@ def test_it_is_refused_on_runpod(project: Any, passes: Passes, variables: dict[s
     result.stdout.fnmatch_lines(
         ["*test_app.py::test_it uses flash_emulator: faults can be set on the embedded Runpod*"]
     )
+
+
+def test_tests_side_by_side_do_not_meet_in_their_faults(project: Any, passes: Passes) -> None:
+    project.write(
+        "conftest.py",
+        """
+import pathlib
+import time
+
+HERE = pathlib.Path(__file__).parent
+
+def tell(name):
+    (HERE / name).touch()
+
+def wait_for(name):
+    deadline = time.monotonic() + 60
+    while not (HERE / name).exists():
+        assert time.monotonic() < deadline, f"{name} never came"
+        time.sleep(0.01)
+""",
+    )
+    project.write(
+        "test_breaks.py",
+        """
+from conftest import tell, wait_for
+
+def test_breaks(flash_client, flash_emulator):
+    flash_emulator.kill_worker(count=None)
+    wait_for("ready")
+    tell("broken")
+    assert [flash_client.get("/double/1").status_code for _ in range(3)] == [500] * 3
+    flash_emulator.clear()
+    flash_emulator.refuse_requests("queue", 503, count=None)
+    assert flash_client.get("/double/1").status_code == 500
+    wait_for("done")
+""",
+    )
+    project.write(
+        "test_works.py",
+        """
+from conftest import tell, wait_for
+
+def test_works(flash_client):
+    pid = flash_client.get("/double/1").json()["pid"]
+    tell("ready")
+    wait_for("broken")
+    for number in range(20):
+        assert flash_client.get(f"/double/{number}").json() == {"value": 2 * number, "pid": pid}
+    tell("done")
+""",
+    )
+    passes(project.pytest("-n2", "--dist=loadfile", "--import-mode=prepend"), passed=2)
