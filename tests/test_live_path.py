@@ -155,3 +155,31 @@ def test_the_command_is_installed_beside_python() -> None:
     command = Path(sys.executable).parent / "flash"
     done = subprocess.run([command, "--version"], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.startswith("flash, version ")
+
+
+def test_a_load_balancer_is_called_and_takes_a_queues_place(
+    flash_run: Start, http: httpx.Client, variables: dict[str, str], endpoints: Any, tmp_path: Path
+) -> None:
+    app = (
+        "from fastapi import FastAPI\n"
+        "from pytest_flash import CpuLiveLoadBalancer, CpuLiveServerless, remote\n"
+        "app = FastAPI()\n"
+        "@remote({resource})\ndef double(n: int) -> int:\n    return 2 * n\n"
+        "@app.get('/double')\nasync def route(n: int) -> int:\n    return await double(n)\n"
+    )
+    queued = "CpuLiveServerless(name='double')"
+    balanced = "CpuLiveLoadBalancer(name='double'), method='POST', path='/double'"
+    types, outputs = [], []
+    for resource in (queued, balanced, balanced):
+        (tmp_path / "main.py").write_text(app.format(resource=resource))
+        run = flash_run("--live", "--auto-provision", "--yes", cwd=tmp_path, **variables)
+        assert http.get(f"{run.url}/double", params={"n": 4}).json() == 8
+        run.process.terminate()
+        assert run.wait() == 0
+        (endpoint,) = endpoints()
+        types.append((endpoint.document()["type"], endpoint.id))
+        outputs.append(run.output)
+    assert [kind for kind, _ in types] == ["QUEUE", "LOAD_BALANCER", "LOAD_BALANCER"]
+    assert types[1] == types[2]
+    assert "recreating (type cannot be changed from QUEUE to LOAD_BALANCER)" in outputs[1]
+    assert "live-double reused" in outputs[2]
