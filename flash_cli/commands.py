@@ -119,6 +119,21 @@ def run(
 
 
 @cli.command()
+@click.argument("url", default="http://localhost:8888")
+@click.option("--generation", default=1, show_default=True, help="Or any later one.")
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds.")
+def wait(url: str, generation: int, timeout: float) -> None:
+    """Wait until flash run answers at URL with a generation of the code, and print which.
+
+    Each time the code is loaded is a generation; X-Flash-Generation on every response says which
+    one answered.
+    """
+    from pytest_flash.runner.generation import wait_for_generation
+
+    click.echo(wait_for_generation(url, generation, timeout))
+
+
+@cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--port", default=0, show_default=True, help="0 takes a free one.")
 @click.option(

@@ -19,11 +19,9 @@ from uvicorn.config import STARTUP_FAILURE
 
 from ..errors import ServerError
 from .accept import Acceptor
+from .generation import HEADER, wait_for_generation
 from .parking import HandOver
 from .sockets import listen, url_of
-
-GENERATION_HEADER = "X-Flash-Generation"
-"""On every response: how many times the code had been loaded when it was answered."""
 
 _TICK = 1.0
 _POLL = 0.01
@@ -56,7 +54,7 @@ class AppServer(uvicorn.Server):
             lifespan=lifespan,
             log_config=None,
             access_log=access_log,
-            headers=[(GENERATION_HEADER, str(generation))],
+            headers=[(HEADER, str(generation))],
         )
         super().__init__(config)
         self._grace = grace
@@ -225,6 +223,10 @@ class ThreadServer:
                     f"the app did not start within {timeout:g} s: its lifespan, or what it calls, "
                     "takes longer"
                 )
+
+    def wait_for_generation(self, generation: int = 1, timeout: float = 30.0) -> int:
+        """As ``generation.wait_for_generation``. In a test run the code is loaded once."""
+        return wait_for_generation(self.url, generation, timeout)
 
     def stop(self) -> None:
         """Stop serving and wait for the thread; open requests get a grace, then are dropped.

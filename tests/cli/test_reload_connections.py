@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import pytest
 import websockets.sync.client as websockets
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.environment import clean_environment
 from tests.support.flash_run import FlashRun
 from tests.support.processes import wait_until
 
@@ -188,3 +191,31 @@ def test_the_header_is_on_every_answer(run: FlashRun, main: Path, http: httpx.Cl
     main.write_text(APP.replace("return VALUE", "return 1 / 0"))
     wait_until(lambda: http.get(run.url).status_code == 500, 20, "the error")
     assert http.get(run.url).headers["X-Flash-Generation"] == "3"
+
+
+def test_the_command_line_waits_for_a_generation(
+    run: FlashRun, main: Path, http: httpx.Client
+) -> None:
+    assert wait(run.url, 1) == "1"
+    save(main, 1)
+    assert wait(run.url, 2) == "2"
+    assert http.get(run.url).json() == 1
+
+
+def test_waiting_for_a_generation_has_an_end(run: FlashRun) -> None:
+    assert "generation 7 did not answer" in wait(run.url, 7, timeout=0.5, code=1)
+    assert "nothing of flash run answers" in wait("http://127.0.0.1:9", 1, timeout=0.5, code=1)
+
+
+def wait(url: str, generation: int, *, timeout: float = 20, code: int = 0) -> str:
+    options = ["--generation", str(generation), "--timeout", str(timeout)]
+    done = subprocess.run(
+        [sys.executable, "-m", "flash_cli", "wait", url, *options],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == code
+    return done.stdout.strip()
