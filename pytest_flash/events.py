@@ -137,7 +137,7 @@ class JobStarted:
     endpoint: str
     endpoint_id: str
     input: str | None = None
-    arguments: str | None = None
+    arguments: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import FlashError, RemoteError
 from ..events import EventSink, Notice
+from ..functions.classes import RemoteClass
 from ..functions.registry import FunctionSpec
 from .history import Job
 
 if TYPE_CHECKING:
     from ..functions.calls import RemoteCalls
-    from ..functions.reports import Arguments
 
 
 class CannotRepeatError(FlashError):
@@ -43,24 +43,25 @@ class Repeater:
             raise CannotRepeatError(
                 f"the arguments of this call of {job.function} were too large to keep"
             )
-        from ..functions.reports import Arguments
-
-        arguments = Arguments(job.arguments, job.input)
-        task = asyncio.ensure_future(self._run(self._function(job), arguments))
+        task = asyncio.ensure_future(self._run(self._function(job), job.arguments, job.input))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _run(self, spec: FunctionSpec, arguments: Arguments) -> None:
+    async def _run(self, spec: FunctionSpec, arguments: bytes, shown: str | None) -> None:
         try:
-            await self._calls.repeat(spec, arguments)
-        except RemoteError:
-            return  # Reported as the job's end.
+            await self._calls.repeat(spec, arguments, shown)
         except FlashError as error:
-            self._on_event(Notice(f"{spec.name} could not be run again: {error}"))
+            if not isinstance(error, RemoteError):
+                self._on_event(Notice(f"{spec.name} could not be run again: {error}"))
+        except Exception:  # noqa: BLE001, S110 - the function's own, reported as its job's end
+            pass
 
     def _function(self, job: Job) -> FunctionSpec:
-        file = job.location.rpartition(":")[0]
-        for spec in reversed(self._functions()):
-            if (spec.file, spec.name) == (file, job.function):
-                return spec
-        raise CannotRepeatError(f"the present code has no remote function {job.function} in {file}")
+        file, name = job.location.rpartition(":")[0], job.function
+        here = {each.name: each for each in self._functions() if each.file == file}
+        kind, _, method = name.rpartition(".")
+        if name in here:
+            return here[name]
+        if kind in here and hasattr(here[kind].function, method):
+            return RemoteClass(here[kind], local=False).method(method)
+        raise CannotRepeatError(f"the present code has no remote function {name} in {file}")

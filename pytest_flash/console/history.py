@@ -38,7 +38,7 @@ class Job:
     endpoint: str
     started: float
     input: str | None
-    arguments: str | None = field(repr=False)
+    arguments: bytes | None = field(repr=False)
     job_id: str | None = None
     ended: float | None = None
     state: str | None = None
@@ -94,6 +94,9 @@ def after(history: History, recorded: Recorded) -> History:
         return replace(history, serving=replace(event, console=None), reloading=None, broken=None)
     if isinstance(event, events.AppBroken):
         return replace(history, reloading=None, broken=event.text)
+    if isinstance(event, events.ServerEnded):
+        text = f"the app's process ended with exit code {event.code}"
+        return replace(history, reloading=None, broken=text)
     if isinstance(event, events.Reloading):
         return replace(history, reloading=event.files)
     if isinstance(event, events.Notice):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
-from ..events import Event, JobStarted
+from ..events import Event
 from .history import History, Recorded, after
 
 _HIDDEN = "(API key)"
@@ -61,8 +61,6 @@ class Journal:
 
 def _without(secret: str, event: Event) -> Event:
     texts = {each.name: getattr(event, each.name) for each in fields(event)}
-    if isinstance(event, JobStarted):
-        del texts["arguments"]  # Never shown, and sent again as it is.
     changed: dict[str, Any] = {
         name: text.replace(secret, _HIDDEN)
         for name, text in texts.items()

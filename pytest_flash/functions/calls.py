@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pickle
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ from .handle import JobHandle
 from .outcome import outcome_of
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
-from .shipping import Constructor, Prepared, Shipping
+from .shipping import Constructor, Packed, Prepared, Shipping
 from .values import shown, shown_call
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
@@ -39,6 +40,9 @@ _OUTAGE = 120.0
 _BUSY = 120.0
 # Runpod docs, operation-reference: what a payload may be, in bytes.
 _RUN_LIMIT, _RUNSYNC_LIMIT = 10_000_000, 20_000_000
+
+# Larger arguments are not kept: reports are for people, and stay small.
+_KEPT = 64_000
 
 
 class RemoteCalls:
@@ -91,12 +95,12 @@ class RemoteCalls:
         __tracebackhide__ = True
         return await self._call(spec, self._arguments(spec, args, kwargs))
 
-    async def repeat(self, spec: FunctionSpec, arguments: Arguments) -> Any:
-        """Run ``spec`` with the arguments of an earlier call, as its JobStarted gave them.
+    async def repeat(self, spec: FunctionSpec, kept: bytes, shown: str | None) -> Any:
+        """Run ``spec``, as it is now, with the arguments of an earlier call.
 
-        Raises as ``call``.
+        ``kept`` and ``shown`` are those of its JobStarted. Raises as ``call``.
         """
-        return await self._call(spec, arguments)
+        return await self._call(spec, self._sent(spec, pickle.loads(kept), shown))
 
     async def spawn(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -118,11 +122,16 @@ class RemoteCalls:
     def _arguments(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Arguments:
-        prepared, payload = self.shipping.call(spec, args, kwargs)
-        self._latest[spec] = self._prefix_of(spec, prepared)
+        packed = self.shipping.pack(spec, args, kwargs)
         shown = args[1:] if spec.method else args
         text = shown_call(shown, kwargs) if self._record_values else None
-        return Arguments(protocol.request_arguments(payload), text)
+        return self._sent(spec, packed, text)
+
+    def _sent(self, spec: FunctionSpec, packed: Packed, shown: str | None) -> Arguments:
+        prepared, payload = self.shipping.send(spec, packed)
+        self._latest[spec] = self._prefix_of(spec, prepared)
+        kept = None if shown is None or len(packed.data) > _KEPT else pickle.dumps(packed)
+        return Arguments(protocol.request_arguments(payload), shown, kept)
 
     async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
         __tracebackhide__ = True

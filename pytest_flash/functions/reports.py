@@ -11,16 +11,17 @@ from . import protocol
 from .outcome import Outcome
 from .registry import FunctionSpec
 
-# Larger arguments are not kept: reports are for people, and stay small.
-_KEPT = 64_000
-
 
 @dataclass(frozen=True)
 class Arguments:
-    """The arguments of a call: as they are sent, and, where values are recorded, in words."""
+    """The arguments of a call: as they are sent, and, where values are recorded, in words.
+
+    ``kept`` is what a call with the same arguments can be made of, unless it is large.
+    """
 
     sent: str
     shown: str | None = None
+    kept: bytes | None = None
 
 
 class Reports:
@@ -56,7 +57,6 @@ class CallReport:
         self._workers = workers
         self._job_id: str | None = None
         self._ended = False
-        kept = arguments.shown is not None and len(arguments.sent) <= _KEPT
         on_event(
             JobStarted(
                 number,
@@ -65,7 +65,7 @@ class CallReport:
                 endpoint.name,
                 endpoint.id,
                 input=arguments.shown,
-                arguments=arguments.sent if kept else None,
+                arguments=arguments.kept,
             )
         )
 

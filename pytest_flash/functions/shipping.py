@@ -77,19 +77,28 @@ class Shipping:
 
         Raises CannotTravelError for what cannot be sent, naming it, its line and the way out.
         """
+        return self.send(spec, self.pack(spec, args, kwargs))
+
+    def pack(self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Packed:
+        """The arguments of one call, which ``send`` takes as often as one likes; as ``call``."""
         self._check_arguments(spec, args, kwargs)
         init = None
         if spec.method:
             init, args = args[0], args[1:]
         with self._refusals.of_arguments(spec, args, kwargs):
             data, references = self._packed(spec, args, kwargs)
+        self._refusals.secrets_in(spec, "an argument", data)
+        return Packed(data, references, init)
+
+    def send(self, spec: FunctionSpec, packed: Packed) -> tuple[Prepared, Payload]:
+        """What to send for a call of ``spec``, as it is now, with arguments that were packed."""
+        init, references = packed.init, packed.references
         if init is not None:
             references |= init.references
         prepared = self._prepare(spec, references)
         values = [self._value(spec, *each) for each in prepared.values]
         header = pickle.dumps((values, init.data if init is not None else None))
-        self._refusals.secrets_in(spec, "an argument", data)
-        return prepared, Payload(header, data)
+        return prepared, Payload(header, packed.data)
 
     def prepare(self, spec: FunctionSpec) -> Prepared:
         """What is sent with calls of ``spec`` whose arguments need nothing of the project.
@@ -179,6 +188,15 @@ class Constructor:
 
     data: bytes
     references: References
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The pickled arguments of a call, what they refer to, and those of a method's instance."""
+
+    data: bytes
+    references: References
+    init: Constructor | None = None
 
 
 @dataclass(frozen=True)

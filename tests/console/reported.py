@@ -37,7 +37,7 @@ READY = EndpointReady("live-gpu", "ep0", "created", 0.01)
 
 
 def started(call: int = 1, **changes: Any) -> JobStarted:
-    event = JobStarted(call, "resize", f"{MAIN}:9", "live-gpu", "ep0", "width=3", ', "args": []}}')
+    event = JobStarted(call, "resize", f"{MAIN}:9", "live-gpu", "ep0", "width=3", b"kept")
     return replace(event, **changes)
 
 

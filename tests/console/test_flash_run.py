@@ -6,11 +6,13 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from pytest_flash.console.access import HEADER
 from tests.support.flash_run import FlashRun
 from tests.support.processes import wait_until
 
@@ -126,6 +128,70 @@ def test_a_day_at_the_console(
     expect(failed.locator(".said")).to_contain_text("broken")
     (project / "main.py").write_text(_APP)
     expect(page.locator("#broken")).to_be_hidden()
+
+
+_CLASS = """\
+from fastapi import FastAPI
+from pytest_flash import LiveServerless, remote
+
+app = FastAPI()
+FACTOR = 2
+
+
+class Amount:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+@remote(LiveServerless(name="shop", workersMax=1))
+class Multiplier:
+    def __init__(self, base: int) -> None:
+        self.base = base
+
+    def times(self, amount: Amount) -> int:
+        return self.base * amount.value * FACTOR
+
+
+@app.get("/times")
+async def times(by: int) -> int:
+    return await Multiplier(10).times(Amount(by))
+"""
+
+
+def test_running_again_uses_the_code_as_it_is_now(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    main = project / "main.py"
+    main.write_text(_CLASS)
+    run = flash_run(cwd=project)
+    console = f"{run.url}/__flash__"
+    http.get(console_of(run), follow_redirects=True).raise_for_status()
+    assert http.get(f"{run.url}/times", params={"by": 3}).json() == 60
+
+    def again(job: str) -> None:
+        headers = {"Origin": run.url, HEADER: "1"}
+        answer = http.post(f"{console}/jobs/1-1/again", headers=headers)
+        assert answer.status_code == 202, answer.text
+        wait_until(lambda: shown(job).get("status") == "COMPLETED", 30, f"job {job}")
+
+    def shown(job: str) -> Any:
+        return http.get(f"{console}/jobs/{job}").json()
+
+    assert shown("1-1")["function"] == "Multiplier.times"
+    again("1-2")
+    assert shown("1-2")["output"] == "60"
+
+    main.write_text(_CLASS.replace("FACTOR = 2", "FACTOR = 5"))
+    run.wait_for("generation 2")
+    again("2-1")
+    assert shown("2-1")["output"] == "150"
+
+    main.write_text(_CLASS.replace("Multiplier", "Product"))
+    run.wait_for("generation 3")
+    headers = {"Origin": run.url, HEADER: "1"}
+    refused = http.post(f"{console}/jobs/1-1/again", headers=headers)
+    assert refused.status_code == 409
+    assert "no remote function Multiplier.times" in refused.json()["error"]
 
 
 def test_an_open_page_holds_up_neither_reload_nor_end(

@@ -20,6 +20,7 @@ from pytest_flash.events import (
     JobOutput,
     Notice,
     Reloading,
+    ServerEnded,
 )
 from tests.console.reported import (
     MAIN,
@@ -99,6 +100,12 @@ def test_broken_code_is_told_until_it_is_mended() -> None:
     assert overview(broken, {})["endpoints"]
     mended = after(broken, recorded(SERVING))
     assert overview(mended, {})["broken"] is None
+
+
+def test_an_app_that_ended_is_told_until_it_serves_again() -> None:
+    ended_app = happened(SERVING, ServerEnded(3))
+    assert overview(ended_app, {})["broken"] == "the app's process ended with exit code 3"
+    assert overview(after(ended_app, recorded(SERVING)), {})["broken"] is None
 
 
 def test_texts_are_bounded_and_keep_their_end() -> None:

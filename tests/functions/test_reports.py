@@ -14,7 +14,6 @@ from pytest_flash.errors import RunpodApiError
 from pytest_flash.events import Event, JobEnded, JobNamed, JobOutput, JobStarted
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.functions.registry import FunctionSpec
-from pytest_flash.functions.reports import Arguments
 from pytest_flash.runpod import Endpoint, QueueClient
 from tests.runpod.scripted import ScriptedServer, refuses, says, scripted
 
@@ -99,7 +98,7 @@ def test_values_are_told_where_they_are_recorded_and_can_be_sent_again() -> None
         assert isinstance(ended, JobEnded)
         assert (started.input, ended.output) == ("text='x'", "[1, 2]")
         assert started.arguments is not None
-        asyncio.run(calls.repeat(work.spec, Arguments(started.arguments, started.input)))
+        asyncio.run(calls.repeat(work.spec, started.arguments, started.input))
         first, second = (request.body for request in server.requests)
     assert first == second
 

@@ -4,7 +4,6 @@ const path = document.body.dataset.path;
 const byId = (id) => document.getElementById(id);
 const jobs = new Map(); // id -> job row as the stream gives it
 const items = new Map(); // id -> the elements that show it
-const details = new Map(); // id -> details of jobs that are open
 let live = false;
 
 function element(tag, properties = {}, ...children) {
@@ -149,7 +148,6 @@ function showJobs({ rows, ids }) {
     item.root.remove();
     items.delete(id);
     jobs.delete(id);
-    details.delete(id);
   }
   byId("no-jobs").hidden = jobs.size > 0;
   drawBars();
@@ -229,10 +227,7 @@ async function toggle(id) {
 async function load(id) {
   const response = await fetch(`${path}/jobs/${id}`).catch(() => null);
   const item = items.get(id);
-  if (response?.ok && item) {
-    details.set(id, await response.json());
-    showDetail(item, details.get(id));
-  }
+  if (response?.ok && item) showDetail(item, await response.json());
 }
 
 function showDetail(item, job) {
