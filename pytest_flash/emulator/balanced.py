@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # The balancer limits requests itself: a worker that is too slow for one may serve others.
 _NO_LIMIT = Policy(execution_timeout=7 * 24 * 3600.0, ttl=7 * 24 * 3600.0)
 _STARTING, _UNWELL = 0.02, 0.2
+_LINES_SHOWN = 10
 
 
 class LostError(Exception):
@@ -73,6 +74,21 @@ class BalancedEndpoint(Endpoint):
             self._queue.cancel(visit.job)
         self._settle()
 
+    def absence(self) -> str:
+        """Why there is no worker to serve a request, as far as one that starts can tell."""
+        for worker in self._pool.active():
+            ports = self._surroundings.launcher.ports.of(worker.id)
+            if worker.id in self._healthy or worker.process is None or ports is None:
+                continue
+            path = health_path(self._record.container.env)
+            lines = "\n".join(worker.process.last_lines(_LINES_SHOWN))
+            return (
+                f"worker {worker.id} has not answered its health check with 200: GET {path} on "
+                f"127.0.0.1 and port {ports.health}, which is PORT_HEALTH of its environment"
+                + (f"; its last output:\n{lines}" if lines else "")
+            )
+        return ""
+
     def unhealthy(self, worker: Worker, problem: str) -> None:
         """See Endpoint."""
         super().unhealthy(worker, problem)
@@ -96,7 +112,8 @@ class BalancedEndpoint(Endpoint):
         if self._closed:
             return
         for worker in self._pool.active():
-            if worker.process is not None and worker.id not in self._monitors:
+            watched = worker.id in self._monitors or worker.problem is not None
+            if worker.process is not None and not watched:
                 task = self._loop.create_task(self._monitor(worker))
                 self._monitors[worker.id] = task
                 task.add_done_callback(self._forgetter(worker.id))

@@ -59,7 +59,7 @@ class LoadBalancer:
         body = await read_body(request, _LIMIT, status=413)
         visit = endpoint.admit(scope_of(scope))
         try:
-            worker = await self._worker(visit, request)
+            worker = await self._worker(endpoint, visit, request)
             if worker is not None:
                 limit = min(self._timings.balancer_limit, endpoint.record.timeout / 1000)
                 relay = Relay(send, _Rewriting(request, worker.id), _LIMIT)
@@ -82,7 +82,7 @@ class LoadBalancer:
         endpoint = self._endpoint(client)
         visit = endpoint.admit(scope_of(client.scope))
         try:
-            worker = await self._worker(visit, client)
+            worker = await self._worker(endpoint, visit, client)
             if worker is None:
                 return
             ports = self._ports.of(worker.id)
@@ -119,7 +119,9 @@ class LoadBalancer:
             raise HttpError(400, "not allowed for QB API")  # Runpod docs, build-a-worker
         return endpoint
 
-    async def _worker(self, visit: Visit, request: Request | WebSocket) -> Worker | None:
+    async def _worker(
+        self, endpoint: BalancedEndpoint, visit: Visit, request: Request | WebSocket
+    ) -> Worker | None:
         """Who serves the request; None when its client has gone. Raises HttpError."""
         wait = self._timings.balancer_wait
         if isinstance(request, WebSocket):  # it says nothing before it is accepted
@@ -127,7 +129,8 @@ class LoadBalancer:
         elif not await first_of(visit.worker, request, wait):
             return None
         if not visit.worker.done():
-            raise HttpError(503, "no workers available")
+            why = endpoint.absence()
+            raise HttpError(503, f"no workers available: {why}" if why else "no workers available")
         try:
             return visit.worker.result()
         except LostError as error:

@@ -169,6 +169,15 @@ def test_without_a_healthy_worker_a_request_is_given_up(
     balanced = endpoint(start_emulator(balancer_wait=0.5), env={"PING": str(ping)})
     answer = balanced.get("/echo")
     assert answer.status_code == 503
+    assert error(answer).startswith("no workers available: worker ")
+    assert "has not answered its health check with 200: GET /ping on 127.0.0.1" in error(answer)
+
+
+def test_without_any_worker_a_request_is_given_up(
+    start_emulator: StartEmulator, endpoint: MakeEndpoint
+) -> None:
+    answer = endpoint(start_emulator(balancer_wait=0.1), workers={"max": 0}).get("/echo")
+    assert answer.status_code == 503
     assert error(answer) == "no workers available"
 
 
