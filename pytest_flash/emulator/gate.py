@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from .faults import Fault, Faults
     from .guard import Refusal
 
-_HEADER: Final = SCOPE_HEADER.lower().encode()
+SCOPE_FIELD: Final = SCOPE_HEADER.lower().encode()
 _ENDPOINTS = ("", "api", "v2", "serverless")
 
 
 def scope_of(scope: Scope) -> str | None:
     """The scope that a request was sent in."""
     for name, value in scope["headers"]:
-        if name == _HEADER:
+        if name == SCOPE_FIELD:
             return str(value.decode("latin-1"))
     return None
 

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 
 from .balanced import BalancedEndpoint, LostError, Visit
 from .errors import HttpError
-from .gate import scope_of
+from .gate import SCOPE_FIELD, scope_of
 from .http import disconnected, error_response, first_of, read_body
 from .relay import Headers, Outgoing, Relay, RelayError, TooLargeError, end_to_end
 
@@ -172,7 +172,8 @@ class LoadBalancer:
         path = scope["raw_path"].removeprefix(prefix) or b"/"
         query = scope["query_string"]
         # The key of an account is the balancer's business alone.
-        headers = end_to_end(scope["headers"], b"authorization", b"expect", _CREDENTIAL)
+        dropped = (b"authorization", b"expect", _CREDENTIAL, SCOPE_FIELD)
+        headers = end_to_end(scope["headers"], *dropped)
         return Outgoing(
             method=scope.get("method", "GET").encode(),
             target=path + (b"?" + query if query else b""),

@@ -370,6 +370,13 @@ def test_the_balancer_refuses(
     assert emulator.queue.get(f"{base}/echo", headers=MINE).status_code == 200
 
 
+def test_a_server_sees_no_scope(emulator: Emulator, balanced: tuple[str, str]) -> None:
+    seen = emulator.queue.get(f"{balanced[1]}/echo", headers={**MINE, "X-Seen": "1"}).json()
+    names = {name for name, _ in seen["headers"]}
+    assert "x-seen" in names
+    assert SCOPE_HEADER.lower() not in names
+
+
 def test_a_server_dies_during_a_request(
     emulator: Emulator, scoped: EmulatorControl, balanced: tuple[str, str]
 ) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pytest_flash.emulator.errors import HttpError
 from pytest_flash.emulator.log_stream import _moment
 from pytest_flash.emulator.logs import LogLine, WorkerLogs
-from tests.emulator.harness import Emulator
+from tests.emulator.harness import Emulator, StartEmulator
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,16 @@ def test_a_deleted_endpoint_ends_its_streams(emulator: Emulator) -> None:
     worker = emulator.call(endpoint, do="pid")["workerId"]
     with stream(emulator, endpoint, worker) as (_, events):
         emulator.management.delete(f"/v2/serverless/{endpoint}")
+        assert "SIGKILL" in [*events][-1].line
+
+
+def test_an_emulator_that_stops_ends_its_streams(start_emulator: StartEmulator) -> None:
+    emulator = start_emulator()
+    endpoint = emulator.create()
+    worker = emulator.call(endpoint, do="pid")["workerId"]
+    with stream(emulator, endpoint, worker) as (_, events):
+        next(events)
+        emulator.process.terminate()
         assert "SIGKILL" in [*events][-1].line
 
 
