@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WorkerWatch:
-    """Asks for the workers of every endpoint, at most once in ``interval`` seconds.
+    """Asks for the workers of every endpoint, once in ``interval`` seconds and for new endpoints.
 
     ``look_up`` gives an endpoint's workers by its id, or raises RunpodError; it may block.
     """
@@ -26,14 +26,16 @@ class WorkerWatch:
         self.known: Mapping[str, Workers] = {}
         self._look_up = look_up
         self._asked = -interval
+        self._asked_for: Mapping[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     def refresh(self, endpoint_ids: Mapping[str, str], on_change: Callable[[], None]) -> None:
         """Ask, unless that was done lately, and call ``on_change`` with the answers at hand."""
-        if time.monotonic() - self._asked < self.interval:
+        lately = time.monotonic() - self._asked < self.interval
+        if lately and endpoint_ids == self._asked_for:
             return
         if self._task is None or self._task.done():
-            self._asked = time.monotonic()
+            self._asked, self._asked_for = time.monotonic(), dict(endpoint_ids)
             self._task = asyncio.ensure_future(self._ask(dict(endpoint_ids), on_change))
 
     async def _ask(self, endpoint_ids: Mapping[str, str], on_change: Callable[[], None]) -> None:

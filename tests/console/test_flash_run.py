@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pytest_flash.console.access import HEADER
+from pytest_flash.settings import API_KEY
 from tests.support.flash_run import FlashRun
 from tests.support.processes import wait_until
 
@@ -192,6 +193,27 @@ def test_running_again_uses_the_code_as_it_is_now(
     refused = http.post(f"{console}/jobs/1-1/again", headers=headers)
     assert refused.status_code == 409
     assert "no remote function Multiplier.times" in refused.json()["error"]
+
+
+def test_on_runpod_the_console_says_that_it_costs_and_keeps_the_key_to_itself(
+    flash_run: Start,
+    http: httpx.Client,
+    project: Path,
+    page: Page,
+    variables: dict[str, str],
+) -> None:
+    run = flash_run("--live", cwd=project, **variables)
+    page.goto(console_of(run))
+    expect(page.locator("#target")).to_have_text("Runpod, billed")
+    assert http.get(f"{run.url}/divide", params={"by": 2}).json() == 42
+    job = page.locator("#jobs > li")
+    job.locator("button.row").click()
+    button = job.get_by_role("button", name="Run again on Runpod")
+    expect(button).to_be_enabled()
+    seen = [page.content(), page.evaluate("document.cookie"), run.output]
+    seen += [http.get(console_of(run), follow_redirects=True).text]
+    seen += [http.get(f"{run.url}/__flash__/jobs/1-1").text]
+    assert not [text for text in seen if variables[API_KEY] in text]
 
 
 def test_an_open_page_holds_up_neither_reload_nor_end(

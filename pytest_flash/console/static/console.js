@@ -92,7 +92,8 @@ function card(endpoint, open) {
 
 function workers(endpoint) {
   if (endpoint.id === null) return [element("span", { className: "worker", textContent: "made by its first call" })];
-  if (!endpoint.workers?.length) return [element("span", { className: "worker", textContent: "no worker" })];
+  if (endpoint.workers === null) return [element("span", { className: "worker", textContent: "workers not known" })];
+  if (!endpoint.workers.length) return [element("span", { className: "worker", textContent: "no worker" })];
   return endpoint.workers.map((each) =>
     element("span", {
       className: "worker",
