@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .config import Timings
     from .control_plane import ControlPlane
     from .endpoints import Endpoints
-    from .faults import Faults
+    from .faults import Faults, PlaneName
     from .load_balancer import LoadBalancer
     from .queue import Queue
     from .volumes import Volumes
@@ -58,41 +58,23 @@ def build_app(
         *catalog_routes(),
     ]
     management.append(openapi_route(management))
-    jobs = _served(queue.routes(), error_response)
-    balanced = _served(balancer.routes(), error_response)
-    rest = FaultGate("management", _served(management, problem_response), faults, problem_response)
+
+    def gated(plane: PlaneName, routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
+        return FaultGate(plane, _served(routes, refusal), faults, refusal)
+
+    jobs = gated("queue", queue.routes(), error_response)
+    workers = _served(Workers(endpoints, timings).routes(), error_response)
+    rest = gated("management", management, problem_response)
+    quota = Quota(rest, problem_response, time.monotonic, enforced=enforce_quota)
+    balanced = gated("load_balancer", balancer.routes(), error_response)
+    controls = _served(control.routes(), problem_response)
     return Guard(
         [
-            Plane(
-                "/queue/",
-                either(key),
-                FaultGate("queue", jobs, faults, error_response),
-                error_response,
-            ),
-            Plane(
-                "/worker/",
-                bare(credentials.worker),
-                _served(Workers(endpoints, timings).routes(), error_response),
-                error_response,
-            ),
-            Plane(
-                "/api/",
-                bearer(key),
-                Quota(rest, problem_response, time.monotonic, enforced=enforce_quota),
-                problem_response,
-            ),
-            Plane(
-                "/lb/",
-                bearer(key),
-                FaultGate("load_balancer", balanced, faults, error_response),
-                error_response,
-            ),
-            Plane(
-                "/control/",
-                bearer(key),
-                _served(control.routes(), problem_response),
-                problem_response,
-            ),
+            Plane("/queue/", either(key), jobs, error_response),
+            Plane("/worker/", bare(credentials.worker), workers, error_response),
+            Plane("/api/", bearer(key), quota, problem_response),
+            Plane("/lb/", bearer(key), balanced, error_response),
+            Plane("/control/", bearer(key), controls, problem_response),
         ]
     )
 

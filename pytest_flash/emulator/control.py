@@ -22,7 +22,7 @@ from .faults import (
     KillWorker,
     Moment,
     NoCapacity,
-    Plane,
+    PlaneName,
     RefusedRequest,
     SlowRequest,
 )
@@ -168,7 +168,7 @@ class EmulatorControl:
 
     def refuse_requests(
         self,
-        plane: Plane,
+        plane: PlaneName,
         status: int,
         *,
         retry_after: int | None = None,
@@ -188,7 +188,7 @@ class EmulatorControl:
 
     def slow_requests(
         self,
-        plane: Plane,
+        plane: PlaneName,
         seconds: float,
         *,
         method: str | None = None,

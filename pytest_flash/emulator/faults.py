@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-Plane = Literal["management", "queue", "load_balancer"]
+PlaneName = Literal["management", "queue", "load_balancer"]
 Moment = Literal["before", "during", "after"]
 
 _LONGEST = 86_400
@@ -87,7 +87,7 @@ class RefusedRequest(_Effect):
     ``operation`` (``runsync``, ``status``, …) say which requests; None is any.
     """
 
-    plane: Plane
+    plane: PlaneName
     status: int
     retry_after: int | None = None
     method: str | None = None
@@ -106,7 +106,7 @@ class RefusedRequest(_Effect):
 class SlowRequest(_Effect):
     """A request is served ``seconds`` late. ``method`` and ``operation`` as of RefusedRequest."""
 
-    plane: Plane
+    plane: PlaneName
     seconds: float
     method: str | None = None
     operation: str | None = None

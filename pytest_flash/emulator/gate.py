@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..scope import SCOPE_HEADER
 from .errors import HttpError
-from .faults import Plane, RefusedRequest, RequestEffect, SlowRequest
+from .faults import PlaneName, RefusedRequest, RequestEffect, SlowRequest
 from .hindrance import either
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def scope_of(scope: Scope) -> str | None:
 class FaultGate:
     """One plane's application behind the faults of its requests."""
 
-    def __init__(self, plane: Plane, app: ASGIApp, faults: Faults, refusal: Refusal) -> None:
+    def __init__(self, plane: PlaneName, app: ASGIApp, faults: Faults, refusal: Refusal) -> None:
         self._plane = plane
         self._app = app
         self._faults = faults
@@ -80,7 +80,7 @@ async def _nowhere(_: Message) -> None:
     """Lose an answer."""
 
 
-def _addressed(plane: Plane, path: str) -> tuple[str | None, str | None]:
+def _addressed(plane: PlaneName, path: str) -> tuple[str | None, str | None]:
     """The endpoint and the operation that a path names, None where it names none."""
     parts = path.split("/")
     if plane == "queue":  # /queue/v2/{endpoint}/{operation}/…

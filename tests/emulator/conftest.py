@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.harness import ROOT, Emulator, StartEmulator, started
+from pytest_flash.emulator.control import EmulatorControl
+from tests.emulator.harness import ROOT, Emulator, StartEmulator, handle, started
 from tests.emulator.official import OfficialSchema, with_python_patterns
 
 SCHEMA = ROOT.parent / "shared" / "contracts" / "runpod-rest-v2.json"
@@ -52,3 +53,17 @@ def rest_schema(official: OfficialSchema | None) -> dict[str, Any]:
     if official is None:
         pytest.skip(f"the official REST schema is not at {SCHEMA}")
     return dict(official.document)
+
+
+@pytest.fixture
+def control(emulator: Emulator) -> Iterator[EmulatorControl]:
+    """A handle without a scope: its faults touch everyone."""
+    with handle(emulator) as control:
+        yield control
+
+
+@pytest.fixture
+def scoped(emulator: Emulator) -> Iterator[EmulatorControl]:
+    """A handle with the scope "mine"."""
+    with handle(emulator, "mine") as control:
+        yield control

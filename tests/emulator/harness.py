@@ -16,6 +16,8 @@ from typing import Any, Protocol, TypeVar
 
 import httpx
 
+from pytest_flash.emulator.control import EmulatorControl
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 KEY = "the-users-key"
@@ -166,3 +168,10 @@ def is_alive(pid: int) -> bool:
     )
     state = shown.stdout.strip()
     return bool(state) and not state.startswith("Z")
+
+
+@contextmanager
+def handle(emulator: Emulator, scope: str | None = None) -> Iterator[EmulatorControl]:
+    with EmulatorControl(f"{emulator.origin}/api", KEY, scope=scope) as control:
+        yield control
+        control.clear()
