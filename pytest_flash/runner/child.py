@@ -96,6 +96,8 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
         def tell() -> None:
             link.report(_serving(loaded.name, remotes.overview(), assignment))
             link.report(Learned(watch.modules(), environment.missing()))
+            if assignment.generation > 1 and not assignment.provision.before:
+                remotes.tell_drift()
 
         # In a thread: the first request may be waiting, and the target may not be known yet.
         telling = threading.Thread(target=tell, name="flash-serving", daemon=True)

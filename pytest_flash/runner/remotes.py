@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..errors import FlashError
 from ..events import Notice
 from ..functions.registry import FunctionSpec, registry
 from ..settings import Environment
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from ..provisioner.plan import Plan
     from ..provisioner.rollout import Rollout
     from ..session import Session
+
+_DRIFT = {
+    "update": "differs from the code and is changed when it is used",
+    "recreate": "differs from the code and is created anew when it is used",
+    "refused": "cannot be used",
+}
 
 
 class Remotes:
@@ -102,6 +109,21 @@ class Remotes:
         existing = self.session().existing(use.resource for use in self._uses)
         owner = Owner(self._assignment.project.name, self._assignment.namespace)
         return overview(self._uses, owner, existing)
+
+    def tell_drift(self) -> None:
+        """Report which endpoints no longer are as the code says; they are changed when used."""
+        if not self._uses:
+            return
+        session = self.session()
+        rollout = session.rollout()
+        try:
+            planned = rollout.described(rollout.plan(self._uses))
+        except FlashError as error:
+            self._link.report(Notice(f"whether endpoints differ from the code is unknown: {error}"))
+            return
+        for step in planned.steps:
+            if step.action in _DRIFT:
+                self._link.report(Notice(f"{step.endpoint} {_DRIFT[step.action]}: {step.detail}"))
 
     def provision(self, imports: Imports) -> None:
         """Create or change the app's endpoints as the options say, or report what that would do.
