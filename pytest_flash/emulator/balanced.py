@@ -53,15 +53,28 @@ class BalancedEndpoint(Endpoint):
         options = replace(surroundings.options, redeliveries=0)
         super().__init__(record, replace(surroundings, options=options), scope)
 
-    def admit(self, scope: str | None) -> Visit:
-        """A request has come; ``dismiss`` must follow."""
+    def admit(self, scope: str | None, preferred: str | None = None) -> Visit:
+        """A request has come; ``dismiss`` must follow.
+
+        It goes to the ``preferred`` worker, if that can serve it now.
+        """
         job = Job(str(uuid.uuid4()), input=None, policy=_NO_LIMIT, retention=0.0, scope=scope)
         visit = Visit(job, self._loop.create_future(), self._loop.create_future())
         self._visits[job.id] = visit
         self._queue.submit(job)
         self._pool.demand()
+        # Where others wait, no worker can serve any.
+        if preferred is not None and (worker := self.able(preferred)) is not None:
+            self._assign_next(worker)
         self._settle()
         return visit
+
+    def able(self, worker_id: str) -> Worker | None:
+        """The worker of this id, if it can serve a request now."""
+        worker = self._pool.worker(worker_id)
+        if worker is None or worker.id not in self._healthy or not self._pool.can_take(worker):
+            return None
+        return worker
 
     def dismiss(self, visit: Visit) -> None:
         """A request has been answered, or given up."""
@@ -131,18 +144,17 @@ class BalancedEndpoint(Endpoint):
                 worker.served = True  # it had started well
                 worker.kill()
                 continue
-            job = self._queue.take(worker.id)
-            assert job is not None
-            self._pool.assign(worker, job)
-            self._endanger(worker, [job])
-            self._visits[job.id].worker.set_result(worker)
+            self._assign_next(worker)
+
+    def _assign_next(self, worker: Worker) -> None:
+        job = self._queue.take(worker.id)
+        assert job is not None
+        self._pool.assign(worker, job)
+        self._endanger(worker, [job])
+        self._visits[job.id].worker.set_result(worker)
 
     def _least_busy(self) -> Worker | None:
-        able = [
-            worker
-            for worker in self._pool.active()
-            if worker.id in self._healthy and self._pool.can_take(worker)
-        ]
+        able = [worker for worker in self._pool.active() if self.able(worker.id) is not None]
         return min(able, key=lambda worker: len(worker.jobs), default=None)
 
     def _job_ended(self, job: Job) -> None:

@@ -34,6 +34,7 @@ _CAUSE_WAIT = 1.0
 
 _CREDENTIAL = b"x-flash-worker-credential"
 _WORKER_ID = b"x-runpod-worker-id"
+_STRICT = ("strict", "strict-resume")
 
 
 class LoadBalancer:
@@ -57,7 +58,7 @@ class LoadBalancer:
         request = Request(scope, receive)
         endpoint = self._endpoint(request)
         body = await read_body(request, _LIMIT, status=413)
-        visit = endpoint.admit(scope_of(scope))
+        visit = endpoint.admit(scope_of(scope), _preferred(endpoint, request))
         try:
             worker = await self._worker(endpoint, visit, request)
             if worker is not None:
@@ -80,7 +81,7 @@ class LoadBalancer:
         from . import sockets  # loads websockets
 
         endpoint = self._endpoint(client)
-        visit = endpoint.admit(scope_of(client.scope))
+        visit = endpoint.admit(scope_of(client.scope), _preferred(endpoint, client))
         try:
             worker = await self._worker(endpoint, visit, client)
             if worker is None:
@@ -208,6 +209,19 @@ class _Rewriting:
         if value.startswith(b"/") and not value.startswith(b"//"):
             return self._base + value
         return value
+
+
+def _preferred(endpoint: BalancedEndpoint, request: HTTPConnection) -> str | None:
+    """The worker that a request asks for (Runpod docs, worker-affinity).
+
+    Raises HttpError where it insists on one that cannot serve it.
+    """
+    words = request.headers.get(_WORKER_ID.decode(), "").split()
+    if not words:
+        return None
+    if words[0] in _STRICT and endpoint.able(words[-1]) is None:
+        raise HttpError(404, "affinity_worker_gone")
+    return words[-1]
 
 
 async def _outcome(carrying: asyncio.Future[None], visit: Visit, worker: Worker) -> None:

@@ -325,6 +325,24 @@ def test_workers_follow_the_requests_in_flight(endpoint: MakeEndpoint) -> None:
         assert {each.result().status_code for each in asked} == {200}
 
 
+def test_a_request_may_ask_for_its_worker(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint(workers={"min": 3, "max": 3})
+    until(balanced.statuses, lambda statuses: statuses == ["IDLE"] * 3)
+    for worker in balanced.emulator.workers(balanced.id):
+        for wish in (worker["id"], f"strict {worker['id']}", f"strict-resume {worker['id']}"):
+            answer = balanced.get("/echo", headers={"X-Runpod-Worker-Id": wish})
+            assert answer.headers["X-Runpod-Worker-Id"] == worker["id"]
+
+
+def test_a_worker_that_is_gone_is_insisted_on_or_not(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint()
+    for wish in ("", "gone"):
+        assert balanced.get("/echo", headers={"X-Runpod-Worker-Id": wish}).status_code == 200
+    for wish in ("strict gone", "strict-resume gone"):
+        answer = balanced.get("/echo", headers={"X-Runpod-Worker-Id": wish})
+        assert (answer.status_code, error(answer)) == (404, "affinity_worker_gone")
+
+
 def test_an_idle_worker_goes_home(endpoint: MakeEndpoint) -> None:
     balanced = endpoint(workers={"idleTimeout": 1})
     pid = balanced.pid()
