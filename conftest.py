@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -15,5 +16,11 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--soak`` runs the tests with large counts in full."""
+    """``--soak``: large counts in full. ``--plugin-python``: for tests/matrix.py."""
     parser.addoption("--soak", action="store_true", help="run large counts in full (slow)")
+    parser.addoption(
+        "--plugin-python",
+        metavar="PATH",
+        default=sys.executable,
+        help="the Python whose pytest runs the projects of tests/plugin",
+    )

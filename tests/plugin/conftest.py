@@ -7,15 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.downstream import Project
+from tests.support.downstream import Project, Python
+
+
+@pytest.fixture(scope="session")
+def python(request: pytest.FixtureRequest) -> Python:
+    """The interpreter whose pytest runs the projects."""
+    return Python.at(request.config.getoption("plugin_python"))
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, python: Python) -> Project:
     """A downstream project."""
     folder = tmp_path / "project"
     folder.mkdir()
-    return Project(folder, tmp_path / "guard")
+    return Project(folder, tmp_path / "guard", python)
 
 
 @pytest.fixture

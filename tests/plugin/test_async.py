@@ -50,7 +50,8 @@ def test_pytest_asyncio(project: Any, passes: Passes, mode: str, scope: str) -> 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_anyio(project: Any, passes: Passes, backend: str) -> None:
-    project.write("conftest.py", "")
+    if backend == "trio":
+        project.python.need("trio")
     project.write(
         "test_app.py",
         "import pytest\n\n@pytest.fixture\ndef anyio_backend():\n"
@@ -60,6 +61,7 @@ def test_anyio(project: Any, passes: Passes, backend: str) -> None:
 
 
 def test_a_cancelled_call_on_trio_cancels_its_job(project: Any, passes: Passes) -> None:
+    project.python.need("trio")
     project.write(
         "test_app.py",
         """
@@ -88,6 +90,7 @@ def test_next(flash_client):
 
 
 def test_errors_cross_to_trio(project: Any, passes: Passes) -> None:
+    project.python.need("trio")
     project.write(
         "test_app.py",
         """

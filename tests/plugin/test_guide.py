@@ -70,6 +70,7 @@ def _plain(line: str) -> str:
 
 
 def test_the_guide_does_what_it_shows(project: Any, variables: dict[str, str]) -> None:
+    project.python.need("trio")  # By which anyio's marker doubles a test.
     (project.folder / "main.py").unlink()
     seen = 0
     for block in blocks():

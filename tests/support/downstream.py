@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,45 @@ sys.addaudithook(hook)
 """
 
 
+# What the Python of a project must have, where an argument of pytest begins so.
+_NEEDED = {
+    "-n": "xdist",
+    "--reruns": "pytest_rerunfailures",
+    "--cov": "pytest_cov",
+    "--timeout": "pytest_timeout",
+    "pytest_asyncio": "pytest_asyncio",
+}
+
+
+@dataclass(frozen=True)
+class Python:
+    """An interpreter with pytest-flash, and which other packages it has."""
+
+    path: str
+    modules: frozenset[str]
+
+    @classmethod
+    def at(cls, path: str) -> Python:
+        """Ask the interpreter at ``path``."""
+        names = [*_NEEDED.values(), "trio"]
+        code = f"from importlib.util import find_spec; print(*filter(find_spec, {names!r}))"
+        done = subprocess.run(
+            [path, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        )
+        return cls(path, frozenset(done.stdout.split()))
+
+    def need(self, module: str) -> None:
+        """Skip the test where ``module`` is missing."""
+        if module not in self.modules:
+            pytest.skip(f"{self.path} has no {module}")
+
+
 class Project:
     """A folder with an app, whose tests run in a pytest of their own."""
 
-    def __init__(self, folder: Path, guard: Path) -> None:
+    def __init__(self, folder: Path, guard: Path, python: Python) -> None:
         self.folder = folder
+        self.python = python
         self._guard = guard
         self._guard.mkdir()
         (self._guard / "sitecustomize.py").write_text(_GUARD)
@@ -68,7 +102,7 @@ class Project:
     def pytest(self, *arguments: str, timeout: float = 120, **variables: str) -> pytest.RunResult:
         """Run pytest in the project and wait, for up to ``timeout`` seconds."""
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *PLAIN, *arguments],
+            self._command(arguments),
             cwd=self.folder,
             env=clean_environment(
                 PYTHONPATH=str(self._guard), GUARD_LOG=str(self._log), **variables
@@ -83,12 +117,19 @@ class Project:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start pytest in the project, in a session of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", *PLAIN, *arguments],
+            self._command(arguments),
             cwd=self.folder,
             env=clean_environment(**variables),
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        for argument in arguments:
+            for start, module in _NEEDED.items():
+                if argument.startswith(start):
+                    self.python.need(module)
+        return [self.python.path, "-m", "pytest", *PLAIN, *arguments]
 
     @property
     def _log(self) -> Path:
