@@ -41,7 +41,7 @@ def flash_session(
     loaded. Endpoints that a run created on Runpod are deleted at the end of the last run that
     uses them.
     """
-    from .testing.session import open_session
+    from .testing.opening import open_session
 
     with open_session(request, flash_config) as session:
         yield session
@@ -73,7 +73,7 @@ def flash_endpoints(
 
     ``stub`` replaces a function for one test.
     """
-    from .testing.session import limits_end_the_run
+    from .testing.opening import limits_end_the_run
 
     with limits_end_the_run(request):
         return flash_session.provision({item.path for item in request.session.items})

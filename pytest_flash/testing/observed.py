@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import threading
 import time
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .frames import is_own, place
 
+# Of coroutines, generators and asynchronous generators.
+_FRAMES = ("cr_frame", "gi_frame", "ag_frame")
+_AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 # Requests are still being closed for a moment after their answer.
 _A_WHILE = 0.25
 
@@ -36,8 +40,9 @@ class ObservedApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         task = asyncio.current_task()
-        if scope["type"] == "lifespan" or task is None:
-            await self._app(scope, receive, send)
+        assert task is not None
+        if scope["type"] == "lifespan":
+            await self._live(task, scope, receive, send)
             return
         text = f"{scope.get('method', 'WebSocket')} {scope['path']}"
         self._requests[task] = _Request(text, time.monotonic())
@@ -48,6 +53,21 @@ class ObservedApp:
             raise
         finally:
             del self._requests[task]
+
+    async def _live(
+        self, task: asyncio.Task[Any], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The app's lifespan, which is under way while it starts."""
+        self._requests[task] = _Request("the app's lifespan", time.monotonic())
+
+        async def told(message: Message) -> None:
+            self._requests.pop(task, None)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        finally:
+            self._requests.pop(task, None)
 
     @property
     def hangs(self) -> bool:
@@ -66,13 +86,28 @@ class ObservedApp:
 
 def _waits_at(awaited: Any) -> str | None:
     """The innermost line of the user's code in a chain of awaits."""
-    found = None
+    found: str | None = None
+    frame: FrameType | None = None
     while awaited is not None:
-        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        outer, frame = frame, _frame(awaited)
+        if frame is None and outer is not None:
+            # An item of an asynchronous generator does not tell whose it is.
+            awaited = _generator_in(outer)
+            frame = _frame(awaited)
         if frame is not None:
             found = _shown(frame) or found
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+        awaited = next(filter(None, (getattr(awaited, name, None) for name in _AWAITS)), None)
     return found
+
+
+def _frame(awaited: Any) -> FrameType | None:
+    return next(filter(None, (getattr(awaited, name, None) for name in _FRAMES)), None)
+
+
+def _generator_in(frame: FrameType) -> Any:
+    """The running generator among a frame's variables, also inside a context manager of one."""
+    values = (getattr(value, "gen", value) for value in list(frame.f_locals.values()))
+    return next((each for each in values if inspect.isasyncgen(each) and each.ag_running), None)
 
 
 def _threads() -> Iterator[str]:

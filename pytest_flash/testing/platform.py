@@ -150,23 +150,30 @@ class LocalPlatform:
 
     def _open(self, order: Order) -> Session:
         from ..project import find_project
-        from ..provisioner.reaper import reaping
-        from ..session import Session
         from ..settings import read_environment
 
         environment, project = read_environment(order.folder), find_project(order.folder)
         self._stack.enter_context(_added_to_environment(environment))
         target = self._target(order.config, environment, project)
-        identity = _identity(order.config, environment, project)
+        return self._session_on(target, order.config, environment, project)
+
+    def _session_on(
+        self, target: Target, config: FlashConfig, environment: Environment, project: Project
+    ) -> Session:
+        # Heavy, and imported by the first test's thread while the emulator starts.
+        from ..provisioner.reaper import reaping
+        from ..session import Session
+
+        identity = _identity(config, environment, project)
         session = Session(
             target,
             identity,
             environment,
-            max_creations=order.config.max_endpoints,
+            max_creations=config.max_endpoints,
             on_event=self.totals.take,
         )
         self._stack.callback(session.close)
-        if session.ledger is not None and not order.config.keep:
+        if session.ledger is not None and not config.keep:
             self._stack.enter_context(reaping(target, session.ledger))
         self.totals.undeleted.update(session.provisioner.retry_deletions())
         return session

@@ -8,26 +8,21 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from anyio import to_thread
 
-from ..errors import EndpointLimitError, RunpodError, SettingsError
+from ..errors import RunpodError, ServerError
 from ..functions.bridge import LoopThread
 from ..functions.calls import RemoteCalls
 from ..functions.registry import FunctionSpec, registry
 from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
 from ..runpod import Endpoint, LoadBalancerClient, QueueClient
-from ..settings import read_environment
-from ..workerpackages import shipping_to
 from . import clients
 from .calls import SessionCalls
-from .distribution import is_worker, platform_of
 from .endpoints import Endpoints
 from .hangs import report_hangs
-from .hooks import follow
 from .observed import ObservedApp
-from .platform import Order, Platform
+from .platform import Platform
 from .recorder import Recorder
 
 if TYPE_CHECKING:
@@ -95,7 +90,11 @@ class FlashSession:
         """Serve ``app`` while the context lasts. Raises ServerError."""
         self._app = ObservedApp(app, self.recorder.raised)
         server = ThreadServer(app, observed=self._app)
-        server.start(self.settings.startup_timeout)
+        try:
+            server.start(self.settings.startup_timeout)
+        except ServerError as error:
+            where = "\n".join(f"  {line}" for line in self._app.under_way())
+            raise ServerError(f"{error}\n{where}".rstrip()) from error.__cause__
         try:
             yield server
         finally:
@@ -179,43 +178,3 @@ class FlashSession:
     def _patience(self, endpoints: Endpoints) -> float:
         """Seconds: the longest time that a function may run, and the time to start a worker."""
         return endpoints.longest + self.settings.startup_timeout
-
-
-@contextlib.contextmanager
-def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Iterator[FlashSession]:
-    """The session of this process, open while the context lasts. Raises FlashError."""
-    config = request.config
-    if settings.live != bool(config.getoption("flash_live")):
-        _refuse(request, "flash_config decides nothing about --flash-live, which spends money")
-    location = settings.location()
-    folder = location.folder if location else settings.root
-    platform = platform_of(config)
-    with contextlib.ExitStack() as stack:
-        target = platform.open(Order(settings, folder))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        environment = read_environment(folder)
-        for name, value in environment.missing().items():
-            patch.setenv(name, value)
-        shipping = shipping_to(target, folder, environment)
-        session = FlashSession(platform, target, settings, shipping)
-        stack.callback(session.close)
-        follow(session, config)
-        stack.enter_context(registry.bound(session.calls))
-        yield session
-
-
-@contextlib.contextmanager
-def limits_end_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
-    """End the run as wrongly used when it would create more endpoints than it may."""
-    try:
-        yield
-    except EndpointLimitError as error:
-        _refuse(request, str(error))
-
-
-def _refuse(request: pytest.FixtureRequest, text: str) -> None:
-    if is_worker(request.config):
-        # Ends the controlling process too, as pytest.exit would not.
-        request.session.shouldstop = text
-        raise SettingsError(text)
-    pytest.exit(text, returncode=pytest.ExitCode.USAGE_ERROR)

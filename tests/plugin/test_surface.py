@@ -77,6 +77,9 @@ def test_the_startup_timeout_cuts_a_lifespan_that_hangs(project: Any, passes: Pa
     result = project.pytest("--flash-startup-timeout=2")
     passes(result, errors=1)
     assert "the app did not start within 2 s" in text(result)
+    main = project.folder / "main.py"
+    assert "the app's lifespan: for " in text(result)
+    assert f"{main}:6 in life: await asyncio.sleep(600)" in text(result)
 
 
 def test_the_options_stand_in_one_group(project: Any) -> None:

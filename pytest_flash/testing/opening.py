@@ -1,0 +1,87 @@
+"""Opens the session of a process: the run's Runpod starts while what is heavy is imported."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..errors import EndpointLimitError, SettingsError
+from .distribution import is_worker, platform_of
+from .platform import Order
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..target import Target
+    from .config import FlashConfig
+    from .platform import Platform
+    from .session import FlashSession
+
+
+@contextlib.contextmanager
+def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Iterator[FlashSession]:
+    """The session of this process, open while the context lasts. Raises FlashError."""
+    config = request.config
+    if settings.live != bool(config.getoption("flash_live")):
+        _refuse(request, "flash_config decides nothing about --flash-live, which spends money")
+    location = settings.location()
+    folder = location.folder if location else settings.root
+    platform = platform_of(config)
+    target = _open(platform, Order(settings, folder))
+    with contextlib.ExitStack() as stack:
+        yield _session(platform, target, settings, folder, config, stack)
+
+
+@contextlib.contextmanager
+def limits_end_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the run as wrongly used when it would create more endpoints than it may."""
+    try:
+        yield
+    except EndpointLimitError as error:
+        _refuse(request, str(error))
+
+
+def _open(platform: Platform, order: Order) -> Target:
+    with ThreadPoolExecutor(1, thread_name_prefix="flash-opening") as pool:
+        opening = pool.submit(platform.open, order)
+        # Half a second of imports, while another process starts.
+        import_module(".session", __package__)
+        return opening.result()
+
+
+def _session(
+    platform: Platform,
+    target: Target,
+    settings: FlashConfig,
+    folder: Path,
+    config: pytest.Config,
+    stack: contextlib.ExitStack,
+) -> FlashSession:
+    from ..functions.registry import registry
+    from ..settings import read_environment
+    from ..workerpackages import shipping_to
+    from .hooks import follow
+    from .session import FlashSession
+
+    environment = read_environment(folder)
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+    for name, value in environment.missing().items():
+        patch.setenv(name, value)
+    session = FlashSession(platform, target, settings, shipping_to(target, folder, environment))
+    stack.callback(session.close)
+    follow(session, config)
+    stack.enter_context(registry.bound(session.calls))
+    return session
+
+
+def _refuse(request: pytest.FixtureRequest, text: str) -> None:
+    if is_worker(request.config):
+        # Ends the controlling process too, as pytest.exit would not.
+        request.session.shouldstop = text
+        raise SettingsError(text)
+    pytest.exit(text, returncode=pytest.ExitCode.USAGE_ERROR)
