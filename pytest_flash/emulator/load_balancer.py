@@ -16,6 +16,7 @@ from .errors import HttpError
 from .gate import SCOPE_FIELD, scope_of
 from .http import disconnected, error_response, first_of, read_body
 from .relay import Headers, Outgoing, Relay, RelayError, TooLargeError, end_to_end
+from .upgrade import MESSAGE_LIMIT
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from .member import Worker
     from .ports import Ports
 
-# Runpod docs, load-balancing/overview: 30 MB each way.
-_LIMIT = 30_000_000
 _PREFIX = "/lb"
 # A worker's end is known a little later than that of its connection.
 _CAUSE_WAIT = 1.0
@@ -57,13 +56,13 @@ class LoadBalancer:
         """Serve one request. Raises HttpError where the balancer itself answers."""
         request = Request(scope, receive)
         endpoint = self._endpoint(request)
-        body = await read_body(request, _LIMIT, status=413)
+        body = await read_body(request, MESSAGE_LIMIT, status=413)
         visit = endpoint.admit(scope_of(scope), _preferred(endpoint, request))
         try:
             worker = await self._worker(endpoint, visit, request)
             if worker is not None:
                 limit = min(self._timings.balancer_limit, endpoint.record.timeout / 1000)
-                relay = Relay(send, _Rewriting(request, worker.id), _LIMIT)
+                relay = Relay(send, _Rewriting(request, worker.id), MESSAGE_LIMIT)
                 await self._serve(
                     visit, worker, relay, self._outgoing(request, body), receive, limit
                 )
@@ -110,7 +109,7 @@ class LoadBalancer:
             host=client.headers["host"],
             headers=outgoing.headers,
             subprotocols=tuple(client.scope["subprotocols"]),
-            limit=_LIMIT,
+            limit=MESSAGE_LIMIT,
         )
 
     def _endpoint(self, request: HTTPConnection) -> BalancedEndpoint:
