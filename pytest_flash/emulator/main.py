@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -35,6 +36,7 @@ _log = logging.getLogger(__name__)
 _CLOSE_LIMIT = 2.0
 _ANSWER_LIMIT = 0.2
 _BACKLOG = 2048
+_DESCRIPTORS = 65_536
 
 
 def run(
@@ -49,6 +51,7 @@ def run(
     ``announce`` is called once, when the port is bound. Every worker has been killed when this
     returns. Raises EmulatorError when the port cannot be bound. Call it from the main thread.
     """
+    _allow_many_connections()
     with contextlib.closing(_bind(config)) as listener, scratch_folder() as folder:
         loop = _new_loop()
         try:
@@ -191,6 +194,15 @@ def _server(app: ASGIApp) -> uvicorn.Server:
             timeout_keep_alive=3600,
         )
     )
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files, often 1,024, as far as may be: each call in flight is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # a system with a limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind(config: EmulatorConfig) -> socket.socket:

@@ -131,7 +131,8 @@ class Connection(asyncio.Protocol):
             self._http.receive_data(data)
             self._read()
         except h11.RemoteProtocolError as error:
-            self.fail(httpx.RemoteProtocolError(str(error)))
+            text = str(error) if data else "the server closed the connection, its answer incomplete"
+            self.fail(httpx.RemoteProtocolError(text))
             self._transport.abort()
 
     def eof_received(self) -> None:

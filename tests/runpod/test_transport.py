@@ -184,6 +184,15 @@ def test_a_broken_answer_is_an_error_and_the_request_is_not_sent_again(raw: byte
     run(says(raw), ask)
 
 
+def test_an_answer_that_breaks_off_is_called_so() -> None:
+    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        with pytest.raises(httpx.RemoteProtocolError, match="closed the connection"):
+            await client.post(server.url, content="x")
+
+    for raw in (b"", OK[:-1], OK[:20]):
+        run(says(raw), ask)
+
+
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
     async def ask(client: httpx.AsyncClient, server: Server) -> None:
         for number in range(1, 20):
