@@ -24,7 +24,7 @@ from .provisioner.state import FOLDER, State
 from .provisioner.users import User
 from .provisioner.volumes import Volumes
 from .resources import ServerlessResource
-from .runpod import Endpoint, LoadBalancerClient, ManagementClient, QueueClient
+from .runpod import Endpoint, LoadBalancerClient, LogClient, ManagementClient, QueueClient
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
 from .workerpackages import shipping_to
@@ -117,6 +117,8 @@ class Session:
             record_values=record_values,
             shipping=shipping_to(target, identity.project.root, environment),
             balancer=LoadBalancerClient(target),
+            # The official worker keeps what functions print until they end.
+            logs=None if target.is_live else LogClient(target),
         )
 
     def rollout(self) -> Rollout:

@@ -21,7 +21,7 @@ from ..errors import (
     RunpodError,
 )
 from ..events import EventSink, ignore
-from ..runpod import Endpoint, JobStatus, LoadBalancerClient, QueueClient
+from ..runpod import Endpoint, JobStatus, LoadBalancerClient, LogClient, QueueClient
 from . import balanced, protocol
 from .balanced import BalancedCalls, refuse_jobs
 from .flight import Flight, Polling
@@ -52,7 +52,8 @@ class RemoteCalls:
     second argument is an endpoint that turned out not to exist any more. ``outage`` is how many
     seconds status polls may fail in a row, and ``wait`` how many a submission waits for its job's
     end. With ``record_values`` events say what was passed and returned. ``shipping`` finds what a
-    function needs. Functions of load-balancing endpoints are called through ``balancer``.
+    function needs. Functions of load-balancing endpoints are called through ``balancer``. With
+    ``logs`` output is told while jobs run, and otherwise at their end.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
     so during the first 10 s this is left to a task of the event loop: when the loop ends before
@@ -70,12 +71,13 @@ class RemoteCalls:
         record_values: bool = False,
         shipping: Shipping | None = None,
         balancer: LoadBalancerClient | None = None,
+        logs: LogClient | None = None,
     ) -> None:
         self._queue = queue
         self._balanced = BalancedCalls(balancer, endpoint_for) if balancer else None
         self._endpoint_for = endpoint_for
         self._wait = wait
-        self._polling = Polling(queue, outage)
+        self._polling = Polling(queue, outage, logs)
         self._reports = Reports(on_event)
         self._record_values = record_values
         self.shipping = shipping or Shipping()
@@ -156,6 +158,7 @@ class RemoteCalls:
             raise
         outcome = outcome_of(spec, endpoint, job)
         recorded = self._record_values and outcome.error is None
+        report.output(job.id, job.worker_id, outcome.output)
         report.ended(job, outcome, shown(outcome.value) if recorded else None)
         return outcome.get()
 

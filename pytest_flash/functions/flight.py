@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -17,7 +17,8 @@ from ..errors import (
     RunpodConnectionError,
     RunpodError,
 )
-from ..runpod import Endpoint, JobStatus, QueueClient
+from ..runpod import Endpoint, JobStatus, LogClient, QueueClient
+from .listening import Listening
 from .outcome import Outcome, outcome_of
 from .registry import FunctionSpec
 from .reports import CallReport
@@ -31,12 +32,17 @@ _CANCELLING = 2.0
 class Polling:
     """Asks for the state of jobs. ``outage``: seconds for which that may fail in a row."""
 
-    def __init__(self, queue: QueueClient, outage: float) -> None:
+    def __init__(self, queue: QueueClient, outage: float, logs: LogClient | None = None) -> None:
         self.queue = queue
+        self.logs = logs
         self._outage = outage
 
-    async def until_terminal(self, endpoint: Endpoint, job: JobStatus) -> JobStatus:
+    async def until_terminal(
+        self, endpoint: Endpoint, job: JobStatus, seen: Callable[[JobStatus], None]
+    ) -> JobStatus:
         """Poll until ``job`` is over; the server ends it at its own time limits.
+
+        ``seen`` is told of it after every poll.
 
         A poll that fails is repeated, after the pause that a 429 asks for. Raises NotFoundError
         for a job that is not known any more, and after an outage the last failure.
@@ -49,6 +55,7 @@ class Polling:
             try:
                 job = await self.queue.status(endpoint.id, job.id)
                 answered = time.monotonic()
+                seen(job)
             except (RunpodApiError, RunpodConnectionError) as error:
                 if not _passes(error) or time.monotonic() - answered > self._outage:
                     raise
@@ -75,6 +82,7 @@ class Flight:
         self._report = report
         self._polling = polling
         self._record_values = record_values
+        self._listening = Listening(polling.logs, endpoint)
         self._background: set[asyncio.Task[None]] = set()
 
     async def result(self) -> Any:
@@ -102,7 +110,7 @@ class Flight:
         """Follow the job to its end; a caller that is cancelled leaves it as it is."""
         if self.outcome is None:
             try:
-                job = await self._polling.until_terminal(self.endpoint, self.job)
+                job = await self._polling.until_terminal(self.endpoint, self.job, self._seen)
             except NotFoundError as error:
                 lost = JobLostError(
                     f"{self.spec.name} ({self.spec.location}): job {self.job.id} is unknown to "
@@ -116,6 +124,8 @@ class Flight:
             except RunpodError as error:
                 self._report.broken(error)
                 raise
+            finally:
+                await self._listening.stop()
             self.ended(job)
         assert self.outcome is not None
         return self.outcome
@@ -126,7 +136,21 @@ class Flight:
             self.job = job
             self.outcome = outcome_of(self.spec, self.endpoint, job)
             recorded = self._record_values and self.outcome.error is None
-            self._report.ended(job, self.outcome, shown(self.outcome.value) if recorded else None)
+            result = shown(self.outcome.value) if recorded else None
+            unheard = self._listening.rest(self.outcome.output)
+            self._report.output(job.id, job.worker_id, unheard)
+            self._report.ended(job, self.outcome, result)
+
+    @property
+    def output(self) -> str:
+        """What the function has printed and logged, as far as it is known."""
+        return self.outcome.output if self.outcome is not None else self._listening.text
+
+    def _seen(self, job: JobStatus) -> None:
+        self._listening.update(job, self._hear)
+
+    def _hear(self, job: JobStatus, text: str) -> None:
+        self._report.output(job.id, job.worker_id, text)
 
     async def look(self) -> JobStatus:
         """The job as it is now. Raises RunpodError."""

@@ -62,11 +62,10 @@ class JobHandle(Generic[R]):
     async def logs(self) -> str:
         """What the function has printed and logged, as far as it is known: all of it at the end.
 
-        Raises RunpodError.
+        On the embedded Runpod that grows while the job runs. Raises RunpodError.
         """
         await self.through(self._flight.look())
-        outcome = self._flight.outcome
-        return outcome.output if outcome is not None else ""
+        return self._flight.output
 
     async def _result(self, timeout: float | None) -> Any:
         __tracebackhide__ = True

@@ -77,10 +77,10 @@ class CallReport:
                 self._on_event(JobNamed(self._number, job.id))
 
     def ended(self, job: JobStatus, outcome: Outcome, result: str | None) -> None:
-        """The job is terminal; ``result`` is what it returned, in words."""
+        """The job is terminal; ``result`` is what it returned, in words. All of its output has
+        been told."""
         if self._ended:
             return
-        self.output(job.id, job.worker_id, outcome.output)
         response = protocol.read_response(job.output)
         worker = (self._endpoint.id, job.worker_id) if job.worker_id else None
         cold = worker is not None and worker not in self._workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .balancer import Answer, LoadBalancerClient
+from .logs import LogClient
 from .management import ManagementClient
 from .models import CpuType, Endpoint, GpuType, Volume, Worker, Workers
 from .pace import Pace
@@ -17,6 +18,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "LoadBalancerClient",
+    "LogClient",
     "ManagementClient",
     "Pace",
     "QueueClient",

@@ -7,6 +7,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,3 +255,45 @@ def test_what_runs_here_has_no_jobs() -> None:
 def test_a_spawned_job_may_carry_ten_megabytes(events: list[Event]) -> None:
     with pytest.raises(PayloadTooLargeError, match=r"takes 10 MB with spawn and map"):
         asyncio.run(square.spawn("x" * 8_000_000))  # type: ignore[arg-type]
+
+
+@remote(CPU)
+def talks(path: str) -> str:
+    import logging
+    import time
+    from pathlib import Path
+
+    print("first")
+    logging.getLogger("talker").warning("second")
+    deadline = time.monotonic() + 30
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    print("first")
+    print("last", end="")
+    return "done"
+
+
+def test_output_is_told_while_the_job_runs_and_once(events: list[Event], tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+
+    async def main() -> None:
+        handle = await talks.spawn(str(flag))
+        try:
+            await asyncio.to_thread(
+                wait_until, lambda: len(of(events, JobOutput)) >= 2, 30, "two lines"
+            )
+            assert await handle.status() == "IN_PROGRESS"
+            heard = (await handle.logs()).splitlines()
+            assert [line.rpartition(" ")[2] for line in heard] == ["first", "second"]
+        finally:
+            flag.touch()
+        assert await handle.result() == "done"
+        assert await handle.logs() == "first\nWARNING:talker:second\nfirst\nlast"
+
+    asyncio.run(main())
+    told = of(events, JobOutput)
+    lines = "".join(each.text for each in told).splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["first", "second", "first", "last"]
+    (ended,) = of(events, JobEnded)
+    assert {(each.job_id, each.worker_id) for each in told} == {(ended.job_id, ended.worker_id)}
+    assert ended.stdout == "first\nWARNING:talker:second\nfirst\nlast"
