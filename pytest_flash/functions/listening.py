@@ -43,8 +43,10 @@ class Listening:
 
     def update(self, job: JobStatus, hear: Callable[[JobStatus, str], None]) -> None:
         """The job was looked at: begin to listen once it has run for a while."""
-        if self._logs is None or self._task is not None or job.worker_id is None:
+        if self._logs is None or job.worker_id is None:
             return
+        if self._task is not None and (self._heard or not self._task.done()):
+            return  # A log that could not be had is asked for again.
         if job.state.is_terminal or time.monotonic() - self._began < _PATIENCE:
             return
         begun = self._submitted + timedelta(milliseconds=job.delay_time or 0)

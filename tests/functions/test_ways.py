@@ -265,7 +265,7 @@ def talks(path: str) -> str:
 
     print("first")
     logging.getLogger("talker").warning("second")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not Path(path).exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     print("first")
@@ -280,7 +280,7 @@ def test_output_is_told_while_the_job_runs_and_once(events: list[Event], tmp_pat
         handle = await talks.spawn(str(flag))
         try:
             await asyncio.to_thread(
-                wait_until, lambda: len(of(events, JobOutput)) >= 2, 30, "two lines"
+                wait_until, lambda: len(of(events, JobOutput)) >= 2, 60, "two lines"
             )
             assert await handle.status() == "IN_PROGRESS"
             heard = (await handle.logs()).splitlines()
