@@ -27,11 +27,13 @@ class Spinner:
         self._lock = threading.Lock()
 
     def notice(self) -> None:
-        """Spin from now on if there is reason to; activities may have begun or ended."""
+        """Activities may have begun or ended: spin from now on, or no more."""
         if not self._output.is_terminal:
             return
         with self._lock:
-            if self._thread is None and self._activities():
+            if not self._activities():
+                self._output.status("")
+            elif self._thread is None:
                 self._thread = threading.Thread(
                     target=self._spin, name="flash-spinner", daemon=True
                 )
@@ -42,11 +44,10 @@ class Spinner:
             with self._lock:
                 activities = self._activities()
                 if not activities:
-                    self._output.status("")
                     self._thread = None
                     return
-            text = status(activities, time.monotonic())
-            self._output.status(f"{frame} {text}" if text else "")
+                text = status(activities, time.monotonic())
+                self._output.status(f"{frame} {text}" if text else "")
             time.sleep(_STEP)
 
 

@@ -25,10 +25,10 @@ class Terminal:
     def show(self, event: Event) -> None:
         """Print one event."""
         self._board.update(event)
-        if not self._quiet or matters(event, self._board):
-            self._output.lines(lines(event, self._board))
         if not self._quiet:
             self._spinner.notice()
+        if not self._quiet or matters(event, self._board):
+            self._output.lines(lines(event, self._board))
 
     def ask(self, question: str) -> bool:
         """Put a yes-or-no question to the person at the terminal; no without one."""

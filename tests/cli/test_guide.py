@@ -22,7 +22,9 @@ def test_the_session_is_what_the_command_prints_today(
     played = list(play(GUIDE, tmp_path / "quickstart", flash_run))
     assert len(played) > 8
     for block, printed in played:
-        assert comparable(printed) == comparable(block.output), block.command
+        assert comparable(printed) == comparable(block.output), (
+            f"{block.command}: write it anew by python -m tests.support.session docs/flash-run.md"
+        )
 
 
 def test_every_option_is_in_the_guide() -> None:

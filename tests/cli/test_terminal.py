@@ -172,8 +172,12 @@ def test_a_terminal_spins_while_a_cold_start_takes_its_time(
         terminal.show(started())
         wait_until(lambda: "cold start of live-gpu with numpy, 0." in text(), 10, "the spinner")
         terminal.show(ended())
-        wait_until(lambda: text().endswith("\x1b[K"), 10, "the spinner to go")
-        assert "completed cold" in text()
+        wait_until(lambda: "run 34 ms" in text(), 10, "the job's line")
+        terminal.show(Notice("the end"))
+        wait_until(lambda: "the end" in text(), 10, "the note")
+        spun, _, after = text().rpartition("completed cold")
+        assert spun.count("\x1b[K") == spun.count("cold start of")
+        assert "cold start of" not in after
 
 
 def test_no_color_has_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
