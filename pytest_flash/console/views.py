@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..events import EndpointFound
 from .history import History, Job
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def _first_line(text: str) -> str:
     return line if len(line) <= _LINE else f"{line[: _LINE - 1]}…"
 
 
-def _endpoint(found: Any, history: History, workers: Mapping[str, Workers]) -> dict[str, Any]:
+def _endpoint(
+    found: EndpointFound, history: History, workers: Mapping[str, Workers]
+) -> dict[str, Any]:
     known = workers.get(found.name)
     return {
         "name": found.name,
@@ -109,7 +112,7 @@ def _endpoint(found: Any, history: History, workers: Mapping[str, Workers]) -> d
     }
 
 
-def _state(found: Any, history: History, workers: Workers | None) -> str:
+def _state(found: EndpointFound, history: History, workers: Workers | None) -> str:
     if found.name in history.pending:
         return history.pending[found.name]
     if found.name not in history.endpoint_ids:
