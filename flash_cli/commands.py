@@ -86,6 +86,7 @@ def run(
     """
     from pytest_flash.runner.warm import start_parent
 
+    # Before anything else: what it imports is what makes a start slow.
     parent = start_parent(fork=fork)
 
     import asyncio

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..emulator.endings import how_it_ended
 from ..events import Notice, Reloading, ServerEnded
 from ..target import Target
 from .desk import Desk
@@ -46,7 +47,7 @@ class Generations:
         self._desk = desk
         self._process = self._accepting = spawner.start()
         self._leaving: set[asyncio.Task[None]] = set()
-        self._succession: asyncio.Task[None] | None = None
+        self._succession: set[asyncio.Task[None]] = set()
 
     async def run(
         self,
@@ -63,7 +64,8 @@ class Generations:
         self._process.begin()
         change = asyncio.ensure_future(anext(batches))
         while True:
-            await _first(stopped, change, self._process.ended)
+            await _first(stopped, change, self._process.ended, *self._succession)
+            self._raise_failures()
             if stopped.done():
                 change.cancel()
                 await self._stop(insisted)
@@ -73,13 +75,14 @@ class Generations:
                 change = asyncio.ensure_future(anext(batches))
                 self._reload(files)
                 continue
+            if not self._process.ended.done():
+                continue
             code = self._process.ended.result()
             if self._is_final(code):
                 change.cancel()
                 return _exit_code(code, rehearsal=self._is_rehearsal)
             self._replace(
-                f"the app's process ended with exit code {code}; it is started again when a "
-                "file changes"
+                f"the app's process {how_it_ended(code)}; it is started again when a file changes"
             )
 
     @property
@@ -95,14 +98,15 @@ class Generations:
 
     def _reload(self, files: tuple[str, ...]) -> None:
         self._desk.tell(Reloading(files))
-        if any(Path(each).name.startswith(".env") for each in files):
+        env_file = self._assignment.env_file
+        names = {".env"} if env_file is None else {".env", env_file.name}
+        if names.intersection(Path(each).name for each in files):
             self._spawner.forget()
         self._replace(None)
 
     def _replace(self, broken: str | None) -> None:
         """Make the next generation the current one."""
-        if self._succession is not None:
-            self._succession.cancel()
+        self._give_up_succession()
         generation = self._assignment.generation + 1
         self._assignment = replace(self._assignment, generation=generation, broken=broken)
         old, self._process = self._process, self._spawner.start()
@@ -112,7 +116,18 @@ class Generations:
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
         succession = self._succeed(old, self._process, self._assignment)
-        self._succession = asyncio.ensure_future(succession)
+        self._succession = {asyncio.ensure_future(succession)}
+
+    def _give_up_succession(self) -> None:
+        for each in self._succession:
+            each.cancel()
+        self._succession.clear()
+
+    def _raise_failures(self) -> None:
+        """A succession that fails would leave requests waiting for ever."""
+        for each in [each for each in self._succession if each.done()]:
+            self._succession.discard(each)
+            each.result()
 
     async def _succeed(
         self, old: ServingProcess, new: ServingProcess, assignment: Assignment
@@ -157,8 +172,7 @@ class Generations:
             )
 
     async def _stop(self, insisted: asyncio.Future[None]) -> None:
-        if self._succession is not None:
-            self._succession.cancel()
+        self._give_up_succession()
         ends = {asyncio.ensure_future(self._process.stop(_STOP_GRACE)), *self._leaving}
         await _first(asyncio.gather(*ends), insisted)
 

@@ -134,7 +134,9 @@ class _Signals:
         self.stopped: asyncio.Future[int] = loop.create_future()
         self.insisted: asyncio.Future[None] = loop.create_future()
         for number, code in _EXIT_CODES.items():
-            loop.add_signal_handler(number, self._stop, code)
+            # Under nohup the end of the terminal is none of ours.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                loop.add_signal_handler(number, self._stop, code)
 
     def _stop(self, code: int) -> None:
         if not self.stopped.done():

@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -109,6 +110,8 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     What it returns there are the arguments of ``child.main``.
     """
     os.set_inheritable(control, False)
+    # While this process imports something it reads nothing, so not even the end of ``control``.
+    _at_death_of_parent(os._exit)
     forks = fork and sys.platform == "linux"
     if forks:
         for name in _FRAMEWORK:
@@ -145,7 +148,8 @@ class _Zygote:
             end.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _at_death_of_parent(lambda _: self._end())
         self._fork = fork
         self._preloader = Preloader(root)
 
@@ -205,7 +209,8 @@ class _Zygote:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._control, self._passing, self._woken, self._wake):
             each.close()
-        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGUSR2, signal.SIG_DFL)
         if os.getppid() != parent:
             os._exit(1)  # It died before the line above.
         random.seed()
@@ -266,9 +271,17 @@ class _Zygote:
         with contextlib.suppress(OSError):  # The other side has gone; the next read tells.
             self._control.send(report)
 
-    def _prctl(self, option: int, argument: int) -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
+
+def _at_death_of_parent(act: Callable[[int], object]) -> None:
+    """Call ``act`` when the process that started this one is gone. Linux alone tells."""
+    if sys.platform == "linux":
+        signal.signal(signal.SIGUSR2, lambda *_: act(0))
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR2)
+
+
+def _prctl(option: int, argument: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
 
 
 def _children_of(parent: int) -> set[int]:

@@ -296,7 +296,7 @@ def test_an_app_that_ends_its_process(flash_run: Start, main: Path, http: httpx.
     with pytest.raises(httpx.TransportError):
         http.get(f"{run.url}/exit")
     wait_until(lambda: http.get(run.url).status_code == 503, 20, "the 503")
-    assert "exit code 7" in http.get(run.url).text
+    assert "exited with code 7" in http.get(run.url).text
     main.write_text(APP + INDEX)
     serves(http, run.url, 0)
 
