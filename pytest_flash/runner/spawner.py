@@ -23,6 +23,8 @@ from .warm import ParentProcess, start_parent
 from .zygote import Ended, Kill, Preload, Setup, Stale, Start, Started
 
 _END_LIMIT = 3.0
+# Longer than importing libraries takes, which is what a parent may be busy with.
+_START_LIMIT = 10.0
 # Each one that is unfit costs a new parent.
 _MOST_EXCLUDED = 8
 
@@ -70,6 +72,7 @@ class Spawner:
         self._loop = asyncio.get_running_loop()
         self._numbers = 0
         self._modules: dict[str, Module] = {}
+        self._learns = True
         self._excluded: frozenset[str] = frozenset()
         self._parents = [self._adopted(first)]
 
@@ -106,6 +109,17 @@ class Spawner:
         parent.waiting[self._numbers] = process, descriptor
         parent.send(Start(self._numbers))
         parent.pass_on(descriptor)
+        self._loop.call_later(_START_LIMIT, self._give_up, parent, self._numbers)
+
+    def _give_up(self, parent: _Parent, number: int) -> None:
+        """A parent that does not start what it was asked to hangs in an import: learn no more."""
+        if number not in parent.waiting:
+            return
+        process, descriptor = parent.waiting.pop(number)
+        self._learns = False
+        if parent is self._parents[-1]:
+            self._replace_parent()
+        self._ask(process, descriptor)
 
     def _adopted(self, started: ParentProcess) -> _Parent:
         """Tell a parent what it needs to know, and hear what it reports."""
@@ -123,6 +137,8 @@ class Spawner:
 
     def _learn(self, learned: Learned) -> None:
         """Have the parent import what a serving process has imported."""
+        if not self._learns:
+            return
         self._modules.update((each.name, each) for each in learned.modules)
         if learned.modules:
             preload = Preload(tuple(learned.modules), learned.environment, self._excluded)
@@ -135,11 +151,16 @@ class Spawner:
             self._lost(parent)
             return
         if isinstance(message, Started):
+            if message.number not in parent.waiting:
+                parent.send(Kill(message.pid))  # Too late: another one was started.
+                return
             process, descriptor = parent.waiting.pop(message.number)
             os.close(descriptor)
             parent.children[message.pid] = process
             process.started(lambda: parent.send(Kill(message.pid)))
         elif isinstance(message, Stale):
+            if message.number not in parent.waiting:
+                return
             process, descriptor = parent.waiting.pop(message.number)
             if parent is self._parents[-1]:
                 self._replace_parent()
@@ -147,7 +168,8 @@ class Spawner:
         elif isinstance(message, Unfit):
             self._exclude(parent, message)
         elif isinstance(message, Ended):
-            parent.children.pop(message.pid).finish(message.code)
+            if message.pid in parent.children:
+                parent.children.pop(message.pid).finish(message.code)
             self._release_old()
 
     def _exclude(self, parent: _Parent, unfit: Unfit) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.flash_run import FlashRun
-from tests.support.processes import wait_until
+from tests.support.processes import wait_gone, wait_until
 
 Start = Callable[..., FlashRun]
 
@@ -159,3 +159,18 @@ def test_a_parent_that_is_killed_is_replaced(project: Project, http: httpx.Clien
     os.kill(http.get(run.url).json()["parent"], signal.SIGKILL)
     run.wait_for("ended with exit code")
     assert project.save(http, run.url)["value"] == 1
+
+
+def test_a_library_that_hangs_when_it_is_imported_ahead_holds_up_one_save(
+    project: Project, http: httpx.Client
+) -> None:
+    hangs = "import sys, time\nif 'main' not in sys.modules: time.sleep(600)\n"
+    project.library.write_text(f"{hangs}{LIBRARY}")
+    run = project.run()
+    for _ in range(3):
+        assert not is_preloaded(project.save(http, run.url))
+
+    tree = run.tree()
+    run.process.kill()
+    run.wait(10)
+    wait_gone(tree, 10)
