@@ -69,7 +69,9 @@ class Python:
     def at(cls, path: str) -> Python:
         """Ask the interpreter at ``path``."""
         names = [*_NEEDED.values(), "trio"]
-        code = f"from importlib.util import find_spec; print(*filter(find_spec, {names!r}))"
+        # A folder that an uninstalled package left behind has no origin.
+        found = f"[n for n in {names!r} if (spec := find_spec(n)) and spec.origin]"
+        code = f"from importlib.util import find_spec; print(*{found})"
         done = subprocess.run(
             [path, "-c", code], capture_output=True, text=True, check=True, timeout=60
         )
