@@ -112,8 +112,11 @@ class Spawner:
         self._loop.call_later(_START_LIMIT, self._give_up, parent, self._numbers)
 
     def _give_up(self, parent: _Parent, number: int) -> None:
-        """A parent that does not start what it was asked to hangs in an import: learn no more."""
-        if number not in parent.waiting:
+        """A parent that does not start what it was asked to hangs in an import: learn no more.
+
+        One that was not told to import anything is only slow.
+        """
+        if number not in parent.waiting or not self._modules:
             return
         process, descriptor = parent.waiting.pop(number)
         self._learns = False

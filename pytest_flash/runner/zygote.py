@@ -257,11 +257,14 @@ class _Zygote:
 
     def _end(self) -> NoReturn:
         """`flash run` is gone: nothing that hangs on this process may stay."""
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         for pid in self._children:
-            os.kill(pid, signal.SIGKILL)
-        while _children_of(os.getpid()):
-            self._end_strays()
-            with contextlib.suppress(ChildProcessError):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # A child whose threads are still ending keeps its own children: wait for the last one.
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                self._end_strays()
                 pid, _ = os.waitpid(-1, 0)
                 self._children.pop(pid, None)
         # Whatever modules registered for the end of a process is for the children to do.

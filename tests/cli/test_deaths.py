@@ -175,7 +175,7 @@ def test_while_it_starts_a_kill_leaves_nothing(flash_run: Start, project: Path, 
         tree = tree_of(run, 1 + number % 5)
         run.process.kill()
         run.wait(10)
-        wait_gone(tree, 5)
+        wait_gone(tree, 10)  # What is still importing ends when it has.
 
 
 def test_while_it_reloads_a_kill_leaves_nothing(
