@@ -123,7 +123,8 @@ def test_a_long_chain_and_a_circle_arrive(raised: Callable[..., Any]) -> None:
     assert seen == 50
     error, _ = raised("circular")
     assert isinstance(error, ValueError)
-    assert error.__cause__.__cause__ is error
+    cause: Any = error.__cause__
+    assert cause.__cause__ is error
 
 
 @needs_groups
