@@ -306,6 +306,8 @@ class _Builder:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
         imports: list[tuple[Any, Any]] = []
         for module, wanted in list(self._wanted.items()):
+            if module in self._whole:
+                continue  # Another slice has just imported it.
             taken = self._slices[module] = self._file(module).take(wanted, self._travels)
             found = list(taken.imports())
             imports.append((found, _tree_of(taken)))

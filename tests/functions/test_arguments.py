@@ -151,6 +151,21 @@ def test_a_class_of_a_module_that_nothing_else_needs(
     assert call(main.f, main.shapes.Circle(2)) == 12
 
 
+def test_a_module_that_an_argument_names_and_the_function_imports(
+    project: Import, call: Callable[..., Any]
+) -> None:
+    main = project(
+        {
+            "main.py": HEAD + "import shapes, units\n@remote(gpu)\ndef f(x):\n"
+            "    return units.cm(x.area())\n",
+            "units.py": "import shapes\ndef cm(x):\n    return f'{x} {shapes.UNIT}'\n",
+            "shapes.py": "UNIT = 'cm'\nclass Square:\n    def __init__(self, a):\n"
+            "        self.a = a\n    def area(self):\n        return self.a ** 2\n",
+        }
+    )
+    assert call(main.f, main.shapes.Square(2)) == "4 cm"
+
+
 def test_a_result_of_a_class_that_is_not_here(ours: RemoteCalls, project: Import) -> None:
     main = project(
         {
