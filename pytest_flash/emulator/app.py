@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from .catalog import catalog_routes
 from .errors import HttpError
@@ -91,6 +91,8 @@ def _served(routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
         detail = f"{request.method} {request.scope['path']}: {error.detail}"
         response = refusal(HttpError(error.status_code, detail))
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(_methods(routes, request))
         return response
 
     async def broken(request: Request, error: Exception) -> Response:
@@ -103,6 +105,16 @@ def _served(routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
+    """The methods that a path is served by; of them Starlette names those of one route."""
+    return sorted(
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    )
 
 
 def openapi_route(described: list[Route]) -> Route:

@@ -15,6 +15,14 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 PlaneName = Literal["management", "queue", "load_balancer"]
 Moment = Literal["before", "during", "after"]
 
+OPERATIONS = frozenset(
+    {
+        *("run", "runsync", "status", "stream", "cancel", "retry", "purge-queue"),
+        *("health", "requests", "metrics"),
+    }
+)
+"""What the queue plane serves."""
+
 _LONGEST = 86_400
 
 
@@ -100,6 +108,7 @@ class RefusedRequest(_Effect):
             raise ValueError(f"status {self.status} refuses nothing; use one from 400 to 599")
         if self.retry_after is not None and not 0 <= self.retry_after <= _LONGEST:
             raise ValueError(f"retry_after must be 0 to {_LONGEST} s, not {self.retry_after}")
+        _check_requests(self.plane, self.method, self.operation)
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ class SlowRequest(_Effect):
 
     def __post_init__(self) -> None:
         _check_seconds(self.seconds)
+        _check_requests(self.plane, self.method, self.operation)
 
 
 RequestEffect = RefusedRequest | SlowRequest
@@ -223,3 +233,16 @@ class Faults:
 def _check_seconds(seconds: float) -> None:
     if not 0 <= seconds <= _LONGEST:
         raise ValueError(f"seconds must be 0 to {_LONGEST}, not {seconds:g}")
+
+
+def _check_requests(plane: PlaneName, method: str | None, operation: str | None) -> None:
+    # A fault of requests that nobody sends never occurs, and its test shows nothing.
+    if method is not None and method != method.upper():
+        raise ValueError(f"no request has the method {method!r}; use {method.upper()!r}")
+    if operation is None:
+        return
+    if plane != "queue":
+        raise ValueError(f"the {plane} plane has no operations; only the queue plane has")
+    if operation not in OPERATIONS:
+        served = ", ".join(sorted(OPERATIONS))
+        raise ValueError(f"the queue plane has no operation {operation!r}; it has {served}")

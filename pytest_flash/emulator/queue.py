@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from .errors import HttpError
+from .faults import OPERATIONS
 from .gate import scope_of
 from .http import json_response, read_body
 from .ratelimits import LIMITS
@@ -144,6 +145,7 @@ class Queue:
         return json_response({"readyWorkers": ready, "workers": _worker_counts(workers)})
 
     def _route(self, operation: str, handler: Handler, methods: list[str], tail: str = "") -> Route:
+        assert operation in OPERATIONS  # or no fault could name it
         limits = self._limits
         if limits is None or operation not in LIMITS:
             serve = handler
@@ -153,7 +155,11 @@ class Queue:
                 with limits.admitted(request.path_params["endpoint"], operation):
                     return await handler(request)
 
-        return Route(f"/queue/v2/{{endpoint}}/{operation}{tail}", serve, methods=methods)
+        route = Route(f"/queue/v2/{{endpoint}}/{operation}{tail}", serve, methods=methods)
+        if operation == "stream":
+            # HEAD changes nothing (RFC 9110, 9.2.1): it would take items that nobody gets to see.
+            route.methods = set(methods)
+        return route
 
     def _endpoint(self, request: Request) -> Endpoint:
         endpoint_id, job_id = request.path_params["endpoint"], request.path_params.get("job")

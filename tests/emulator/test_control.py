@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from pytest_flash.emulator.control import EmulatorControl
+from pytest_flash.emulator.faults import OPERATIONS
 from pytest_flash.errors import EmulatorError
 from tests.emulator.harness import KEY, Emulator
 
@@ -33,6 +34,23 @@ def test_values_that_make_no_sense_are_refused(
         control.remove("fault-0")
 
 
+def test_faults_of_requests_that_nobody_sends_are_refused(control: EmulatorControl) -> None:
+    with pytest.raises(ValueError, match=r"no operation 'runSync'; it has .*runsync"):
+        control.refuse_requests("queue", 503, operation="runSync")
+    with pytest.raises(ValueError, match="management plane has no operations"):
+        control.slow_requests("management", 1, operation="run")
+    with pytest.raises(ValueError, match="use 'POST'"):
+        control.slow_requests("queue", 1, method="post")
+
+
+def test_faults_know_operations_that_are_served(emulator: Emulator) -> None:
+    endpoint = emulator.create()
+    for operation in OPERATIONS:
+        paths = (f"/{endpoint}/{operation}", f"/{endpoint}/{operation}/job")
+        answers = [emulator.queue.put(path).status_code for path in paths]
+        assert sorted(answers) == [404, 405], operation  # one is there, for other methods
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -44,6 +62,7 @@ def test_values_that_make_no_sense_are_refused(
         {"effect": {"kind": "no_capacity"}, "bogus": 1},
         {"effect": {"kind": "refused_request", "plane": "worker", "status": 500}},
         {"effect": {"kind": "refused_request", "plane": "queue", "status": 200}},
+        {"effect": {"kind": "slow_request", "plane": "queue", "seconds": 1, "operation": "go"}},
     ],
 )
 def test_the_control_plane_refuses_what_it_does_not_know(

@@ -296,5 +296,7 @@ def test_what_is_not_served_says_so(emulator: Emulator, rest_schema: dict[str, A
     check(missing.json(), "ErrorResponse", rest_schema)
     wrong = emulator.management.put("/v2/serverless")
     assert wrong.status_code == 405
-    assert "GET" in wrong.headers["allow"]
+    assert wrong.headers["allow"] == "GET, HEAD, POST"
     check(wrong.json(), "ErrorResponse", rest_schema)
+    one = emulator.management.put(f"/v2/serverless/{emulator.create()}")
+    assert one.headers["allow"] == "DELETE, GET, HEAD, PATCH"

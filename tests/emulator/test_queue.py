@@ -284,6 +284,14 @@ def test_a_stream_is_handed_out_once(emulator: Emulator) -> None:
     assert emulator.queue.get(f"/{endpoint}/stream/{job}").json()["stream"] == []
 
 
+def test_asking_for_the_head_of_a_stream_takes_nothing_from_it(emulator: Emulator) -> None:
+    endpoint = emulator.create()
+    job = emulator.call(endpoint, do="stream", items=["a"])["id"]
+    refused = emulator.queue.head(f"/{endpoint}/stream/{job}")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
+    assert emulator.queue.get(f"/{endpoint}/stream/{job}").json()["stream"] == [{"output": "a"}]
+
+
 def test_a_long_text_is_streamed_in_chunks_of_1_mb(emulator: Emulator) -> None:
     endpoint, text = emulator.create(), "ü😀a" * 300_000
     job = emulator.call(endpoint, do="stream", items=[text, "x" * 1_000_000, [text]])["id"]
