@@ -14,8 +14,10 @@ _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET"}
 
 # As the image's worker shows records ahead of everything else, and how many it keeps (worker-flash
 # 1.0.0).
-_FORMAT = "%(asctime)s | %(levelname)-5s | %(message)s"
-_DEBUG_FORMAT = "%(asctime)s | %(levelname)-5s | %(name)s | %(filename)s:%(lineno)d | %(message)s"
+_FORMATTER = logging.Formatter("%(asctime)s | %(levelname)-5s | %(message)s")
+_DEBUG_FORMATTER = logging.Formatter(
+    "%(asctime)s | %(levelname)-5s | %(name)s | %(filename)s:%(lineno)d | %(message)s"
+)
 _RECORDS_KEPT = 1000
 
 
@@ -49,7 +51,7 @@ class Records(logging.Handler):
         super().__init__(level)
         self.lines: deque[str] = deque(maxlen=_RECORDS_KEPT)
         self._live = sys.__stderr__
-        self.setFormatter(logging.Formatter(_DEBUG_FORMAT if level == logging.DEBUG else _FORMAT))
+        self.setFormatter(_DEBUG_FORMATTER if level == logging.DEBUG else _FORMATTER)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one record."""
@@ -75,19 +77,19 @@ class Capture(contextlib.AbstractContextManager["Capture"]):
         self._err = _Echo(sys.__stderr__)
         self._messages = io.StringIO()
         self._records = Records()
-        self._stack = contextlib.ExitStack()
+        self._handlers = (self._records, logging.StreamHandler(self._messages))
 
     def __enter__(self) -> Capture:
-        root = logging.getLogger()
-        for handler in (self._records, logging.StreamHandler(self._messages)):
-            root.addHandler(handler)
-            self._stack.callback(root.removeHandler, handler)
-        self._stack.enter_context(contextlib.redirect_stdout(self._out))
-        self._stack.enter_context(contextlib.redirect_stderr(self._err))
+        for handler in self._handlers:
+            logging.getLogger().addHandler(handler)
+        self._before = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = self._out, self._err
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        sys.stdout, sys.stderr = self._before
+        for handler in self._handlers:
+            logging.getLogger().removeHandler(handler)
         for stream in (self._out, self._err):
             stream.release()
 

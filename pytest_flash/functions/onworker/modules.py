@@ -22,7 +22,7 @@ import sys
 import types
 import zlib
 from base64 import b85decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,11 @@ class Bundle:
         """The source texts by the names of their modules."""
         texts: dict[str, str] = json.loads(zlib.decompress(b85decode(self.sources)))
         return texts
+
+    @functools.cached_property
+    def tops(self) -> frozenset[str]:
+        """The first parts of the names that the call takes."""
+        return frozenset({each.name.partition(".")[0] for each in self.modules} | {STANDIN})
 
 
 @dataclass
@@ -123,7 +128,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def _enter(self, bundle: Bundle) -> contextvars.Token[Bundle | None]:
         """Hide the worker's own modules of these names, unless a call beside has done so."""
-        self._hidden |= _hide(_tops(bundle) - self._covered())
+        self._hidden |= _hide(bundle.tops - self._covered())
         if not self._running:
             sys.meta_path.insert(0, self)
         self._running.append(bundle)
@@ -134,13 +139,13 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._running.remove(bundle)
         if not self._running:
             sys.meta_path.remove(self)
-        free = _tops(bundle) - self._covered()
+        free = bundle.tops - self._covered()
         _hide(free)
         for name in [each for each in self._hidden if each.partition(".")[0] in free]:
             sys.modules[name] = self._hidden.pop(name)
 
     def _covered(self) -> set[str]:
-        return {top for bundle in self._running for top in _tops(bundle)}
+        return {top for bundle in self._running for top in bundle.tops}
 
     @property
     def _active(self) -> Bundle | None:
@@ -323,15 +328,10 @@ def _shown_lines(file: str) -> list[str]:
     return entry[2] if entry is not None and len(entry) == 4 else []
 
 
-def _tops(bundle: Bundle) -> set[str]:
-    """The first parts of the names that ``bundle`` takes."""
-    return {each.name.partition(".")[0] for each in bundle.modules} | {STANDIN}
-
-
-def _hide(names: set[str]) -> dict[str, types.ModuleType]:
+def _hide(tops: Set[str]) -> dict[str, types.ModuleType]:
     """Take modules of these names, and what is below them, out of ``sys.modules``."""
-    tops = {name.partition(".")[0] for name in names} & sys.modules.keys()
-    if not tops:
-        return {}
-    hidden = [name for name in sys.modules if name.partition(".")[0] in tops]
+    hidden = [top for top in tops if top in sys.modules]
+    below = tuple(f"{top}." for top in hidden if hasattr(sys.modules[top], "__path__"))
+    if below:  # else there is no need to look through thousands of modules
+        hidden += [name for name in sys.modules if name.startswith(below)]
     return {name: sys.modules.pop(name) for name in hidden}

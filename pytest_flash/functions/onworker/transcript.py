@@ -10,6 +10,7 @@ from typing import Any
 
 # Characters that are kept; of more the beginning goes.
 _KEPT = 1_000_000
+_FORMATTER = logging.Formatter(logging.BASIC_FORMAT)
 
 
 class Transcript:
@@ -115,7 +116,7 @@ class _Handler(logging.Handler):
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
         self._transcript = transcript
-        self.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+        self.setFormatter(_FORMATTER)
 
     def emit(self, record: logging.LogRecord) -> None:
         if _listener() is self._transcript and not _is_printed(record):
