@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from .heads import BoundedHeadProtocol
 
 
-class OneWriteProtocol(HttpToolsProtocol):
+class OneWriteProtocol(BoundedHeadProtocol):
     """uvicorn's protocol on a transport that gathers what is written."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
