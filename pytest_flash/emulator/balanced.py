@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .endpoint import Endpoint, Surroundings
 from .health import Health, check_health, health_path
-from .jobs import ABSENT, Job, JobState, Policy
+from .jobs import ABSENT, NO_INPUT, Job, JobState, Policy
 
 if TYPE_CHECKING:
     from .member import Worker
@@ -58,7 +58,7 @@ class BalancedEndpoint(Endpoint):
 
         It goes to the ``preferred`` worker, if that can serve it now.
         """
-        job = Job(str(uuid.uuid4()), input=None, policy=_NO_LIMIT, retention=0.0, scope=scope)
+        job = Job(str(uuid.uuid4()), input=NO_INPUT, policy=_NO_LIMIT, retention=0.0, scope=scope)
         visit = Visit(job, self._loop.create_future(), self._loop.create_future())
         self._visits[job.id] = visit
         self._queue.submit(job)

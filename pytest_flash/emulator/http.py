@@ -8,7 +8,7 @@ import json
 import math
 import reprlib
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -66,7 +66,7 @@ async def read_body(request: Request, limit: int, *, status: int = 400) -> bytes
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises HttpError 400 for anything else."""
     try:
-        value = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        value = DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise HttpError(400, f"the request body is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -105,6 +105,10 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"the number {reprlib.repr(text)} is too large")
     return number
+
+
+DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+"""Reads JSON as the standard has it: no NaN, and no number that is infinite here."""
 
 
 def _title(status: int) -> str:

@@ -36,6 +36,10 @@ ABSENT: Final = Absent.ABSENT
 """Marks an output that was never given, which is not the same as an output of None."""
 
 
+NO_INPUT: Final = b"null"
+"""The input of a job that has none, or none any more."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """The limits of one job, in seconds.
@@ -53,11 +57,11 @@ class Policy:
 class Job:
     """One job. The times are seconds of the queue's clock; only the queue changes a job.
 
-    ``scope`` is the one that it was submitted in, for faults.
+    ``input`` is JSON as it was sent; ``scope`` is the one that it was submitted in, for faults.
     """
 
     id: str
-    input: Any
+    input: bytes
     policy: Policy
     retention: float
     extra: dict[str, Any] = field(default_factory=dict)
@@ -314,7 +318,7 @@ class JobQueue:
         if state is JobState.TIMED_OUT:
             job.error = _timeout_text(job)
         if state in (JobState.COMPLETED, JobState.CANCELLED):
-            job.input = None  # only the others can be retried
+            job.input = NO_INPUT  # only the others can be retried
         job.state, job.ended_at = state, self._clock()
         self._endings[state] += 1
         self._schedule(job)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import HttpError
-from .http import parse_object
 from .jobs import Policy
+from .members import parse_members
 
 if TYPE_CHECKING:
     from .records import EndpointRecord
@@ -30,12 +30,12 @@ _EMPTY_INPUT = (
 
 @dataclass(frozen=True)
 class Submission:
-    """A job as submitted. ``extra`` are further keys that its worker sees.
+    """A job as submitted. ``input`` is its JSON, ``extra`` are further keys that its worker sees.
 
     ``problem`` is why it fails before any worker gets it, as the job's error.
     """
 
-    input: Any
+    input: bytes
     policy: Policy
     webhook: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +44,8 @@ class Submission:
     @classmethod
     def parse(cls, body: bytes, record: EndpointRecord, webhooks: WebhookRule) -> Submission:
         """Read the body of ``/run`` or ``/runsync``. Raises HttpError 400."""
-        document = parse_object(body)
+        members = parse_members(body)
+        document = {name: member.value for name, member in members.items()}
         content = document.get("input")
         if content is None:
             raise HttpError(400, "the request body has no 'input'")
@@ -54,7 +55,7 @@ class Submission:
         kept: tuple[str, ...] = ("webhook", "s3Config")
         extra = {name: document[name] for name in kept if name in document}
         return cls(
-            content,
+            members["input"].text,
             _policy(record, document.get("policy")),
             webhook,
             extra,
