@@ -9,13 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .endings import await_end
 
-_LOG_CHUNK = 1 << 16
+_LOG_PIECE = 1 << 11
+_LOG_SECONDS = 0.002
+_PIPE_SIZE = 1 << 16  # pipe(7): what is in it when the worker has ended
+_LINE_KEPT_BYTES = 1 << 16
 _LOG_KEPT_BYTES = 1 << 18
 
 # proc(5), /proc/[pid]/stat: fields 3, 9 and 31, counted from the one after the name; and of the
@@ -102,7 +106,7 @@ class WorkerProcess:
         code = self._process.wait()
         self._gone = True
         if self._log >= 0:
-            self._read_log(loop, printed)
+            self._read_rest(loop, printed)
         self._close_log(loop)
         if rest := self._tail.rest():
             printed(rest)
@@ -112,17 +116,27 @@ class WorkerProcess:
         return code
 
     def _read_log(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> None:
-        while True:
-            try:
-                chunk = os.read(self._log, _LOG_CHUNK)
-            except BlockingIOError:
-                return
-            if not chunk:
-                self._close_log(loop)
-                return
-            for line in self._tail.add(chunk):
-                printed(line)
-            if len(chunk) < _LOG_CHUNK:
+        # Not all there is: a worker that prints without end would have the event loop to itself.
+        until = time.monotonic() + _LOG_SECONDS
+        while self._read_piece(loop, printed) and time.monotonic() < until:
+            pass
+
+    def _read_piece(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> bool:
+        """Read some of the log; returns whether there may be more."""
+        try:
+            piece = os.read(self._log, _LOG_PIECE)
+        except BlockingIOError:
+            return False
+        if not piece:
+            self._close_log(loop)
+            return False
+        for line in self._tail.add(piece):
+            printed(line)
+        return len(piece) == _LOG_PIECE
+
+    def _read_rest(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> None:
+        for _ in range(_PIPE_SIZE // _LOG_PIECE):  # what left the group may print without end
+            if not self._read_piece(loop, printed):
                 return
 
     def _close_log(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -147,7 +161,7 @@ class LogTail:
         while self._size > _LOG_KEPT_BYTES and len(self._chunks) > 1:
             self._size -= len(self._chunks.popleft())
         *lines, begun = (self._begun + chunk).split(b"\n")
-        self._begun = begun[-_LOG_CHUNK:]  # a line without end is kept short
+        self._begun = begun[-_LINE_KEPT_BYTES:]  # a line without end is kept short
         return [line.decode("utf-8", errors="replace") for line in lines]
 
     def rest(self) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,12 @@ from pytest_flash.emulator.process import spawn
 from tests.emulator.harness import is_alive, until
 
 WORKER = "sleep 60 & echo $!; printf unfinished; exit 3"
+PRINTER = """
+import time
+end = time.monotonic() + 10
+while time.monotonic() < end:
+    print("x" * 100)
+"""
 
 
 async def watched(folder: Path) -> tuple[int, list[str]]:
@@ -33,3 +42,25 @@ def test_an_end_is_noticed_by_what_the_system_has(
     child = int(lines[0])
     assert lines[1:] == ["unfinished"]
     until(lambda: is_alive(child), lambda alive: not alive)
+
+
+async def killed_while_it_prints(folder: Path) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+    begun = asyncio.Event()
+
+    def printed(_: str) -> None:
+        begun.set()
+        time.sleep(0.0001)  # so that there is always more than was read
+
+    process = spawn([sys.executable, "-c", PRINTER], dict(os.environ), folder)
+    process.watch(loop, exited=ended.set_result, printed=printed)
+    await asyncio.wait_for(begun.wait(), 10)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    process.kill()
+    return await ended
+
+
+def test_a_worker_that_prints_without_end_leaves_the_event_loop_to_others(tmp_path: Path) -> None:
+    assert asyncio.run(killed_while_it_prints(tmp_path)) == -signal.SIGKILL  # not 0, at its end
