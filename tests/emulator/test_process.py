@@ -16,10 +16,11 @@ from tests.emulator.harness import is_alive, until
 
 WORKER = "sleep 60 & echo $!; printf unfinished; exit 3"
 PRINTER = """
-import time
+import os, time
+page = (b"x" * 127 + b"\\n") * 32  # which fill the pipe to its last byte
 end = time.monotonic() + 10
 while time.monotonic() < end:
-    print("x" * 100)
+    os.write(1, page)
 open("printed all", "w").close()
 """
 
