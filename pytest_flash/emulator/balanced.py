@@ -174,7 +174,7 @@ class BalancedEndpoint(Endpoint):
         ports = self._surroundings.launcher.ports.of(worker.id)
         path = health_path(self._record.container.env)
         unwell_since: float | None = None
-        while ports is not None and not worker.stopping and worker.problem is None:
+        while ports is not None and worker.is_live and not worker.gone.is_set():
             health = await check_health(ports.health, path, timings.health_timeout)
             if self._is_well(worker, health):
                 unwell_since = None

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.emulator.harness import KEY, Emulator, StartEmulator, is_alive, until
+from tests.support.idle import share_of_a_busy_process
 
 BODY: dict[str, Any] = {
     "type": "LOAD_BALANCER",
@@ -283,6 +284,13 @@ def test_a_worker_that_dies_ends_its_requests_at_once(endpoint: MakeEndpoint) ->
         assert "exited with code 9" in error(answer)
         assert "last words" in error(answer)
     assert balanced.pid()
+
+
+def test_nobody_asks_a_dead_worker_for_its_health(endpoint: MakeEndpoint) -> None:
+    balanced = endpoint()
+    os.kill(balanced.pid(), signal.SIGKILL)
+    until(balanced.statuses, lambda found: found == [])
+    assert share_of_a_busy_process([balanced.emulator.process.pid]) <= 0.25
 
 
 def test_half_an_answer_is_not_taken_for_a_whole_one(endpoint: MakeEndpoint) -> None:
