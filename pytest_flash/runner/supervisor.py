@@ -96,7 +96,7 @@ async def _supervise(
         batches = _changes(options, location) if assignment.reload else _never()
         generations = Generations(spawner, assignment, target, desk)
         code = await generations.run(batches, signals.stopped, signals.insisted)
-        if live:
+        if live and not options.provision.dry_run:
             _tell_what_stays(target.result(), assignment, desk)
         return code
 

@@ -102,6 +102,7 @@ def test_a_dry_run_prints_the_plan_and_stops(
     assert "workers.max: 1 -> 2" in run.output
     assert "env.TOKEN" in run.output
     assert "hush" not in run.output
+    assert "stay on Runpod" not in run.output
     assert endpoints() == before
 
 
@@ -113,7 +114,8 @@ def test_orphans_are_removed_at_the_start_and_said(
     app.define(b="")
 
     kept = provision("--keep-orphans")
-    assert "live-a" not in kept.output
+    assert "live-a is removed" not in kept.output
+    assert "stay on Runpod: live-a, live-b" in kept.output
     assert names(endpoints) == ["live-a", "live-b"]
 
     run = provision()

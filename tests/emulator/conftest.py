@@ -34,10 +34,12 @@ def shared_emulator(official: OfficialSchema | None) -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(shared_emulator: Emulator) -> Iterator[Emulator]:
-    """An emulator with quick timings; the test's endpoints are removed afterwards."""
+    """An emulator with quick timings; the test's endpoints and volumes are removed afterwards."""
     yield shared_emulator
-    for endpoint in shared_emulator.management.get("/v2/serverless").json()["endpoints"]:
-        shared_emulator.management.delete(f"/v2/serverless/{endpoint['id']}")
+    management = shared_emulator.management
+    for path, key in (("/v2/serverless", "endpoints"), ("/v2/network-volumes", "networkVolumes")):
+        for each in management.get(path).json()[key]:
+            management.delete(f"{path}/{each['id']}")
 
 
 @pytest.fixture
