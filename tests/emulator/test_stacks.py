@@ -57,6 +57,12 @@ def test_a_worker_shows_where_its_function_is(
         url = f"{emulator.queue_url}/{created.json()['id']}/run"
         assert client.post(url, json={"input": request}).status_code == 200
 
+        def runs() -> bool:
+            (endpoint,) = control.endpoints()
+            return any(job.running is not None for job in endpoint.jobs)
+
+        until(runs, bool, 30.0)
+
         def stack() -> str:
             (endpoint,) = control.endpoints()
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import signal
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,11 @@ def answer_signal(path: str) -> TextIO:
     file = made.open("a", encoding="utf-8", errors="backslashreplace")
 
     def show_tasks(*_: object) -> None:
-        file.write("".join(_tasks()))
-        file.flush()
+        try:
+            file.write("".join(_tasks()))
+            file.flush()
+        except Exception as error:  # noqa: BLE001 - it would end whatever the worker is doing
+            print(f"the tasks cannot be shown: {error!r}", file=sys.__stderr__)
 
     signal.signal(SIGNAL, show_tasks)
     # The threads are shown even while one of them holds the interpreter's lock; the tasks follow
