@@ -121,26 +121,24 @@ class DataPacker(Packer):
         """As pickle asks for every object that is not of a basic type."""
         kind = type(obj)
         if isinstance(obj, type):
-            if issubclass(obj, enum.Enum | tuple | _DATA) or dataclasses.is_dataclass(obj):
+            if self._is_on_workers(obj.__module__) and _is_of_data(obj):
                 return super().reducer_override(obj)
-            if obj.__module__ in ("builtins", "collections", "datetime", "pathlib", "re", "uuid"):
-                return NotImplemented
         elif isinstance(obj, enum.Enum):
             if obj.name in kind.__members__:
                 return getattr, (kind, obj.name)
             return kind, (obj.value,)
         elif (
-            (
-                (dataclasses.is_dataclass(obj) and _has_plain_state(kind))
-                or isinstance(obj, _DATA)
-                or (isinstance(obj, tuple) and hasattr(kind, "_fields"))
-                or (kind.__module__ == "collections" and kind.__name__ in _CONTAINERS)
-            )
-            or obj is getattr
-            or obj is _COMPILE
-        ):
+            (dataclasses.is_dataclass(obj) and _has_plain_state(kind))
+            or isinstance(obj, _DATA)
+            or (isinstance(obj, tuple) and hasattr(kind, "_fields"))
+            or (kind.__module__ == "collections" and kind.__name__ in _CONTAINERS)
+        ) or any(obj is each for each in (getattr, _COMPILE, pickles.named)):
             return NotImplemented
         raise _NotDataError
+
+    def _is_on_workers(self, module: str) -> bool:
+        top = module.partition(".")[0]
+        return top in sys.stdlib_module_names or self._project.find(module) is not None
 
 
 def pack(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[tuple[str, str]]]:
@@ -239,6 +237,15 @@ def _content(cell: types.CellType) -> tuple[Any, ...]:
         return (cell.cell_contents,)
     except ValueError:
         return ()  # A name that the enclosing function has not bound yet.
+
+
+def _is_of_data(kind: type) -> bool:
+    """Whether instances of ``kind`` may be data."""
+    return (
+        issubclass(kind, (enum.Enum, tuple, *_DATA))
+        or dataclasses.is_dataclass(kind)
+        or kind.__module__ in ("builtins", "collections")
+    )
 
 
 def _has_plain_state(kind: type) -> bool:

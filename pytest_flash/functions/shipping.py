@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import inspect
 import json
@@ -308,7 +309,8 @@ class _Builder:
         for module, wanted in list(self._wanted.items()):
             if module in self._whole:
                 continue  # Another slice has just imported it.
-            taken = self._slices[module] = self._file(module).take(wanted, self._travels)
+            travels = functools.partial(self._travels, module)
+            taken = self._slices[module] = self._file(module).take(wanted, travels)
             found = list(taken.imports())
             imports.append((found, _tree_of(taken)))
             self._load(found)
@@ -332,13 +334,16 @@ class _Builder:
             self._slices.pop(name, None)
             self._whole[name] = source
 
-    def _travels(self, value: Any) -> bool:
+    def _travels(self, home: str, name: str, value: Any) -> set[str] | None:
+        """The names of ``home`` that ``value``, bound to ``name`` there, needs; None where it is
+        no data, or the very class that ``name`` stands for."""
         packed = pack_data(value, self._project)
-        if packed is None:
-            return False
+        if packed is None or (home, name) in packed[1]:
+            return None
         for module, top in packed[1]:
-            self._refer(module, top)
-        return True
+            sliced = module == MAIN or module in self._wanted
+            self._refer(module, top if sliced else EVERYTHING)
+        return {top for module, top in packed[1] if module == home}
 
     def _prepared(self) -> Prepared:
         known = keys(self._whole, self._project)

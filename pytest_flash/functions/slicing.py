@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from .projectmodules import Import, ModuleSource, imports_of
 from .registry import REMOTE_MARK
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+# Takes a name and its value: the names of the same file that the value refers to, if it may stand
+# for the statements that bind the name; else None.
+Travels = Callable[[str, Any], Collection[str] | None]
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class SlicedFile:
         """Every name that the file binds at its top level."""
         return frozenset[str]().union(*self._bound.values())
 
-    def take(self, wanted: Set[str], travels: Callable[[Any], bool]) -> Slice:
-        """What ``wanted`` needs. ``travels`` says whether a value may stand for its statements."""
+    def take(self, wanted: Set[str], travels: Travels) -> Slice:
+        """What ``wanted`` needs. ``travels`` says which values stand for their statements."""
         need = set(wanted)
         values: dict[str, int] = {}
         kept: set[int] = set()
@@ -105,20 +108,24 @@ class SlicedFile:
 
     def line_of(self, name: str) -> int:
         """The line that binds ``name``; 0 where none does."""
-        return max((s.node.lineno for s in self._statements if name in s.bound), default=0)
+        return max(
+            (s.node.lineno for s in self._statements if name in self._bound[id(s)]), default=0
+        )
 
     def is_data(self, name: str) -> bool:
         """Whether statements that define and import nothing bind ``name``."""
         binding = [each for each in self._statements if name in self._bound[id(each)]]
         return bool(binding) and not any(each.defines for each in binding)
 
-    def _line_of_value(self, name: str, travels: Callable[[Any], bool]) -> int | None:
+    def _line_of_value(self, name: str, travels: Travels) -> int | None:
         binding = [each for each in self._statements if name in self._bound[id(each)]]
         if name.startswith("__") or any(each.defines for each in binding):
             return None
-        if name not in self.namespace or not travels(self.namespace[name]):
+        needs = travels(name, self.namespace[name]) if name in self.namespace else None
+        if needs is None:
             return None
-        return max((each.node.lineno for each in binding), default=0)
+        # After the classes it is of, which may stand below.
+        return max(map(self.line_of, {name, *needs}))
 
     def _is_needed(self, each: Statement, objects: Set[str]) -> bool:
         return bool(

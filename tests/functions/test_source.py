@@ -15,6 +15,7 @@ from pytest_flash.functions.shipping import Shipping
 
 Module = Callable[[str], ModuleType]
 OnWorker = Callable[..., Any]
+Project = Callable[[dict[str, str]], Any]
 
 HEAD = """\
 from pytest_flash import LiveServerless, remote
@@ -323,6 +324,56 @@ def test_a_value_travels_as_it_is_at_the_call(module: Module, on_worker: OnWorke
     assert on_worker(made.f, 2) == 6
     vars(made)["SCALE"] = 5
     assert on_worker(made.f, 2) == 10
+
+
+VALUES = """\
+import dataclasses, enum, typing
+LATER = None
+
+class Mode(enum.Enum):
+    FAST, SLOW = "f", "s"
+
+class Size(typing.NamedTuple):
+    x: int
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    mode: Mode
+    sizes: dict[str, Size]
+
+MODE = Mode.SLOW
+SIZE = Size(0)
+CONFIG = Config(MODE, {})
+
+@remote(gpu)
+def f():
+    return MODE, SIZE, CONFIG, LATER
+"""
+
+
+def test_values_of_classes_travel_as_they_are_at_the_call(
+    module: Module, on_worker: OnWorker
+) -> None:
+    made: Any = module(HEAD + VALUES)
+    assert on_worker(made.f) == made.f.local()
+    # What no statement of the file could make again.
+    made.MODE, made.SIZE = made.Mode.FAST, made.Size(1)
+    made.CONFIG = made.Config(made.Mode.FAST, {"a": made.Size(2)})
+    made.LATER = [made.CONFIG]
+    assert on_worker(made.f) == made.f.local()
+
+
+def test_a_value_of_a_class_of_another_module(project: Project, on_worker: OnWorker) -> None:
+    main = project(
+        {
+            "main.py": HEAD + "from load import CONFIG\nOURS = CONFIG\n"
+            "@remote(gpu)\ndef f():\n    return OURS\n",
+            "load.py": "from shapes import Config\nCONFIG = Config(1)\n",
+            "shapes.py": "import dataclasses\n@dataclasses.dataclass\nclass Config:\n    n: int\n",
+        }
+    )
+    main.OURS.n = 5
+    assert on_worker(main.f) == main.OURS
 
 
 def test_a_remote_traceback_names_file_line_and_source(module: Module, on_worker: OnWorker) -> None:
