@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .hindrance import Hindrance
-from .jobs import Job, JobQueue
+from .jobs import Job, JobQueue, Output
 from .pool import WorkerPool
 from .threads import in_thread
 
@@ -231,7 +231,7 @@ class Endpoint:
             self._endanger(taker.worker, taker.jobs.result())
 
     def result(
-        self, worker: Worker, job_id: str, output: Any, error: str | None, *, last: bool
+        self, worker: Worker, job_id: str, output: Output, error: str | None, *, last: bool
     ) -> None:
         """A worker's result; ``last`` when it asks to be replaced after this job."""
         worker.retiring = worker.retiring or last
@@ -252,7 +252,7 @@ class Endpoint:
         """A worker said that it lives."""
         self._pool.pinged(worker)
 
-    def progress(self, worker: Worker, job_id: str, output: Any) -> None:
+    def progress(self, worker: Worker, job_id: str, output: Output) -> None:
         """A worker's progress update."""
         self._queue.progress(job_id, worker.id, output)
 
@@ -301,7 +301,7 @@ class Endpoint:
             _settle_future(waiter, None)
         self._pool.job_ended(job)
         if job.webhook is not None:
-            self._surroundings.webhooks.deliver(job.webhook, job.document())
+            self._surroundings.webhooks.deliver(job.webhook, job.id, job.document())
 
     def _set_alarm(self) -> None:
         due = self._queue.next_due()

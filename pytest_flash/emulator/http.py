@@ -24,6 +24,11 @@ def json_response(
     return Response(encode(content), status, media_type=media_type)
 
 
+def raw_response(text: bytes) -> Response:
+    """JSON that stands already."""
+    return Response(text, media_type="application/json")
+
+
 def encode(content: Any) -> bytes:
     """``content`` as compact JSON."""
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -55,12 +60,13 @@ async def read_body(request: Request, limit: int, *, status: int = 400) -> bytes
     with contextlib.suppress(ValueError):
         if int(request.headers.get("content-length", "0")) > limit:
             _too_large(limit, status)
-    body = bytearray()
+    chunks, length = [], 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > limit:
             _too_large(limit, status)
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

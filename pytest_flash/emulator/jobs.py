@@ -7,7 +7,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+from .http import encode
 
 
 class JobState(str, Enum):
@@ -36,6 +38,10 @@ ABSENT: Final = Absent.ABSENT
 """Marks an output that was never given, which is not the same as an output of None."""
 
 
+Output: TypeAlias = bytes | Absent
+"""What a worker gave, as JSON."""
+
+
 NO_INPUT: Final = b"null"
 """The input of a job that has none, or none any more."""
 
@@ -57,7 +63,8 @@ class Policy:
 class Job:
     """One job. The times are seconds of the queue's clock; only the queue changes a job.
 
-    ``input`` is JSON as it was sent; ``scope`` is the one that it was submitted in, for faults.
+    ``input`` and ``output`` are JSON as it was sent; ``scope`` is the one that it was submitted in,
+    for faults.
     """
 
     id: str
@@ -73,7 +80,7 @@ class Job:
     taken_at: float | None = None
     ended_at: float | None = None
     expires_at: float = 0.0
-    output: Any = ABSENT
+    output: Output = ABSENT
     error: str | None = None
     partials: list[Any] = field(default_factory=list)
     redeliveries: int = 0
@@ -86,15 +93,15 @@ class Job:
             return min(self.taken_at + self.policy.execution_timeout, self.expires_at)
         return self.expires_at
 
-    def document(self) -> dict[str, Any]:
-        """The job as ``/status`` shows it (Runpod docs, operation-reference).
+    def document(self) -> bytes:
+        """The job as ``/status`` shows it, in JSON (Runpod docs, operation-reference).
 
         ``delayTime`` and ``executionTime`` are milliseconds. A terminal job always has them and
         ``workerId``, if only as 0 and "", because strict clients require all three.
         """
         body: dict[str, Any] = {"id": self.id, "status": self.state.value}
         if self.state is JobState.IN_QUEUE:
-            return body
+            return encode(body)
         started = self.taken_at if self.taken_at is not None else self.ended_at
         if started is not None:
             body["delayTime"] = _milliseconds(started - self.submitted_at)
@@ -102,11 +109,11 @@ class Job:
             ran = self.ended_at - self.taken_at if self.taken_at is not None else 0.0
             body["executionTime"] = _milliseconds(ran)
         body["workerId"] = self.worker_id
-        if self.output is not ABSENT:
-            body["output"] = self.output
         if self.error is not None:
             body["error"] = self.error
-        return body
+        if isinstance(self.output, Absent):
+            return encode(body)
+        return b'%b,"output":%b}' % (encode(body)[:-1], self.output)
 
 
 @dataclass(frozen=True)
@@ -222,7 +229,7 @@ class JobQueue:
         self._retried += 1
         self.put_back(job)
 
-    def progress(self, job_id: str, worker_id: str, output: Any) -> None:
+    def progress(self, job_id: str, worker_id: str, output: Output) -> None:
         """Keep a worker's progress update, which ``/status`` shows while the job runs."""
         if job := self.running_on(job_id, worker_id):
             job.output = output
@@ -237,7 +244,7 @@ class JobQueue:
         partials, job.partials = job.partials, []
         return partials
 
-    def finish(self, job_id: str, worker_id: str, output: Any, error: str | None) -> bool:
+    def finish(self, job_id: str, worker_id: str, output: Output, error: str | None) -> bool:
         """End a job with its worker's result; False when it came too late or from elsewhere."""
         job = self.running_on(job_id, worker_id)
         if job is None:

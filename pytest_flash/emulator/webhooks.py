@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from ..loopback import is_loopback
 from .errors import HttpError
-from .http import encode
 
 if TYPE_CHECKING:
     import httpx
@@ -61,11 +60,11 @@ class Webhooks:
                 'with "nowhere" it runs such jobs and tells nobody',
             )
 
-    def deliver(self, url: str, document: dict[str, Any]) -> None:
+    def deliver(self, url: str, job_id: str, document: bytes) -> None:
         """Post a job that has ended, as ``/status`` shows it, until the answer is a 200."""
         if self._closed or self._reach == "nowhere":
             return
-        task = asyncio.get_running_loop().create_task(self._deliver(url, document))
+        task = asyncio.get_running_loop().create_task(self._deliver(url, job_id, document))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -78,15 +77,14 @@ class Webhooks:
         if self._client is not None:
             await self._client.aclose()
 
-    async def _deliver(self, url: str, document: dict[str, Any]) -> None:
-        body = encode(document)
+    async def _deliver(self, url: str, job_id: str, document: bytes) -> None:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(self._delay)
-            problem = await self._post(url, body)
+            problem = await self._post(url, document)
             if problem is None:
                 return
-            _log.warning("webhook of job %s to %s: %s", document["id"], url, problem)
+            _log.warning("webhook of job %s to %s: %s", job_id, url, problem)
 
     async def _post(self, url: str, body: bytes) -> str | None:
         """One attempt; what was wrong with it, if anything."""

@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from .chunks import chunks
 from .errors import HttpError
-from .http import encode, first_of, json_response, parse_object, read_body
+from .http import encode, first_of, json_response, parse_object, raw_response, read_body
 from .jobs import ABSENT
+from .members import parse_members
 from .programs import SupplyError
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ class Workers:
     async def take(self, request: Request) -> Response:
         """``GET /job-take/{worker}``: one job, or 204 when none came for long."""
         jobs = await self._take(request, 1)
-        return _json(_job_document(jobs[0])) if jobs else Response(status_code=204)
+        return raw_response(_job_document(jobs[0])) if jobs else Response(status_code=204)
 
     async def take_batch(self, request: Request) -> Response:
         """``GET /job-take-batch/{worker}``: a list of up to ``batch_size`` jobs, or 204."""
         jobs = await self._take(request, _batch_size(request))
         if not jobs:
             return Response(status_code=204)
-        return _json(b"[%b]" % b",".join(_job_document(job) for job in jobs))
+        return raw_response(b"[%b]" % b",".join(_job_document(job) for job in jobs))
 
     async def done(self, request: Request) -> Response:
         """``POST /job-done/{worker}/{job}``: a result, or with a ``status`` a progress update.
@@ -69,12 +70,13 @@ class Workers:
         endpoint, worker = self._worker(request)
         job_id = request.path_params["job"]
         try:
-            body = parse_object(await read_body(request, _RESULT_LIMIT))
+            members = parse_members(await read_body(request, _RESULT_LIMIT))
         except HttpError as error:
             text = f"the worker's result was refused: {error.detail}"
             endpoint.result(worker, job_id, ABSENT, text, last=False)
             raise
-        output = body.get("output", ABSENT)
+        output = members["output"].text if "output" in members else ABSENT
+        body = {name: member.value for name, member in members.items()}
         if body.get("status") == "IN_PROGRESS":
             endpoint.progress(worker, job_id, output)
         else:
@@ -149,10 +151,6 @@ class Workers:
 def _job_document(job: Job) -> bytes:
     rest = encode({"id": job.id, **job.extra})
     return b'{"input":%b,%b' % (job.input, rest.removeprefix(b"{"))
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
 
 
 def _error_text(error: Any) -> str | None:

@@ -81,8 +81,8 @@ class RemoteCalls:
         self._reports = Reports(on_event)
         self._record_values = record_values
         self.shipping = shipping or Shipping()
-        self._prefixes: dict[Prepared, str] = {}
-        self._latest: dict[FunctionSpec, str] = {}
+        self._prefixes: dict[Prepared, bytes] = {}
+        self._latest: dict[FunctionSpec, bytes] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
     async def call(
@@ -147,7 +147,7 @@ class RemoteCalls:
         __tracebackhide__ = True
         if self._balanced is None:
             raise ConfigurationError(f"{spec.name} ({spec.location}): no load balancer is set up")
-        body = protocol.bare_request(self._prefix(spec), arguments.sent).encode()
+        body = protocol.bare_request(self._prefix(spec), arguments.sent)
         _check_size(spec, len(body), balanced.LIMIT)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
@@ -170,7 +170,7 @@ class RemoteCalls:
         limit: int,
     ) -> Flight:
         """Submit a job, named with its answer."""
-        body = (self._prefix(spec) + arguments.sent).encode()
+        body = protocol.job_request(self._prefix(spec), arguments.sent)
         _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
@@ -182,12 +182,12 @@ class RemoteCalls:
         report.named(job)
         return Flight(spec, endpoint, job, report, self._polling, self._record_values)
 
-    def _prefix(self, spec: FunctionSpec) -> str:
+    def _prefix(self, spec: FunctionSpec) -> bytes:
         if spec not in self._latest:
             self._latest[spec] = self._prefix_of(spec, self.shipping.prepare(spec))
         return self._latest[spec]
 
-    def _prefix_of(self, spec: FunctionSpec, prepared: Prepared) -> str:
+    def _prefix_of(self, spec: FunctionSpec, prepared: Prepared) -> bytes:
         if prepared not in self._prefixes:
             self._prefixes[prepared] = protocol.request_prefix(spec, prepared)
         return self._prefixes[prepared]

@@ -19,7 +19,7 @@ class Arguments:
     ``kept`` is what a call with the same arguments can be made of, unless it is large.
     """
 
-    sent: str
+    sent: tuple[bytes, ...]
     shown: str | None = None
     kept: bytes | None = None
 

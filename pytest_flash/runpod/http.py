@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import httpx
+from pydantic import TypeAdapter
 
 from ..errors import (
     AuthenticationError,
@@ -28,6 +30,7 @@ _BODY_LIMIT = 200
 # in an error text that quotes the whole header.
 _KEY = re.compile(r"[!-~]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -138,6 +141,9 @@ def _line(response: httpx.Response) -> str:
 
 def _json(response: httpx.Response) -> Any:
     """What the body holds; None when it is not JSON, or JSON that Python refuses to read."""
+    with contextlib.suppress(ValueError):
+        # Ten times as fast with long texts, but stricter.
+        return _ANY.validate_json(response.content)
     try:
         return response.json()
     except (ValueError, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import fields
 
@@ -62,13 +63,18 @@ def test_every_wrong_field_is_listed() -> None:
     ]
 
 
-@given(st.booleans(), st.none() | st.text(max_size=5), st.none() | st.text(max_size=5))
+_RESULTS = st.none() | st.text(max_size=5) | st.binary(max_size=5).map(base64.b64encode)
+
+
+@given(st.booleans(), _RESULTS, st.none() | st.text(max_size=5))
 def test_job_done_carries_an_error_beside_the_output_only_when_there_is_one(
-    success: bool, result: str | None, error: str | None
+    success: bool, result: bytes | str | None, error: str | None
 ) -> None:
-    done = FunctionResponse(success, result=result, error=error, stdout="out").to_job_done()
+    response = FunctionResponse(success, result=result, error=error, stdout="out")
+    done = json.loads(response.to_job_done())
     assert done.keys() == ({"output", "error"} if error else {"output"})
     assert done.get("error") == (error or None)
     assert "error" not in done["output"]
-    assert (done["output"]["success"], done["output"]["result"]) == (success, result)
-    json.dumps(done)
+    text = result.decode() if isinstance(result, bytes) else result
+    assert (done["output"]["success"], done["output"]["result"]) == (success, text)
+    assert json.loads(response.to_json()) == {**done["output"], "error": error}

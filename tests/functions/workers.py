@@ -65,7 +65,8 @@ class MinimalWorker:
         """Send a call of ``spec`` and read what became of it, as the caller does."""
         shipping = shipping or Shipping()
         prepared, payload = shipping.call(spec, args, kwargs or {})
-        text = protocol.request_prefix(spec, prepared) + protocol.request_arguments(payload)
+        prefix = protocol.request_prefix(spec, prepared)
+        text = protocol.job_request(prefix, protocol.request_arguments(payload))
         response = self.ask(json.loads(text)["input"])
         error = response.pop("error", None)  # As the worker SDK does.
         state = JobState.FAILED if error else JobState.COMPLETED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 from .dependencies import Dependencies, DependencyError
@@ -35,16 +34,17 @@ class BalancedWorker:
         await stopped.wait()
         await self._server.stop()
 
-    async def _execute(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The FunctionResponse to a FunctionRequest, bare or wrapped in ``input``."""
+    async def _execute(self, body: dict[str, Any]) -> bytes:
+        """The FunctionResponse to a FunctionRequest, bare or wrapped in ``input``, as JSON."""
         try:
             request = FunctionRequest.from_input(body.get("input", body))
             notes = await self._install(request)
         except RequestError as error:
-            return asdict(FunctionResponse(False, error=f"Error in handler: {error}"))
+            return FunctionResponse(False, error=f"Error in handler: {error}").to_json()
         except DependencyError as error:
-            return asdict(FunctionResponse(False, error=str(error), stdout=""))
-        return asdict(await execute(request, notes, self._switchboard.capture()))
+            return FunctionResponse(False, error=str(error), stdout="").to_json()
+        response = await execute(request, notes, self._switchboard.capture())
+        return response.to_json()
 
     async def _install(self, request: FunctionRequest) -> str:
         if not request.dependencies and not request.system_dependencies:

@@ -74,7 +74,7 @@ async def execute(
             text = describe(error)
             return FunctionResponse(False, error=text, stdout=notes + capture.text())
         try:
-            result = base64.b64encode(cloudpickle.dumps(returned.value)).decode()
+            result = base64.b64encode(cloudpickle.dumps(returned.value))
         except BaseException as error:  # noqa: BLE001 - runs user code: __reduce__, __getstate__
             # In the images this is another error than those of functions, and loses the output.
             return FunctionResponse(False, error=f"Error in handler: {_message(error)}")

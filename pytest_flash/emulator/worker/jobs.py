@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -88,7 +87,7 @@ class JobLoop:
     async def _work_on(self, job: Job) -> None:
         with self._heartbeat.busy_with(job.id):
             response = await self._respond(job)
-            await self._report(job, json.dumps(response.to_job_done()).encode())
+            await self._report(job, response.to_job_done())
 
     async def _respond(self, job: Job) -> FunctionResponse:
         try:

@@ -142,7 +142,7 @@ def _send(
 
 def _job(body: bytes) -> Job:
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode())
     except ValueError as error:
         raise PlaneError(f"job-take: an answer that is no JSON: {error}") from error
     if not isinstance(value, dict) or not value.get("id") or "input" not in value:
