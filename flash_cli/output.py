@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from io import TextIOWrapper
+from queue import SimpleQueue
 from typing import TextIO
 
 import click
@@ -25,6 +26,7 @@ class Output:
         self.is_terminal = _is_terminal(self._stream)
         self._color = colored()
         self._status = ""
+        self._asked: SimpleQueue[bool] | None = None
         self._lock = threading.Lock()
         if isinstance(self._stream, TextIOWrapper):
             # What a worker prints may hold any character; a terminal may not know them all.
@@ -49,15 +51,27 @@ class Output:
                 self._write(f"{erased}{self._status}")
 
     def ask(self, question: str) -> bool:
-        """Put a question to the person at the terminal; without one it is answered no."""
+        """Put a question to the person at the terminal; without one it is answered no.
+
+        One that is put while another waits takes its place, which is answered no.
+        """
         if sys.stdin is None or not sys.stdin.isatty():
             self.lines([f"{question} (there is no terminal to answer on)"])
             return False
+        answer: SimpleQueue[bool] = SimpleQueue()
         with self._lock:
             self._write(f"{self._erased()}{question} [y/N] ")
             self._status = ""
-        # Not through sys.stdin: a thread that waits in it makes the interpreter abort at its end.
-        return os.read(sys.stdin.fileno(), 1024).strip().lower() in (b"y", b"yes")
+            earlier, self._asked = self._asked, answer
+        if earlier is not None:
+            earlier.put(False)  # Its thread reads what is typed, for whoever asked last.
+            return answer.get()
+        agreed = _read_agreement(sys.stdin.fileno())
+        with self._lock:
+            latest, self._asked = self._asked, None
+        assert latest is not None
+        latest.put(agreed)
+        return answer.get()
 
     def _erased(self) -> str:
         return "\r\x1b[K" if self._status else ""
@@ -67,6 +81,14 @@ class Output:
         with contextlib.suppress(OSError):
             click.echo(text, file=self._stream, nl=False, color=self._color)
             self._stream.flush()
+
+
+def _read_agreement(descriptor: int) -> bool:
+    # Not through sys.stdin: a thread that waits in it makes the interpreter abort at its end.
+    try:
+        return os.read(descriptor, 1024).strip().lower() in (b"y", b"yes")
+    except OSError:
+        return False  # The terminal is gone.
 
 
 def colored() -> bool | None:

@@ -12,7 +12,7 @@ from pytest_flash.errors import FlashError
 from pytest_flash.functions.registry import registry
 from pytest_flash.project import find_project
 from pytest_flash.provisioner.discover import discover
-from pytest_flash.provisioner.owner import choose_namespace
+from pytest_flash.provisioner.owner import Owner, choose_namespace
 from pytest_flash.provisioner.records import Record
 from pytest_flash.provisioner.rollout import orphans
 from pytest_flash.provisioner.undeploy import Undeploy, parse_age
@@ -115,6 +115,8 @@ def _orphans(work: Undeploy, app: str | None) -> tuple[Record, ...]:
             f"orphans cannot be told: {', '.join(sorted(imports.failed))} could not be imported, "
             "and may define what seems to be gone"
         )
-    names = {use.resource.name for use in discover(registry.functions())}
-    gone = tuple(each for each in work.ledger.records() if each.resource not in names)
+    scope = work.ledger.scope
+    owner = Owner(scope.project, scope.namespace)
+    names = {owner.endpoint_name(use.resource.name) for use in discover(registry.functions())}
+    gone = tuple(each for each in work.ledger.records() if each.endpoint_name not in names)
     return orphans(gone, imports.files, work.ledger.user)

@@ -45,9 +45,15 @@ class Ledger:
         self._put(wanted, None, self.creator)
 
     def settle(self, wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> None:
-        """Write down that ``endpoint`` is that of ``wanted``, and that this session uses it."""
-        known = self.record(wanted.resource.name)
-        creator: Creator = "adopted" if adopted else known.created_by if known else self.creator
+        """Write down that ``endpoint`` is that of ``wanted``, and that this session uses it.
+
+        ``adopted``: no record named it. Where there is an intent to create it, whoever wrote that
+        did so.
+        """
+        known = self.record(wanted.recorded_as)
+        creator: Creator = "adopted" if adopted else self.creator
+        if known is not None and (not adopted or known.endpoint_id is None):
+            creator = known.created_by
         self._put(wanted, endpoint.id, creator)
 
     def forget(self, resource: str) -> None:
@@ -85,10 +91,10 @@ class Ledger:
 
     def _put(self, wanted: Wanted, endpoint_id: str | None, creator: Creator) -> None:
         with self.state.change() as draft:
-            known = draft.record(self.scope, wanted.resource.name)
+            known = draft.record(self.scope, wanted.recorded_as)
             users = known.living_users() if known else ()
             record = Record(
-                resource=wanted.resource.name,
+                resource=wanted.recorded_as,
                 endpoint_name=wanted.endpoint_name,
                 endpoint_id=endpoint_id,
                 configuration=draft.configuration(wanted.request),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..resources import ServerlessResource
+from ..resources.fields import bare_name
 from ..runpod import Endpoint
 from .records import Record
 from .spec import OWNER_VARIABLE, EndpointDrift, endpoint_patch
@@ -22,6 +23,11 @@ class Wanted:
     resource: ServerlessResource
     request: Mapping[str, Any] = field(repr=False)
     source_file: str
+
+    @property
+    def recorded_as(self) -> str:
+        """The resource's name in records: ``gpu`` and ``live-gpu`` mean one endpoint."""
+        return bare_name(self.resource.name)
 
     @property
     def endpoint_name(self) -> str:

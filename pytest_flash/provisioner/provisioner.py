@@ -113,9 +113,10 @@ class Provisioner:
         for resource, file in resources:
             wanted = self._blueprint.drafted(resource, file)
             steps.append((wanted, self._step(wanted)))
-        names = {wanted.resource.name for wanted, _ in steps}
+        names = {wanted.endpoint_name for wanted, _ in steps}
         records = self._ledger.records() if self._ledger else ()
-        return Plan(tuple(steps), tuple(each for each in records if each.resource not in names))
+        orphans = tuple(each for each in records if each.endpoint_name not in names)
+        return Plan(tuple(steps), orphans)
 
     def remove(self, records: Iterable[Record], *, unused: bool = False) -> dict[str, FlashError]:
         """Delete recorded endpoints, three at a time; what could not be deleted, and why.
@@ -154,14 +155,17 @@ class Provisioner:
 
     def _provision(self, wanted: Wanted) -> Endpoint:
         started = time.monotonic()
-        with self._alone(wanted.resource.name):
+        with self._alone(wanted.recorded_as):
             endpoint, action = self._apply(wanted, self._step(wanted))
         seconds = time.monotonic() - started
         self._on_event(EndpointReady(endpoint.name, endpoint.id, action, seconds))
         return endpoint
 
     def _step(self, wanted: Wanted) -> Step:
-        record = self._ledger.record(wanted.resource.name) if self._ledger else None
+        record = self._ledger.record(wanted.recorded_as) if self._ledger else None
+        if record is not None and record.endpoint_id is None:
+            # Another session died over it, perhaps after the list was made.
+            self._inventory.forget()
         existing = self._inventory.including(record.endpoint_id if record else None)
         return decide(wanted, record, existing, adopt=self._adopt)
 
@@ -186,13 +190,16 @@ class Provisioner:
         return self._create(wanted), "created"
 
     def _create(self, wanted: Wanted) -> Endpoint:
+        intended = False
         if self._ledger is not None:
+            record = self._ledger.record(wanted.recorded_as)
+            intended = record is not None and record.endpoint_id is None
             self._ledger.intend(wanted)
         try:
-            endpoint = self._client.create(wanted.request)
+            endpoint = self._client.create(wanted.request, again=intended)
         except RunpodApiError as error:
             if self._ledger is not None and error.status < 500:
-                self._ledger.forget(wanted.resource.name)
+                self._ledger.forget(wanted.recorded_as)
             raise
         self._settle(wanted, endpoint)
         return endpoint

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from ..errors import FlashError, ProvisioningError, SettingsError
+from ..resources.fields import bare_name
 from ..runpod import Endpoint, ManagementClient
 from .ledger import Ledger
 from .provisioner import Provisioner
@@ -53,7 +54,8 @@ class Undeploy:
         records = self.ledger.records()
         found = {}
         for name in names:
-            matches = [each for each in records if name in (each.resource, each.endpoint_name)]
+            known_as = {name, bare_name(name)}
+            matches = [each for each in records if known_as & {each.resource, each.endpoint_name}]
             if not matches:
                 known = ", ".join(each.resource for each in records) or "nothing"
                 raise ProvisioningError(

@@ -174,7 +174,7 @@ class Generations:
     async def _stop(self, insisted: asyncio.Future[None]) -> None:
         self._give_up_succession()
         ends = {asyncio.ensure_future(self._process.stop(_STOP_GRACE)), *self._leaving}
-        await _first(asyncio.gather(*ends), insisted)
+        await _first(asyncio.ensure_future(asyncio.wait(ends)), insisted)
 
 
 def _exit_code(code: int, *, rehearsal: bool) -> int:

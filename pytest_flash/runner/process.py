@@ -153,7 +153,8 @@ class ServingProcess:
         elif isinstance(message, Accepting):
             self.accepts = True
         elif isinstance(message, Closed):
-            self.closed.set_result(None)
+            if not self.closed.done():  # A signal to all processes and our own order both close.
+                self.closed.set_result(None)
         elif isinstance(message, Finished):
             self.finished.set_result(None)
         elif isinstance(message, Learned):

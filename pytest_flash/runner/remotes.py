@@ -141,10 +141,11 @@ class Remotes:
     def _apply(self, session: Session, rollout: Rollout, plan: Plan, imports: Imports) -> None:
         options = self._assignment.provision
         rollout.agree(plan, (lambda _: True) if options.yes else self._link.ask)
-        for name, error in session.provisioner.retry_deletions().items():
-            self._link.report(Notice(f"{name} could not be deleted: {error}"))
         with session.provisioning:
             rollout.apply(plan)
+        # Afterwards: what is needed again stays.
+        for name, error in session.provisioner.retry_deletions().items():
+            self._link.report(Notice(f"{name} could not be deleted: {error}"))
         # A module that did not import may define what seems to be gone.
         first = self._assignment.generation == 1
         if first and not options.keep_orphans and not imports.failed:

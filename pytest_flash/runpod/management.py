@@ -83,13 +83,16 @@ class ManagementClient:
         """One endpoint. ``GET /v2/serverless/{id}``."""
         return _endpoint(self._api.call("GET", _endpoint_path(endpoint_id)))
 
-    def create(self, request: Mapping[str, Any], *, besides: Collection[str] = ()) -> Endpoint:
+    def create(
+        self, request: Mapping[str, Any], *, besides: Collection[str] = (), again: bool = False
+    ) -> Endpoint:
         """Create an endpoint from a ``CreateEndpointRequest``, once. ``POST /v2/serverless``.
 
         When an answer is lost, an endpoint with the request's name and owner marker
         (``PYTEST_FLASH_OWNER`` in ``env``) is taken for the one that it was about. ``besides`` are
-        the ids of such endpoints that existed before. Without a marker a request whose outcome
-        is unknown is not repeated. Looking has a deadline of its own.
+        the ids of such endpoints that existed before. ``again``: somebody else sent this request,
+        and whether it takes effect is unknown. Without a marker a request whose outcome is
+        unknown is not repeated. Looking has a deadline of its own.
         """
         find = self._finder(request, besides)
         created = create(
@@ -102,7 +105,7 @@ class ManagementClient:
                 find=find,
             ),
         )
-        if created.doubtful and find is not None:
+        if (created.doubtful or again) and find is not None:
             return self._without_twin(created.value, find)
         return created.value
 

@@ -110,6 +110,7 @@ def test_a_signal_to_the_whole_group_leaves_nothing(
         os.killpg(run.process.pid, number)
         run.wait(10)
         nothing_is_left(run, tree)
+        assert "Traceback" not in run.output
 
 
 def test_a_closed_terminal_leaves_nothing(
@@ -224,6 +225,7 @@ def test_a_second_interrupt_does_not_wait(
     run.process.send_signal(signal.SIGINT)
     assert run.wait(5) == 130
     wait_gone(tree, 3)
+    assert "Traceback" not in run.output
 
 
 def test_a_running_request_is_answered_before_the_end(

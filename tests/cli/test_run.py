@@ -312,6 +312,26 @@ def test_a_closed_standard_input_is_no_trouble(flash_run: Start, http: httpx.Cli
     assert "Assertion" not in run.output
 
 
+def test_the_answer_goes_to_the_question_that_was_put_last(
+    flash_run: Start, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """A save while it waits brings up new code, which asks again."""
+    main = tmp_path / "main.py"
+    main.write_text(
+        "from fastapi import FastAPI\nfrom pytest_flash import LiveServerless, remote\n"
+        "app = FastAPI()\n"
+        + "".join(f"@remote(LiveServerless(name='n{n}'))\ndef f{n}(): pass\n" for n in range(6))
+    )
+    run = flash_run("--auto-provision", cwd=tmp_path, terminal=True, **variables)
+    run.wait_for("Create them?")
+    main.write_text(main.read_text() + "\n")
+    wait_until(lambda: run.output.count("Create them?") == 2, 30, "the second question")
+
+    run.type("y\n")
+
+    run.wait_for("n5 created")
+
+
 def test_ctrl_c_at_a_question_ends_the_command(
     flash_run: Start, variables: dict[str, str], tmp_path: Path
 ) -> None:

@@ -176,6 +176,36 @@ def test_an_intent_without_an_answer_is_adopted_whatever_it_is(
     assert ledger().records()[0].endpoint_id == first.id
 
 
+def test_an_intent_that_comes_true_after_the_list_was_made_is_adopted(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger, state: State
+) -> None:
+    """Whoever wrote it was killed meanwhile: the endpoint is theirs, and theirs to delete."""
+    resource = LiveServerless(name="gpu")
+    mine = provisioner(creator="test")
+    mine.plan([(resource, FILE)])
+    first = provisioner(creator="test", user=DEAD).ensure(resource, FILE)
+    with state.change() as draft:
+        scope = ledger().scope
+        draft.put(scope, replace(draft.records(scope)[0], endpoint_id=None))
+
+    assert mine.ensure(resource, FILE).id == first.id
+    assert mine.release(keep=False) == {}
+    assert client.endpoints() == []
+
+
+def test_a_leading_live_makes_no_other_endpoint(
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+) -> None:
+    first = provisioner().ensure(LiveServerless(name="gpu"), FILE)
+
+    mine, renamed = provisioner(), LiveServerless(name="live-gpu")
+    plan = mine.plan([(renamed, FILE)])
+    assert isinstance(plan.steps[0][1], Reuse)
+    assert plan.orphans == ()
+    assert mine.ensure(renamed, FILE).id == first.id
+    assert [record.resource for record in ledger().records()] == ["gpu"]
+
+
 def test_a_recorded_endpoint_that_is_gone_is_made_again(
     provisioner: Make, client: ManagementClient, ledger: MakeLedger
 ) -> None:

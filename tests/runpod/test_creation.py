@@ -297,3 +297,15 @@ def test_a_volume_that_was_not_created_is_asked_for_again(
     assert client.create_network_volume("data", 50, "EU-RO-1").id == "v1"
     assert server.methods() == ["POST", *["GET"] * 5, "POST"]
     assert server.requests[0].body == server.requests[-1].body
+
+
+def test_a_create_that_somebody_else_sent_before_leaves_one_endpoint(
+    server: ScriptedServer, account: Account, client: ManagementClient
+) -> None:
+    """It may take effect after this one's list: the older one stays."""
+    account.add(REQUEST)
+    (older,) = account.named(NAME, MARKER)
+    made = client.create(REQUEST, again=True)
+    assert made.id == older
+    assert account.named(NAME, MARKER) == [older]
+    assert server.methods() == ["POST", "GET", "DELETE"]

@@ -28,7 +28,7 @@ class FlashRun:
         command = [sys.executable, "-m", "flash_cli", "run", *arguments]
         if closed_stdin:
             command = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
-        self._terminal = os.openpty() if terminal else ()
+        self._terminal = os.openpty() if terminal else None
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -62,6 +62,11 @@ class FlashRun:
         """The exit code, once it ended."""
         return self.process.wait(timeout)
 
+    def type(self, text: str) -> None:
+        """Have ``text`` typed at its terminal."""
+        assert self._terminal is not None
+        os.write(self._terminal[0], text.encode())
+
     def tree(self) -> set[Process]:
         """The command and every process below it."""
         return descendants(self.process.pid)
@@ -77,5 +82,5 @@ class FlashRun:
             for each in tree:
                 if each.is_alive():
                     os.kill(each.pid, signal.SIGKILL)
-            for descriptor in self._terminal:
+            for descriptor in self._terminal or ():
                 os.close(descriptor)
