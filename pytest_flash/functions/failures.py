@@ -20,7 +20,7 @@ from ..runpod import Endpoint, JobState, JobStatus
 from .declared import distributions
 from .projectmodules import ProjectModules
 from .protocol import FunctionResponse
-from .rebuilt import at, construct, entered, rebuild
+from .rebuilt import at, construct, entered, put, rebuild
 from .registry import FunctionSpec
 
 E = TypeVar("E", bound=Exception)
@@ -40,7 +40,7 @@ def failure(
     own gives that. Every one has the attributes of RemoteError.
     """
     what = f"{spec.name} ({spec.location}) on endpoint {endpoint.name}"
-    stdout = response.stdout if response else ""
+    stdout = response.output if response else ""
     if job.state is JobState.CANCELLED:
         error: Exception = JobCancelledError(
             f"{what}: job {job.id} was cancelled, in Runpod's console or by another process; "
@@ -50,12 +50,12 @@ def failure(
         error = _timed_out(what, endpoint, job)
     elif response is not None and response.described is not None:
         rebuilt = rebuild(response.described, functools.partial(_explained, spec))
-        error, stdout = rebuilt.error, response.described["output"]
+        error = rebuilt.error
         if error.__traceback__ is None:
             error = at(error, spec.file, spec.line, spec.name)
         named = f"job {job.id}" if job.id else "call"
         where = f"<{named} on {endpoint.name}, worker {job.worker_id}>"
-        error.__traceback__ = entered(where, spec.name, error.__traceback__)
+        error.with_traceback(entered(where, spec.name, error.__traceback__))
         return located(error, endpoint, job, stdout, rebuilt.traceback)
     else:
         text = job.error or (response and (response.error or response.result)) or "no error text"
@@ -77,7 +77,7 @@ def located(
     }
     for name, value in known.items():
         if isinstance(error, RemoteError) or not hasattr(error, name):
-            setattr(error, name, value)
+            put(error, name, value)
     return error
 
 

@@ -41,8 +41,9 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcom
     response = protocol.read_response(job.output)
     if job.state is not JobState.COMPLETED or (response and not response.success):
         error = failure(spec, endpoint, job, response)
-        said = getattr(error, "stdout", "")
-        return Outcome(error=error, output=said, frames=error.__traceback__)
+        # Not from the error, which may have an attribute of that name for something else.
+        output = response.output if response else ""
+        return Outcome(error=error, output=output, frames=error.__traceback__)
     if response is None:
         unknown = JobFailedError(
             f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer"

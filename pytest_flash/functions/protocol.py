@@ -68,6 +68,11 @@ class FunctionResponse:
     stdout: str = ""
     described: dict[str, Any] | None = None
 
+    @property
+    def output(self) -> str:
+        """What the function printed and logged, each line once where our code could tell."""
+        return self.stdout if self.described is None else str(self.described["output"])
+
 
 def read_response(output: Any) -> FunctionResponse | None:
     """Read a job's ``output``; None for anything that is no response.
@@ -102,7 +107,8 @@ def read_result(response: FunctionResponse) -> tuple[Any, str]:
 
 
 def _described(stdout: str) -> tuple[str, dict[str, Any] | None]:
-    before, mark, rest = stdout.partition(f"\n{MARK}")
+    # The last: the function may print such a line, too.
+    before, mark, rest = stdout.rpartition(f"\n{MARK}")
     if not mark:
         return stdout, None
     line, _, after = rest.partition("\n")

@@ -57,10 +57,10 @@ class _Chain:
         """Give ``error`` its notes, its traceback, and the errors it is chained to."""
         told = self._built[number] = error
         this = self.errors[number]
-        told.__cause__ = self.get(this["cause"])
-        told.__context__ = self.get(this["context"])
-        told.__suppress_context__ = this["suppress"]
-        told.__traceback__ = traceback_of(this["frames"])
+        put(told, "__cause__", self.get(this["cause"]))
+        put(told, "__context__", self.get(this["context"]))
+        put(told, "__suppress_context__", this["suppress"])
+        told.with_traceback(traceback_of(this["frames"]))
         for note in this["notes"]:
             add_note(told, note)
 
@@ -74,6 +74,11 @@ class _Chain:
 
     def parts(self, this: Described) -> list[BaseException]:
         return [self.get(number) for number in this["parts"]]
+
+
+def put(error: BaseException, name: str, value: Any) -> None:
+    """Set an attribute of ``error``, also where its class, a frozen dataclass, lets nobody."""
+    BaseException.__setattr__(error, name, value)
 
 
 def add_note(error: BaseException, note: str) -> None:
@@ -192,7 +197,7 @@ def _instance(
             _initialise(made, args)
         for name, value in attributes.items():
             with suppress(AttributeError, TypeError):
-                setattr(made, name, value)
+                put(made, name, value)
         return made if isinstance(made, kind) else None
     return None
 
@@ -202,7 +207,7 @@ def _initialise(error: BaseException, args: tuple[Any, ...]) -> None:
     base = next(each for each in type(error).__mro__ if each.__module__ == "builtins")
     with suppress(TypeError):
         base.__init__(error, *args)  # type: ignore[misc]
-    error.args = args
+    put(error, "args", args)
 
 
 def _own_class(this: Described) -> type[BaseException] | None:

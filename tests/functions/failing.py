@@ -73,6 +73,53 @@ CASES: dict[str, Failure] = {
     "exception with a constructor of its own": raised(
         "raise Own(7, hint='h')", "Own", "7", _OWN, remote=False
     ),
+    "exception that nobody may change": raised(
+        "raise Frozen('z', 7)",
+        "Frozen",
+        "('z', 7)",
+        "import dataclasses",
+        "@dataclasses.dataclass(frozen=True)\nclass Frozen(Exception):\n"
+        "    name: str\n    code: int",
+        remote=False,
+    ),
+    "exception that holds what cannot be pickled": raised(
+        "raise Held('held', threading.Lock())",
+        "Held",
+        "held",
+        "import threading",
+        "class Held(Exception):\n    def __init__(self, text, lock):\n"
+        "        super().__init__(text)\n        self.lock = lock",
+        remote=False,
+    ),
+    "exception made of what cannot be pickled": raised(
+        "raise Made(threading.Lock())",
+        "Made",
+        "unlocked",
+        "import threading\nclass Made(Exception): pass",
+        remote=False,
+    ),
+    "exception with an output of its own": raised(
+        "raise subprocess.CalledProcessError(1, ['false'])",
+        "CalledProcessError",
+        "returned non-zero exit status 1",
+        "import subprocess",
+        remote=False,
+    ),
+    "cancelled error of its own making": raised(
+        "raise asyncio.CancelledError('mine')",
+        "JobFailedError",
+        "CancelledError: mine",
+        "import asyncio",
+    ),
+    "cancelled error in an async function": Failure(
+        "import asyncio\n@remote(gpu)\nasync def f(x):\n    raise asyncio.CancelledError('mine')\n",
+        "JobFailedError",
+        "CancelledError: mine",
+        "raise asyncio.CancelledError('mine')",
+    ),
+    "printed what looks like ours": raised(
+        "print('a\\n[pytest-flash error] AAAA')\nraise ValueError('v')", "ValueError", "v"
+    ),
     "exception of a module": raised(
         "raise errors.Bad('b')",
         "Bad",
@@ -155,10 +202,19 @@ CASES: dict[str, Failure] = {
         remote("return x"), "TypeError", "f() too many positional arguments", "", args=(1, 2)
     ),
     "a generator as the result": Failure(
-        remote("return (y for y in [x])"), "TypeError", "it returned generator", ""
+        remote("return (y for y in [x])"),
+        "TypeError",
+        "f returned a generator, which cannot be sent back",
+        "",
+    ),
+    "a coroutine as the result": Failure(
+        remote("return h()", "async def h(): pass"), "TypeError", "await it in f, defined with", ""
     ),
     "a lock as the result": Failure(
-        remote("import threading\nreturn threading.Lock()"), "TypeError", "it returned lock", ""
+        remote("import threading\nreturn threading.Lock()"),
+        "TypeError",
+        "f returned a lock, which",
+        "",
     ),
     "a module that is missing": raised(
         "import no_such_module_at_all",

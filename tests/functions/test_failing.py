@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import pydantic
 import pytest
 
 from pytest_flash.errors import CannotTravelError, RemoteError
@@ -65,6 +66,21 @@ def test_it_fails(
     assert told.endpoint_id
     assert told.worker_id
     assert case.line in told.remote_traceback
+
+
+def test_an_exception_that_is_written_in_another_language(
+    project: Import, ours: RemoteCalls
+) -> None:
+    main = project(
+        {
+            "main.py": HEAD + "import pydantic\nclass Body(pydantic.BaseModel):\n    n: int\n"
+            "@remote(gpu, dependencies=['pydantic'])\ndef f(x):\n    return Body(n=x)\n"
+        }
+    )
+    with pytest.raises(pydantic.ValidationError) as caught:
+        asyncio.run(ours.call(main.f.spec, ("no number",), {}))
+    assert caught.value.errors()[0]["loc"] == ("n",)
+    assert "return Body(n=x)" in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -91,18 +91,32 @@ def text_of_group(error: BaseException) -> str:
 def _content(error: BaseException) -> bytes | None:
     """How to build ``error`` again: pickled arguments, attributes, and its own way if it has one.
 
-    Built-in exceptions keep some of what they hold, such as a file's name, out of ``args``.
+    Built-in exceptions keep some of what they hold, such as a file's name, out of ``args``. Of
+    an argument that cannot be pickled its text is sent, and such an attribute is left out.
     """
     try:
         reduced = error.__reduce__()
-        own_way = getattr(type(error).__reduce__, "__objclass__", None) is None
-        whole = cloudpickle.dumps(error) if own_way else None
-        args = reduced[1] if isinstance(reduced, tuple) else error.args
+        kind = getattr(type(error).__reduce__, "__objclass__", None)
+        own_way = kind is None or kind.__module__ != "builtins"
+        whole = _pickled(error) if own_way else None
+        args = error.args if own_way or not isinstance(reduced, tuple) else reduced[1]
         attributes = {**error.__dict__}
         if isinstance(reduced, tuple) and len(reduced) > 2 and isinstance(reduced[2], dict):
             attributes.update(reduced[2])
         attributes.pop("__notes__", None)
-        data: bytes = cloudpickle.dumps((args, attributes, whole))
+        data = _pickled((args, attributes, whole))
+        if data is None:
+            args = tuple(each if _pickled(each) else repr(each) for each in args)
+            attributes = {name: each for name, each in attributes.items() if _pickled(each)}
+            data = _pickled((args, attributes, whole))
+    except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __repr__
+        return None
+    return data
+
+
+def _pickled(value: Any) -> bytes | None:
+    try:
+        data: bytes = cloudpickle.dumps(value)
     except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __getstate__
         return None
     return data
@@ -137,7 +151,7 @@ def _trim(error: BaseException) -> None:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        each.__traceback__ = _without_ours(each.__traceback__)
+        each.with_traceback(_without_ours(each.__traceback__))
         waiting += [each.__cause__, each.__context__]
         parts = getattr(each, "exceptions", None) or ()
         waiting += [part for part in parts if isinstance(part, BaseException)]

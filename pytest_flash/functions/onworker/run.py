@@ -56,7 +56,7 @@ def entry(
     if awaits:
 
         async def call(header: bytes, data: bytes) -> tuple[str, str, bytes]:
-            with _job(bundle, what, header, data) as (job, begin):
+            with _job(bundle, what, header, data, awaits) as (job, begin):
                 value = begin()
                 job.result = await value if inspect.isawaitable(value) else value
             return job.answer()
@@ -64,7 +64,7 @@ def entry(
         return call
 
     def call_now(header: bytes, data: bytes) -> tuple[str, str, bytes]:
-        with _job(bundle, what, header, data) as (job, begin):
+        with _job(bundle, what, header, data, awaits) as (job, begin):
             job.result = begin()
         return job.answer()
 
@@ -84,7 +84,7 @@ class _Job:
 
 @contextmanager
 def _job(
-    bundle: Bundle, target: Target, header: bytes, data: bytes
+    bundle: Bundle, target: Target, header: bytes, data: bytes, awaits: bool
 ) -> Iterator[tuple[_Job, Callable[[], Any]]]:
     with Transcript() as transcript:
         job = _Job(transcript)
@@ -93,14 +93,14 @@ def _job(
             with _STORE.active(bundle, [Value(*each) for each in values]) as slices:
                 try:
                     yield job, _prepared(target, slices, init, data)
-                    job.data = _dumps(job.result)
+                    job.data = _dumps(job.result, target)
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
                     job.described = describe.describe(error, transcript.text())
                     raise
-        except (asyncio.CancelledError, GeneratorExit):
-            raise  # The worker stops the job.
         except BaseException as error:
+            if awaits and _is_stop(error):
+                raise
             described = job.described or describe.describe(error, transcript.text())
             transcript.whisper(MARK + base64.b64encode(described).decode())
             if not _is_reported(error):
@@ -135,14 +135,30 @@ def _instance(home: Slice, path: str, kind: Any, init: bytes) -> Any:
     return home.instances[key]
 
 
-def _dumps(value: Any) -> bytes:
+def _dumps(value: Any, target: Target) -> bytes:
     try:
         data: bytes = cloudpickle.dumps(value)
     except Exception as error:  # runs the user's __reduce__ and __getstate__
+        name = ".".join(filter(None, (target.path, target.method))) or "the function"
+        way_out = "return plain data"
+        if inspect.isawaitable(value):
+            way_out = f"await it in {name}, defined with async"
+        elif inspect.isgenerator(value) or inspect.isasyncgen(value):
+            way_out = "return a list"
         raise UnsendableResultError(
-            f"it returned {type(value).__name__}, which cannot be sent back: {error}"
+            f"{name} returned a {type(value).__name__}, which cannot be sent back: {error}; "
+            f"{way_out}"
         ) from error
     return data
+
+
+def _is_stop(error: BaseException) -> bool:
+    """Whether the worker stops the job, rather than the function raising ``error`` itself."""
+    if isinstance(error, asyncio.CancelledError):
+        # Python 3.10 does not tell.
+        cancelling = getattr(asyncio.current_task(), "cancelling", None)
+        return cancelling is None or cancelling() > 0
+    return isinstance(error, GeneratorExit)
 
 
 def _is_reported(error: BaseException) -> bool:
