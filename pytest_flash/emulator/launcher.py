@@ -79,6 +79,7 @@ class Launcher:
         }
         if program.asks_for_dependencies:
             platform["FLASH_DEPENDENCIES_URL"] = f"{base}/dependencies/{worker_id}"
+            platform["FLASH_EXCHANGE_URL"] = f"{base}/job-exchange/{worker_id}/$ID"
             platform["FLASH_STACK_FILE"] = str(self.stack_file(worker_id))
         if record.type == "LOAD_BALANCER":
             platform |= self.ports.reserve(worker_id, record.container.env).environment()

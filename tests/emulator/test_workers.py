@@ -47,6 +47,7 @@ def test_a_worker_sees_its_endpoints_environment_and_nothing_of_ours(emulator: E
         "RUNPOD_POD_ID": worker,
         "RUNPOD_POD_HOSTNAME": worker,
         "RUNPOD_ENDPOINT_ID": endpoint,
+        "FLASH_EXCHANGE_URL": f"{base}/job-exchange/{worker}/$ID",
         "FLASH_DEPENDENCIES_URL": f"{base}/dependencies/{worker}",
         "FLASH_STACK_FILE": f"{env['FLASH_STACK_FILE'].rpartition('/')[0]}/{worker}.stacks",
     }

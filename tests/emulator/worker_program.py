@@ -2,7 +2,8 @@
 
 A job's input is ``{"do": NAME, …}``. The endpoint's environment decides how it starts:
 EXIT_AT_START (a code), HANG_AT_START, UNHEALTHY, LISTEN (poll job-stop too), BATCH (take
-so many jobs at once), MARK_SIGTERM (a file to make then), PINGS (send some).
+so many jobs at once), MARK_SIGTERM (a file to make then), PINGS (send some), EXCHANGE (give
+results for jobs).
 """
 
 from __future__ import annotations
@@ -189,6 +190,8 @@ def main() -> None:
     take = url("RUNPOD_WEBHOOK_GET_JOB", "") + "&job_in_progress=0"
     if batch:
         take = take.replace("/job-take/", "/job-take-batch/") + f"&batch_size={batch}"
+    if "EXCHANGE" in os.environ:
+        exchange_jobs(plane, take)
     while True:
         status, body = plane.request("GET", take)
         if status != 200:
@@ -198,6 +201,19 @@ def main() -> None:
             result = perform(plane, job)
             if result is not None:
                 send(plane, job["id"], result)
+
+
+def exchange_jobs(plane: Plane, take: str) -> None:
+    status, body = plane.request("GET", take)
+    while True:
+        if status == 200:
+            job = json.loads(body)
+            result = perform(plane, job)
+            text = result if isinstance(result, bytes) else json.dumps(result).encode()
+            exchange = os.environ["FLASH_EXCHANGE_URL"].replace("$ID", job["id"])
+            status, body = plane.request("POST", exchange, text)
+        else:
+            status, body = plane.request("GET", take)
 
 
 try:

@@ -65,9 +65,10 @@ class Outcome:
 
 
 class Platform:
-    """Serves job-take, job-done, ping and dependencies, and records every request.
+    """Serves job-take, job-done, job-exchange, ping and dependencies; records every request.
 
-    ``refusals``: statuses to answer the next requests of a verb with, before serving them.
+    ``refusals``: statuses to answer the next requests of a verb with, before serving them; 0
+    hangs up.
     ``oddities``: bodies to answer the next job-takes with. ``hold``: seconds of a long poll.
     ``hangs_up``: close the connection after handing out a job, without announcing it.
     """
@@ -125,13 +126,15 @@ class Platform:
             return refusals.pop(0), {"error": "refused by the test"}
         if seen.verb == "job-take":
             return self._take()
-        if seen.verb == "job-done":
+        if seen.verb in ("job-done", "job-exchange"):
             self._results[seen.path.rpartition("/")[2].replace("%20", " ")].put(
                 json.loads(seen.body)
             )
         if seen.verb == "dependencies":
             assert self._provide is not None
             return self._provide(json.loads(seen.body)["dependencies"])
+        if seen.verb == "job-exchange":
+            return self._take()
         return 200, {}
 
     def close(self) -> None:
@@ -163,6 +166,9 @@ def _handler_for(platform: Platform) -> type[BaseHTTPRequestHandler]:
             verb = url.path.split("/")[4]
             seen = Seen(verb, url.path, dict(parse_qsl(url.query)), dict(self.headers), body)
             status, answer = platform.answer(seen)
+            if status == 0:
+                self.close_connection = True
+                return
             text = b"" if answer is None else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -32,6 +32,11 @@ UNTIL_GO = """
 """
 
 
+def exchange_at(platform: Platform) -> str:
+    """What tells a worker that the platform gives jobs for results."""
+    return f"{platform.base}/job-exchange/worker1/$ID"
+
+
 def test_job_take_and_job_done_are_asked_as_the_protocol_says(
     platform: Platform, start_worker: StartWorker
 ) -> None:
@@ -131,6 +136,61 @@ def test_a_result_refused_for_good_is_dropped_and_the_worker_goes_on(
     dropped = platform.submit(function_request("def f(): return 1"))
     assert platform.call("def f(): return 2").value == 2
     assert f"the result of job {dropped} was not accepted: job-done: 400" in worker.output
+
+
+def test_a_result_is_given_for_the_next_job(platform: Platform, start_worker: StartWorker) -> None:
+    jobs = [platform.submit(function_request(f"def f(): return {n}")) for n in range(5)]
+    start_worker(FLASH_EXCHANGE_URL=exchange_at(platform))
+    assert [platform.result(job).value for job in jobs] == list(range(5))
+    wait_for(lambda: len(platform.requests("job-exchange")) == 5)
+    assert len(platform.requests("job-take")) == 1
+    assert not platform.requests("job-done")
+    first = platform.requests("job-exchange")[0]
+    assert first.path.endswith(f"/job-exchange/worker1/{jobs[0].replace(' ', '%20')}")
+    assert first.headers["Authorization"] == CREDENTIAL
+
+
+def test_after_an_exchange_without_a_job_the_next_is_taken(
+    platform: Platform, start_worker: StartWorker
+) -> None:
+    platform.hold = 0.1
+    start_worker(FLASH_EXCHANGE_URL=exchange_at(platform))
+    platform.call("def f(): return 1")
+    wait_for(lambda: len(platform.requests("job-take")) > 1)
+    assert platform.call("def f(): return 2").value == 2
+    assert not platform.requests("job-done")
+
+
+@pytest.mark.parametrize("status", [0, 400, 404, 503])
+def test_a_result_whose_exchange_fails_is_posted(
+    platform: Platform, start_worker: StartWorker, status: int
+) -> None:
+    platform.refusals["job-exchange"] = [status] * (2 if status == 0 else 1)
+    worker = start_worker(FLASH_EXCHANGE_URL=exchange_at(platform))
+    assert platform.call("def f(): return 1").value == 1
+    assert len(platform.requests("job-done")) == 1
+    assert platform.call("def f(): return 2").value == 2
+    assert len(platform.requests("job-done")) == 1
+    assert worker.output == ""
+
+
+def test_sigterm_ends_a_worker_that_waits_for_an_exchange_and_its_result_is_posted(
+    platform: Platform, start_worker: StartWorker
+) -> None:
+    platform.hold = 30
+    worker = start_worker(FLASH_EXCHANGE_URL=exchange_at(platform))
+    job = platform.submit(function_request("def f(): return 1"))
+    assert platform.result(job).value == 1
+    assert platform.taking.wait(5)
+    worker.process.send_signal(signal.SIGTERM)
+    assert platform.result(job, timeout=2).value == 1
+    assert worker.process.wait(2) == 0
+    assert [each.verb for each in platform.seen if "job-" in each.verb] == [
+        "job-take",
+        "job-exchange",
+        "job-done",
+    ]
+    assert worker.output == ""
 
 
 def test_a_connection_that_the_server_closed_while_a_job_ran_costs_nothing(

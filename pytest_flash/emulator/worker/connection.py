@@ -1,17 +1,17 @@
 """One keep-alive HTTP connection on the worker's event loop.
 
-It speaks to the emulator alone, whose answers have a Content-Length or no body. For three small
-requests a job ``http.client`` costs more than all the rest of the worker.
+It speaks to the emulator alone, whose answers have a Content-Length or no body. ``http.client``
+would cost a worker more than all the rest of a small job, and asyncio's streams twice as much.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 from .transport import Reply, TransportError
 
-_READ_AHEAD = 1 << 20
 _END_OF_HEAD = b"\r\n\r\n"
 _BODILESS = (204, 304)
 
@@ -29,7 +29,7 @@ class AsyncConnection:
     def __init__(self, *, timeout: float) -> None:
         self._timeout = timeout
         self._netloc = ""
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._link: _Link | None = None
         self._aborted = False
 
     async def send(
@@ -49,61 +49,130 @@ class AsyncConnection:
             self.close()
             self._netloc = netloc
         try:
-            if self._streams is not None:
+            if self._link is not None:
                 try:
-                    return await self._exchange(message)
+                    return await self._link.ask(message)
                 except ServerClosedError:
                     self.close()
-            return await self._exchange(message)
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            return await (await self._connected()).ask(message)
+        except (OSError, EOFError, ValueError) as error:
             self.close()
-            raise TransportError(f"{method} {url}: {type(error).__name__}: {error}") from error
+            reason = "given up" if self._aborted else f"{type(error).__name__}: {error}"
+            raise TransportError(f"{method} {url}: {reason}") from error
 
     def abort(self) -> None:
         """Make a request that is being waited for fail with TransportError, and all later ones."""
         self._aborted = True
-        if self._streams is not None:
-            self._streams[1].transport.abort()
+        if self._link is not None:
+            self._link.close()
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
-    async def _exchange(self, message: bytes) -> Reply:
-        if self._streams is None and not self._aborted:
-            host, _, port = self._netloc.rpartition(":")
-            self._streams = await asyncio.open_connection(
-                host.strip("[]"), int(port), limit=_READ_AHEAD
-            )
-        if self._streams is None or self._aborted:
-            raise ConnectionAbortedError("given up")
-        reader, writer = self._streams
-        timer = asyncio.get_running_loop().call_later(self._timeout, writer.transport.abort)
-        deadline = timer.when()
+    async def _connected(self) -> _Link:
+        host, _, port = self._netloc.rpartition(":")
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_connection(
+            lambda: _Link(self._timeout), host.strip("[]"), int(port)
+        )
+        if self._aborted:
+            link.close()
+        self._link = link
+        return link
+
+
+class _Link(asyncio.Protocol):
+    """One connection to the server: a request goes out, its answer comes in."""
+
+    def __init__(self, timeout: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._expected = 0
+        self._answer: asyncio.Future[Reply] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def ask(self, message: bytes) -> Reply:
+        """Send a request and wait for its answer.
+
+        Raises ServerClosedError, or other OSErrors, EOFError and ValueError once the answer has
+        begun; the connection is of no use then.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise ServerClosedError("the server closed the connection")
+        self._answer = self._loop.create_future()
+        self._deadline = self._loop.time() + self._timeout
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
+        self._transport.write(message)
+        return await self._answer
+
+    def close(self) -> None:
+        """Close the connection at once; whoever waits for an answer gets an error."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's."""
+        self._received += data
         try:
-            writer.write(message)
-            return await _read(reader)
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
-            if self._aborted:
-                raise ConnectionAbortedError("given up") from error
-            if asyncio.get_running_loop().time() >= deadline:
-                raise TimeoutError(f"no answer within {self._timeout:g} s") from error
-            raise
-        finally:
-            timer.cancel()
+            if len(self._received) >= self._expected:
+                self._read()
+        except ValueError as error:
+            self._fail(error)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """asyncio's."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._received:
+            self._fail(EOFError("the answer broke off"))
+        else:
+            self._fail(ServerClosedError(str(error or "the server closed the connection")))
+
+    def _read(self) -> None:
+        """Give the answer to whoever waits for it, if it is complete. Raises ValueError."""
+        end = self._received.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if end < len(_END_OF_HEAD):
+            return
+        status, length = _parse(bytes(self._received[:end]))
+        self._expected = end + length
+        if len(self._received) < self._expected:
+            return
+        reply = Reply(status, bytes(self._received[end : self._expected]))
+        del self._received[: self._expected]
+        self._expected = 0
+        if self._received or self._answer is None or self._answer.done():
+            raise ValueError("an answer that nobody asked for")
+        self._answer.set_result(reply)
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        self.close()
+
+    def _look_at_clock(self) -> None:
+        # One timer for all requests: to set and cancel one for each costs more than to look.
+        self._timer = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() >= self._deadline:
+            self._fail(TimeoutError(f"no answer within {self._timeout:g} s"))
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
 
 
-async def _read(reader: asyncio.StreamReader) -> Reply:
-    try:
-        head = await reader.readuntil(_END_OF_HEAD)
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise
-        raise ServerClosedError("the server closed the connection") from error
-    except ConnectionError as error:
-        raise ServerClosedError(str(error)) from error
+def _parse(head: bytes) -> tuple[int, int]:
+    """Status and length of the body. Raises ValueError for what an emulator does not say."""
     status = int(head[9:12])
     length = 0
     for line in head.split(b"\r\n")[1:]:
@@ -112,6 +181,4 @@ async def _read(reader: asyncio.StreamReader) -> Reply:
             length = int(value)
         elif name.lower() == b"transfer-encoding":
             raise ValueError("an answer without a Content-Length")
-    if status in _BODILESS or not length:
-        return Reply(status, b"")
-    return Reply(status, await reader.readexactly(length))
+    return status, 0 if status in _BODILESS else length

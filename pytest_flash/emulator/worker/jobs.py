@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from .dependencies import Dependencies, DependencyError
@@ -17,6 +17,8 @@ from .plane import Job, PlaneError, WorkerPlane
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # A long poll that ends sooner than this without a job is an answer to slow down for.
 _SHORTEST_POLL = 0.5
+# An emulator that ends a worker answers what it waits for. Another may have sent the SIGTERM.
+_PARTING = 0.2
 # The official worker tries a result three times, after these pauses in seconds.
 _DONE_PAUSES = (2.0, 3.0)
 
@@ -61,7 +63,8 @@ class JobLoop:
                     pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             if job is not None:
-                await self._work_on(job)
+                while job is not None:
+                    job = await self._work_on(job)
                 pause = _FIRST_PAUSE
             elif time.monotonic() - started < _SHORTEST_POLL:
                 await self._rest(pause)
@@ -70,24 +73,45 @@ class JobLoop:
     def stop(self) -> None:
         """Take no further job; the one at hand goes on."""
         self._stopping.set()
+        asyncio.get_running_loop().call_later(_PARTING, self._wait_no_longer)
+
+    def _wait_no_longer(self) -> None:
         if self._polling:
-            self._plane.abandon_take()
+            self._plane.abandon()
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _take(self) -> Job | None:
+        with self._waiting():
+            return await self._plane.take()
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
         self._polling = True
         try:
-            return await self._plane.take()
+            yield
         finally:
             self._polling = False
 
-    async def _work_on(self, job: Job) -> None:
+    async def _work_on(self, job: Job) -> Job | None:
+        """Run a job and give its result; the next one if the platform gave it in return."""
         with self._heartbeat.busy_with(job.id):
             response = await self._respond(job)
-            await self._report(job, response.to_job_done())
+            body = response.to_job_done()
+            if self._stopping.is_set() or not self._plane.exchanges:
+                await self._report(job, body)
+                return None
+        return await self._exchange(job, body)
+
+    async def _exchange(self, job: Job, body: bytes) -> Job | None:
+        try:
+            with self._waiting():
+                return await self._plane.exchange(job.id, body)
+        except PlaneError:
+            await self._report(job, body)
+            return None
 
     async def _respond(self, job: Job) -> FunctionResponse:
         try:

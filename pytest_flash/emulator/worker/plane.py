@@ -59,6 +59,23 @@ class WorkerPlane:
             raise PlaneError(f"job-take: {reply.status} {reply.body[:200]!r}")
         return _job(reply.body) if reply.body else None
 
+    @property
+    def exchanges(self) -> bool:
+        """Whether this platform has ``exchange``: the emulator does."""
+        return self._settings.exchange_url is not None
+
+    async def exchange(self, job_id: str, body: bytes) -> Job | None:
+        """``done`` and ``take`` in one request.
+
+        Raises PlaneError for whatever goes wrong. The result may have arrived then: ``done`` will
+        tell, which changes nothing if it has.
+        """
+        url = self._settings.job_exchange_url(job_id)
+        reply = await self._ask("POST", url, self._headers, body)
+        if reply.status not in (200, 204):
+            raise PlaneError(f"job-exchange: {reply.status} {reply.body[:200]!r}")
+        return _job(reply.body) if reply.body else None
+
     async def done(self, job_id: str, body: bytes) -> Reply:
         """Post the final result of a job, JSON text. Raises PlaneError without an answer."""
         headers = self._headers | {
@@ -89,9 +106,10 @@ class WorkerPlane:
         finally:
             connection.close()
 
-    def abandon_take(self) -> None:
-        """Make a waiting ``take`` fail, and every later one."""
+    def abandon(self) -> None:
+        """Make the request that is being waited for fail; later ones have another connection."""
         self._connection.abort()
+        self._connection = AsyncConnection(timeout=_TAKE_TIMEOUT)
 
     def close(self) -> None:
         """Close the connection."""

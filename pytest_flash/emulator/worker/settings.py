@@ -10,6 +10,7 @@ _PRIVATE_PREFIX = "RUNPOD_WEBHOOK_"
 _PRIVATE = (
     "RUNPOD_AI_API_KEY",
     "FLASH_DEPENDENCIES_URL",
+    "FLASH_EXCHANGE_URL",
     "FLASH_STACK_FILE",
     "FLASH_LOAD_BALANCED",
 )
@@ -23,7 +24,8 @@ class SettingsMissing(Exception):
 class WorkerSettings:
     """Addresses of the worker plane, placeholders of the worker's id filled in.
 
-    ``take_url`` carries a query already; ``done_url`` keeps the literal ``$ID`` for the job's id.
+    ``take_url`` carries a query already; ``done_url`` and ``exchange_url`` keep the literal ``$ID``
+    for the job's id.
     ``ping_interval`` is in seconds. ``ports`` are those to serve requests and health checks on,
     behind a load balancer; a worker of a queue has none.
     """
@@ -31,6 +33,7 @@ class WorkerSettings:
     worker_id: str
     take_url: str
     done_url: str
+    exchange_url: str | None
     ping_url: str | None
     ping_interval: float
     dependencies_url: str | None
@@ -56,6 +59,7 @@ class WorkerSettings:
             worker_id=worker_id,
             take_url=take_url.replace("$ID", quoted),
             done_url=done_url.replace("$RUNPOD_POD_ID", quoted),
+            exchange_url=environ.get("FLASH_EXCHANGE_URL"),
             ping_url=ping_url and ping_url.replace("$RUNPOD_POD_ID", quoted),
             ping_interval=int(environ.get("RUNPOD_PING_INTERVAL", "10000")) / 1000,
             dependencies_url=environ.get("FLASH_DEPENDENCIES_URL"),
@@ -71,6 +75,11 @@ class WorkerSettings:
     def job_done_url(self, job_id: str) -> str:
         """Where the result of one job is posted."""
         return self.done_url.replace("$ID", quote(job_id, safe=""))
+
+    def job_exchange_url(self, job_id: str) -> str:
+        """Where the result of one job is given for the next; only if there is such a place."""
+        assert self.exchange_url is not None
+        return self.exchange_url.replace("$ID", quote(job_id, safe=""))
 
 
 def _ports(environ: Mapping[str, str]) -> tuple[int, ...]:
