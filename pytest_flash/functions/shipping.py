@@ -132,12 +132,15 @@ class Shipping:
         if spec not in self._signatures:
             self._signatures[spec] = _signature(spec)
         signature = self._signatures[spec]
+        problem = None
         if signature is not None:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
-                wrong = TypeError(f"{spec.name}() {error}")
-                raise at(wrong, spec.file, spec.line, spec.name) from None
+                problem = str(error)
+        # Raised where it has no context, which some frameworks show in spite of `from None`.
+        if problem is not None:
+            raise at(TypeError(f"{spec.name}() {problem}"), spec.file, spec.line, spec.name)
 
     def _home(self, spec: FunctionSpec) -> _Home | None:
         if spec not in self._homes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import JobCancelledError, JobTimedOutError
@@ -14,6 +14,8 @@ from ..functions.handle import JobHandle
 from ..functions.rebuilt import remote_part
 from ..functions.registry import FunctionSpec
 from ..runpod import Endpoint
+from .jobs import Job
+from .recorder import Record, Recorder
 
 T = TypeVar("T")
 
@@ -25,8 +27,7 @@ class SessionCalls:
     """Runs remote functions for tests on a loop of its own; a ``Caller``.
 
     A call may last as long as its function may run and ``startup_timeout`` seconds more.
-    ``explain`` says where a call hangs that exceeds it; ``cancel_left`` cancels the jobs that a
-    test has left.
+    ``explain`` says where a call hangs that exceeds it; ``cancel`` cancels jobs.
     """
 
     def __init__(
@@ -35,18 +36,20 @@ class SessionCalls:
         endpoint_for: Callable[[FunctionSpec], Awaitable[Endpoint]],
         loop: LoopThread,
         *,
+        recorder: Recorder,
         startup_timeout: float,
         explain: Callable[[], Awaitable[str]],
-        cancel_left: Callable[[], Awaitable[None]],
+        cancel: Callable[[Sequence[Job]], Awaitable[None]],
     ) -> None:
         self._calls = calls
         self._endpoint_for = endpoint_for
         self._loop = loop
+        self._recorder = recorder
         self._startup_timeout = startup_timeout
         self._explain = explain
-        self._cancel_left = cancel_left
-        self._stubs: dict[FunctionSpec, FunctionSpec] = {}
-        self._active: set[asyncio.Task[Any]] = set()
+        self._cancel = cancel
+        self._stubs: dict[FunctionSpec, list[FunctionSpec]] = {}
+        self._active: dict[asyncio.Task[Any], Record] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
 
     async def call(
@@ -54,10 +57,9 @@ class SessionCalls:
     ) -> Any:
         """Run ``spec``, or what is stubbed for it. Raises as ``RemoteCalls.call``."""
         __tracebackhide__ = True
-        shipped = self._stubs.get(spec, spec)
+        shipped = self._shipped(spec)
         try:
-            called = self._calls.call(shipped, args, kwargs)
-            return await outcome(self._loop.submit(self._limited(shipped, called)))
+            return await self._submitted(shipped, self._calls.call(shipped, args, kwargs))
         except Exception as error:  # noqa: BLE001 - a function may raise anything
             # The worker's frames tell where it was; our own say nothing more.
             raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
@@ -67,9 +69,8 @@ class SessionCalls:
     ) -> JobHandle[Any]:
         """Submit a job for ``spec``, or for what is stubbed for it. Raises as ``call``."""
         __tracebackhide__ = True
-        shipped = self._stubs.get(spec, spec)
-        submitted = self._limited(shipped, self._calls.spawn(shipped, args, kwargs))
-        handle: JobHandle[Any] = await outcome(self._loop.submit(submitted))
+        shipped = self._shipped(spec)
+        handle = await self._submitted(shipped, self._calls.spawn(shipped, args, kwargs))
         handle.through = functools.partial(self._carried, shipped)
         return handle
 
@@ -83,41 +84,59 @@ class SessionCalls:
         """Await what a handle does on the loop of the calls."""
         __tracebackhide__ = True
         try:
-            return await outcome(self._loop.submit(self._limited(spec, work)))
+            return await self._submitted(spec, work)
         except Exception as error:  # noqa: BLE001 - as above
             raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
 
     def stub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
         """From now on run ``replacement`` in place of ``spec``."""
-        self._stubs[spec] = replacement
+        self._stubs.setdefault(spec, []).append(replacement)
 
     def unstub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
-        """Run ``spec`` again, unless another replacement has come since."""
-        if self._stubs.get(spec) is replacement:
-            del self._stubs[spec]
+        """Run what ran before ``replacement``: the function, or another replacement of it."""
+        kept = [each for each in self._stubs.get(spec, ()) if each is not replacement]
+        self._stubs[spec] = kept
 
-    def unstub_all(self) -> None:
-        """Run every function again."""
-        self._stubs.clear()
+    def end(self, *, lasting: bool) -> None:
+        """Cancel calls that are under way and their jobs, and wait until that is done.
 
-    def end_all(self) -> None:
-        """Cancel the calls that are under way and their jobs, and wait until that is done."""
-        self._loop.run(self._end_all(), 2 * _ENDING)
+        Those of tests; with ``lasting`` those of what outlives a test too.
+        """
+        self._loop.run(self._end(lasting), 2 * _ENDING)
 
-    async def _end_all(self) -> None:
-        for task in self._active:
-            self._overdue.add(task)
+    async def _end(self, lasting: bool) -> None:
+        ending = {
+            task
+            for task, owner in self._active.items()
+            if lasting or owner is not self._recorder.lasting
+        }
+        self._overdue |= ending
+        for task in ending:
             task.cancel()
-        await self._cancel_left()
-        await settled(_ENDING)
+        await self._cancel(self._recorder.unfinished(lasting=lasting))
+        if self._active.keys() <= ending:
+            await settled(_ENDING)
+        elif ending:
+            await asyncio.wait(ending, timeout=_ENDING)
 
-    async def _limited(self, spec: FunctionSpec, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work`` on behalf of a test: for so long, and no longer than the test lasts."""
+    def _shipped(self, spec: FunctionSpec) -> FunctionSpec:
+        """What runs for ``spec``: its last stub that is in place, or itself."""
+        stubs = self._stubs.get(spec)
+        return stubs[-1] if stubs else spec
+
+    async def _submitted(self, spec: FunctionSpec, work: Coroutine[Any, Any, T]) -> T:
+        __tracebackhide__ = True
+        limited = self._limited(spec, work, self._recorder.owner)
+        return await outcome(self._loop.submit(limited))
+
+    async def _limited(self, spec: FunctionSpec, work: Coroutine[Any, Any, T], owner: Record) -> T:
+        """Await ``work`` for ``owner``: for so long, and no longer than its test lasts."""
         here = asyncio.current_task()
         assert here is not None
-        self._active.add(here)
+        self._active[here] = owner
         try:
-            return await self._within_deadline(spec, work)
+            with self._recorder.on_behalf_of(owner):
+                return await self._within_deadline(spec, work)
         except asyncio.CancelledError:
             if here not in self._overdue:
                 raise
@@ -126,7 +145,7 @@ class SessionCalls:
                 "unfinished jobs are cancelled"
             ) from None
         finally:
-            self._active.discard(here)
+            del self._active[here]
             self._overdue.discard(here)
 
     async def _within_deadline(self, spec: FunctionSpec, work: Coroutine[Any, Any, T]) -> T:

@@ -21,11 +21,14 @@ R = TypeVar("R")
 
 
 class Stub:
-    """A replacement that is in place: until ``undo``, the end of a ``with`` block, or the test."""
+    """A replacement that is in place: until ``undo``, the end of a ``with`` block, or the test.
+
+    One that a fixture of a wider scope has made lasts as long as that fixture.
+    """
 
     def __init__(self, undo: Callable[[], None]) -> None:
         self.undo = undo
-        """Run the function itself again."""
+        """Run what ran before it again: the function itself, or another replacement."""
 
     def __enter__(self) -> Stub:
         return self
@@ -44,8 +47,10 @@ class Endpoints(Mapping[str, "Endpoint"]):
         recorder: Recorder,
         *,
         live: bool,
+        at_end: Callable[[Callable[[], None]], None],
     ) -> None:
         self._endpoints = endpoints
+        self._at_end = at_end
         self._calls = calls
         self._recorder = recorder
         self._live = live
@@ -53,7 +58,7 @@ class Endpoints(Mapping[str, "Endpoint"]):
     def stub(
         self, function: RemoteFunction[P, R], replacement: Callable[P, R | Awaitable[R]]
     ) -> Stub:
-        """Run ``replacement`` in place of ``function`` until the test ends.
+        """Run ``replacement`` in place of ``function`` until the test ends, or the fixture.
 
         For functions that cannot run on this machine. The call takes the usual way, through the
         endpoint's queue to a worker, to which the replacement's source travels as a function's
@@ -63,6 +68,7 @@ class Endpoints(Mapping[str, "Endpoint"]):
         Raises SettingsError on Runpod, where the function itself can run, ConfigurationError for
         anything but a remote function and a plain one.
         """
+        __tracebackhide__ = True
         if not isinstance(function, RemoteFunction):
             raise ConfigurationError(f"only @remote functions can be stubbed, not {function!r}")
         spec = function.spec
@@ -74,7 +80,9 @@ class Endpoints(Mapping[str, "Endpoint"]):
         stand_in = _stand_in(spec, replacement)
         self._recorder.stands_for(stand_in, spec)
         self._calls.stub(spec, stand_in)
-        return Stub(lambda: self._calls.unstub(spec, stand_in))
+        stub = Stub(lambda: self._calls.unstub(spec, stand_in))
+        self._at_end(stub.undo)
+        return stub
 
     @property
     def longest(self) -> float:
@@ -96,6 +104,7 @@ class Endpoints(Mapping[str, "Endpoint"]):
 
 
 def _stand_in(spec: FunctionSpec, replacement: Callable[..., Any]) -> FunctionSpec:
+    __tracebackhide__ = True
     if not inspect.isfunction(replacement) or replacement.__name__ == "<lambda>":
         raise ConfigurationError(
             f"the replacement of {spec.name} must be a function written with def, since its "

@@ -13,6 +13,8 @@ _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _INSTALLED = tuple(
     sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
+# What calls the user's code, many frames deep, and has nothing to tell about it.
+_FRAMEWORK = tuple(f"{os.sep}{name}{os.sep}" for name in ("fastapi", "starlette", "anyio"))
 
 
 @functools.cache
@@ -28,16 +30,24 @@ def place(file: str, line: int, function: str) -> str:
 
 
 def explained(error: BaseException) -> str:
-    """The traceback of ``error``, from the user's first frame on and without our frames."""
+    """The traceback of ``error`` from the user's first frame on.
+
+    Without our frames, and without those of the framework that stand between the user's.
+    """
     told = traceback.TracebackException.from_exception(error)
     _trim(told)
     return "".join(told.format()).rstrip()
 
 
 def _trim(told: traceback.TracebackException) -> None:
-    frames = list(told.stack)
-    first = next((index for index, frame in enumerate(frames) if is_own(frame.filename)), 0)
-    kept = [frame for frame in frames[first:] if not frame.filename.startswith(_PACKAGE)]
+    frames = [frame for frame in told.stack if not frame.filename.startswith(_PACKAGE)]
+    own = [index for index, frame in enumerate(frames) if is_own(frame.filename)]
+    first, last = (own[0], own[-1]) if own else (0, 0)
+    kept = [
+        frame
+        for index, frame in enumerate(frames[first:], first)
+        if index >= last or not any(part in frame.filename for part in _FRAMEWORK)
+    ]
     told.stack = traceback.StackSummary.from_list(kept)
     for other in (told.__cause__, told.__context__):
         if other is not None:

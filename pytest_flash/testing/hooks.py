@@ -80,6 +80,16 @@ class TestHooks:
         """A test begins."""
         self.session.begin_test()
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """What a fixture does that outlives the test is not the test's own."""
+        if fixturedef.scope == "function":
+            return (yield)
+        with self.session.outliving(request.addfinalizer):
+            return (yield)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Generator[None, object, object]:
         """A test ends, and with it what it left unfinished."""

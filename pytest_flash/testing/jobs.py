@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
-if TYPE_CHECKING:
-    from ..functions.decorator import RemoteFunction
+from ..errors import ConfigurationError
+from ..functions.decorator import RemoteFunction
 
 COMPLETED = "COMPLETED"
 
@@ -55,6 +55,9 @@ class Jobs(Sequence[Job]):
 
     def of(self, function: RemoteFunction[..., Any]) -> Jobs:
         """The jobs of one function, also where it was stubbed."""
+        __tracebackhide__ = True
+        if not isinstance(function, RemoteFunction):
+            raise ConfigurationError(f"only @remote functions have jobs, not {function!r}")
         spec = function.spec
         wanted = (spec.name, spec.location)
         return self._where(lambda job: (job.function, job.location) == wanted)

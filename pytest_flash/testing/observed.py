@@ -7,7 +7,7 @@ import inspect
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -15,26 +15,42 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .frames import is_own, place
+from .recorder import Record, Recorder
 
 # Of coroutines, generators and asynchronous generators.
 _FRAMES = ("cr_frame", "gi_frame", "ag_frame")
 _AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
-# Requests are still being closed for a moment after their answer.
+# Handlers raise, and background tasks run, after the answer has arrived; so long is no hang.
 _A_WHILE = 0.25
+_POLL = 0.005
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Request:
+    """``answered`` is when its answer was complete, on the monotonic clock as ``started`` is."""
+
     text: str
+    owner: Record
     started: float
+    answered: float | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether it was answered just now, and may end at any moment."""
+        return self.answered is not None and time.monotonic() - self.answered <= _A_WHILE
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it has been under way for a while."""
+        return time.monotonic() - (self.answered or self.started) > _A_WHILE
 
 
 class ObservedApp:
-    """An ASGI app around ``app``: exceptions go to ``on_exception`` and on their way."""
+    """An ASGI app around ``app`` that tells ``recorder`` what its handlers raise, and for whom."""
 
-    def __init__(self, app: ASGIApp, on_exception: Callable[[str, Exception], None]) -> None:
+    def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
         self._app = app
-        self._on_exception = on_exception
+        self._recorder = recorder
         self._requests: dict[asyncio.Task[Any], _Request] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,14 +59,30 @@ class ObservedApp:
         assert task is not None
         if scope["type"] == "lifespan":
             await self._live(task, scope, receive, send)
-            return
+        else:
+            await self._serve(task, scope, receive, send)
+
+    async def _serve(
+        self, task: asyncio.Task[Any], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         text = f"{scope.get('method', 'WebSocket')} {scope['path']}"
-        self._requests[task] = _Request(text, time.monotonic())
+        request = _Request(text, self._recorder.owner, time.monotonic())
+        self._requests[task] = request
+
+        async def sent(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                request.answered = time.monotonic()
+
         try:
-            await self._app(scope, receive, send)
+            with self._recorder.on_behalf_of(request.owner):
+                await self._app(scope, receive, sent)
         except Exception as error:
-            self._on_exception(text, error)
-            raise
+            self._recorder.raised(request.owner, text, error)
+            # Once the client has its answer, the server would but log what is told already, and
+            # maybe in the report of the next test.
+            if request.answered is None:
+                raise
         finally:
             del self._requests[task]
 
@@ -58,30 +90,49 @@ class ObservedApp:
         self, task: asyncio.Task[Any], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """The app's lifespan, which is under way while it starts."""
-        self._requests[task] = _Request("the app's lifespan", time.monotonic())
+        owner = self._recorder.lasting
+        self._requests[task] = _Request("the app's lifespan", owner, time.monotonic())
 
         async def told(message: Message) -> None:
             self._requests.pop(task, None)
             await send(message)
 
         try:
-            await self._app(scope, receive, told)
+            with self._recorder.on_behalf_of(owner):
+                await self._app(scope, receive, told)
         finally:
             self._requests.pop(task, None)
 
     @property
     def hangs(self) -> bool:
-        """Whether a request has been under way for a while."""
-        now = time.monotonic()
-        return any(now - each.started > _A_WHILE for each in list(self._requests.values()))
+        """Whether a request of the test that runs has been under way for a while."""
+        return any(each.hangs for _, each in self._concerning())
+
+    def settle(self) -> None:
+        """Wait for the requests that end: what they raise belongs to the test's report."""
+        while any(each.ends for _, each in self._concerning()):
+            time.sleep(_POLL)
 
     def under_way(self) -> Iterator[str]:
         """A line for each request that is being handled: for how long, and where it waits."""
         now = time.monotonic()
-        for task, request in list(self._requests.items()):
+        for task, request in self._concerning():
             where = _waits_at(task.get_coro()) or "in the event loop"
             yield f"{request.text}: for {now - request.started:.1f} s, {where}"
+        yield from self._tasks()
         yield from _threads()
+
+    def _concerning(self) -> list[tuple[asyncio.Task[Any], _Request]]:
+        requests = list(self._requests.items())
+        return [each for each in requests if self._recorder.concerns(each[1].owner)]
+
+    def _tasks(self) -> Iterator[str]:
+        """Where the app's other tasks are: middleware, for one, runs the handler in one."""
+        loops = {task.get_loop() for task in list(self._requests)}
+        for task in (task for loop in loops for task in asyncio.all_tasks(loop)):
+            where = _waits_at(task.get_coro()) if task not in self._requests else None
+            if where is not None:
+                yield f"a task of the app: {where}"
 
 
 def _waits_at(awaited: Any) -> str | None:

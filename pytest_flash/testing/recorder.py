@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from ..events import Event, JobEnded, JobNamed, JobOutput, JobStarted
@@ -20,32 +22,67 @@ class AppError:
     error: BaseException
 
 
-@dataclass
-class _Record:
-    """One test's; filled from any thread, under the recorder's lock."""
+@dataclass(eq=False)
+class Record:
+    """What belongs to one test, or to none; filled from any thread, under the recorder's lock."""
 
+    began: float = field(default_factory=time.monotonic)
     jobs: dict[int, Job] = field(default_factory=dict)
     errors: list[AppError] = field(default_factory=list)
+
+
+# Whose a request or a call is: it may go on when the next test runs already.
+_OWNER: ContextVar[Record | None] = ContextVar("flash_owner", default=None)
 
 
 class Recorder:
     """An event sink that keeps what belongs to the test that runs. Thread-safe.
 
-    One test runs at a time in a process, so whatever starts while it does is its own.
+    One test runs at a time in a process, so what starts while it does is its own, unless it is of
+    ``lasting``: what the app's lifespan does, and fixtures that outlive the test.
     ``forward`` gets each ended job too.
     """
 
     def __init__(self, forward: Callable[[Job], None]) -> None:
         self._forward = forward
         self._lock = threading.Lock()
-        self._record = _Record()
-        self._owners: dict[int, _Record] = {}
+        self._record = Record()
+        self._now = self._record
+        self.lasting = Record()
+        self._owners: dict[int, Record] = {}
         self._originals: dict[tuple[str, str], FunctionSpec] = {}
 
     def begin(self) -> None:
         """A test begins."""
         with self._lock:
-            self._record = _Record()
+            self._now = self._record = Record()
+
+    @contextlib.contextmanager
+    def outliving(self) -> Iterator[None]:
+        """What starts in this context belongs to no test."""
+        before, self._now = self._now, self.lasting
+        try:
+            yield
+        finally:
+            self._now = before
+
+    @property
+    def owner(self) -> Record:
+        """Whose it is what starts here and now."""
+        return _OWNER.get() or self._now
+
+    @contextlib.contextmanager
+    def on_behalf_of(self, owner: Record) -> Iterator[None]:
+        """What this task or thread starts is ``owner``'s."""
+        token = _OWNER.set(owner)
+        try:
+            yield
+        finally:
+            _OWNER.reset(token)
+
+    def concerns(self, owner: Record) -> bool:
+        """Whether it is of the test that runs, or of none."""
+        return owner is self._record or owner is self.lasting
 
     @property
     def current(self) -> Jobs:
@@ -54,19 +91,36 @@ class Recorder:
         return Jobs(lambda: self._jobs_of(record))
 
     @property
+    def recent(self) -> Sequence[Job]:
+        """The jobs that were made since the test began, by itself or by what outlives it."""
+        with self._lock:
+            jobs = [*self.lasting.jobs.values(), *self._record.jobs.values()]
+            recent = (job for job in jobs if job.started >= self._record.began)
+            return sorted(recent, key=lambda job: job.started)
+
+    @property
     def errors(self) -> Sequence[AppError]:
-        """What the app's handlers have raised during the test that runs."""
+        """What the app's handlers have raised on behalf of the test that runs."""
         with self._lock:
             return tuple(self._record.errors)
+
+    def unfinished(self, *, lasting: bool) -> Sequence[Job]:
+        """The jobs under way of any test, and with ``lasting`` those of none."""
+        with self._lock:
+            return [
+                owner.jobs[call]
+                for call, owner in self._owners.items()
+                if lasting or owner is not self.lasting
+            ]
 
     def stands_for(self, replacement: FunctionSpec, original: FunctionSpec) -> None:
         """Jobs of ``replacement`` are stubbed ones of ``original``."""
         self._originals[replacement.name, replacement.location] = original
 
-    def raised(self, request: str, error: BaseException) -> None:
+    def raised(self, owner: Record, request: str, error: BaseException) -> None:
         """A handler raised."""
         with self._lock:
-            self._record.errors.append(AppError(request, error))
+            owner.errors.append(AppError(request, error))
 
     def __call__(self, event: Event) -> None:
         """Take in one event of a call."""
@@ -90,9 +144,10 @@ class Recorder:
         original = self._originals.get((event.function, event.location))
         if original is not None:
             job = replace(job, function=original.name, location=original.location, stubbed=True)
+        owner = self.owner
         with self._lock:
-            self._owners[event.call] = self._record
-            self._record.jobs[event.call] = job
+            self._owners[event.call] = owner
+            owner.jobs[event.call] = job
 
     def _printed(self, event: JobOutput) -> None:
         with self._lock:
@@ -131,6 +186,6 @@ class Recorder:
             job = owner.jobs[call] = replace(owner.jobs[call], **values)  # type: ignore[arg-type]
             return job
 
-    def _jobs_of(self, record: _Record) -> Sequence[Job]:
+    def _jobs_of(self, record: Record) -> Sequence[Job]:
         with self._lock:
             return tuple(record.jobs.values())

@@ -22,10 +22,10 @@ def sections(
     session: FlashSession, failure: pytest.ExceptionInfo[BaseException] | None
 ) -> Iterator[tuple[str, str]]:
     """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs."""
-    recorder = session.recorder
-    for each in recorder.errors:
+    session.settle()
+    for each in session.recorder.errors:
         yield f"flash: the app raised ({each.request})", explained(each.error)
-    jobs = list(recorder.current)
+    jobs = session.recorder.recent
     if jobs:
         yield "flash: jobs of this test", table(jobs)
     for job in jobs:

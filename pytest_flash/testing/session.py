@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,8 @@ class FlashSession:
         self._transport: clients.SharedTransport | None = None
         self._app: ObservedApp | None = None
         self._closed = False
+        # What is undone at the end of the test and, above it, of fixtures that outlive it.
+        self._ends = [contextlib.ExitStack()]
         calls = RemoteCalls(
             self._queue,
             self._endpoint_for,
@@ -70,9 +72,10 @@ class FlashSession:
             calls,
             self._endpoint_for,
             self._loop,
+            recorder=self.recorder,
             startup_timeout=settings.startup_timeout,
             explain=self._explain,
-            cancel_left=self._cancel_left,
+            cancel=self._cancel,
         )
 
     def provision(self, test_files: Collection[Path]) -> Endpoints:
@@ -83,12 +86,14 @@ class FlashSession:
         uses = discover(registry.functions(), exclude=test_files)
         made = self._platform.provision([(use.resource, use.functions[0].file) for use in uses])
         self._ready.update({use.resource: made[use.resource.name] for use in uses})
-        return Endpoints(made, self.calls, self.recorder, live=self.target.is_live)
+        return Endpoints(
+            made, self.calls, self.recorder, live=self.target.is_live, at_end=self._at_end
+        )
 
     @contextlib.contextmanager
     def serving(self, app: FastAPI) -> Iterator[ThreadServer]:
         """Serve ``app`` while the context lasts. Raises ServerError."""
-        self._app = ObservedApp(app, self.recorder.raised)
+        self._app = ObservedApp(app, self.recorder)
         server = ThreadServer(app, observed=self._app)
         try:
             server.start(self.settings.startup_timeout)
@@ -98,7 +103,8 @@ class FlashSession:
         try:
             yield server
         finally:
-            self.calls.end_all()  # Handlers that wait for a job would hold the server up.
+            # Handlers that wait for a job would hold the server up.
+            self.calls.end(lasting=True)
             server.stop()
 
     def client(self, url: str, endpoints: Endpoints) -> httpx.Client:
@@ -117,10 +123,28 @@ class FlashSession:
 
     def end_test(self) -> None:
         """A test has ended: its stubs, and the jobs that it left unfinished."""
-        if not self._closed:
-            self.calls.unstub_all()
-            if len(self.recorder.current):
-                self.calls.end_all()
+        self._ends[0].close()
+        if not self._closed and (
+            len(self.recorder.current) or self.recorder.unfinished(lasting=False)
+        ):
+            self.calls.end(lasting=False)
+
+    @contextlib.contextmanager
+    def outliving(self, at_end: Callable[[Callable[[], None]], object]) -> Iterator[None]:
+        """What happens in this context outlives the test; ``at_end`` takes what ends it."""
+        end = contextlib.ExitStack()
+        at_end(end.close)
+        self._ends.append(end)
+        try:
+            with self.recorder.outliving():
+                yield
+        finally:
+            self._ends.remove(end)
+
+    def settle(self) -> None:
+        """Wait for what the app does at the end of the requests that it has answered."""
+        if self._app is not None:
+            self._app.settle()
 
     def explain_hang(self) -> str:
         """Where the calls and requests that are under way hang; blocks for a moment."""
@@ -135,7 +159,7 @@ class FlashSession:
 
     def close(self) -> None:
         """Cancel what is under way and close every connection."""
-        self.calls.end_all()
+        self.calls.end(lasting=True)
         self._closed = True
         self._loop.run(self._queue.aclose(), _CLOSING)
         self._loop.stop()
@@ -158,8 +182,11 @@ class FlashSession:
         self._ready[spec.resource] = endpoint
         return endpoint
 
-    async def _cancel_left(self) -> None:
-        """Cancel the unfinished jobs of the test by their ids; spawned ones have nobody else."""
+    def _at_end(self, undo: Callable[[], None]) -> None:
+        self._ends[-1].callback(undo)
+
+    async def _cancel(self, jobs: Sequence[Job]) -> None:
+        """Cancel jobs by their ids; spawned ones have nobody else."""
 
         async def cancel(job: Job) -> None:
             # One that cannot be cancelled ends at its endpoint's time limit.
@@ -167,7 +194,7 @@ class FlashSession:
                 with contextlib.suppress(RunpodError):
                     await self._queue.cancel(job.endpoint_id, job.id)
 
-        await asyncio.gather(*map(cancel, self.recorder.current.unfinished))
+        await asyncio.gather(*map(cancel, jobs))
 
     async def _explain(self) -> str:
         requests = tuple(self._app.under_way()) if self._app else ()

@@ -128,6 +128,66 @@ def test_tests_that_pass_or_fail_by_themselves_show_nothing(project: Any, passes
     assert sections(result) == {}
 
 
+def test_what_a_handler_raises_later_is_in_no_other_report(project: Any, passes: Passes) -> None:
+    project.write(
+        "test_app.py",
+        "import httpx, pytest\n"
+        "def test_gives_up(flash_client):\n"
+        "    flash_client.get('/double/1')\n"
+        "    with pytest.raises(httpx.ReadTimeout):\n"
+        "        flash_client.get('/linger', timeout=1)\n"
+        "    with pytest.raises(httpx.ReadTimeout):\n"
+        "        flash_client.get('/asleep', timeout=0.1)\n"
+        "def test_next(flash_client):\n"
+        "    flash_client.get('/double/1')\n"
+        "    import time; time.sleep(0.5)\n"
+        "    assert False\n",
+    )
+    result = project.pytest()
+    passes(result, passed=1, failed=1)
+    assert list(sections(result)) == ["flash: jobs of this test"]
+    assert not re.search("Captured log (setup|call)", report(result))
+
+
+def test_frames_of_the_framework_are_left_out(project: Any, passes: Passes) -> None:
+    project.write(
+        "main.py",
+        APP + "\n@app.middleware('http')\nasync def around(request, call_next):\n"
+        "    return await call_next(request)\n",
+    )
+    project.write(
+        "test_app.py",
+        "def test_it(flash_client):\n    assert flash_client.get('/broken').status_code == 200\n"
+        "def test_hangs(flash_client):\n    flash_client.get('/asleep', timeout=0.5)\n",
+    )
+    result = project.pytest()
+    passes(result, failed=2)
+    raised = sections(result)["flash: the app raised (GET /broken)"]
+    assert "in around" in raised
+    assert "in broken" in raised
+    assert "site-packages" not in raised
+    where = f"{project.folder / 'main.py'}:{line('await asyncio.sleep')} in asleep"
+    assert f"a task of the app: {where}" in report(result)
+
+
+def test_a_background_task_that_fails_is_told(project: Any, passes: Passes) -> None:
+    project.write(
+        "main.py",
+        APP + "\nfrom fastapi import BackgroundTasks\n"
+        "@app.post('/later')\ndef later(tasks: BackgroundTasks):\n"
+        "    tasks.add_task(divide, 1, 0)\n",
+    )
+    project.write(
+        "test_app.py",
+        "def test_it(flash_client):\n"
+        "    flash_client.get('/divide/1/1')\n"
+        "    assert flash_client.post('/later').status_code == 201\n",
+    )
+    result = project.pytest()
+    passes(result, failed=1)
+    assert "ZeroDivisionError" in sections(result)["flash: the app raised (POST /later)"]
+
+
 def test_a_client_that_times_out_is_told_where_it_hangs(project: Any, passes: Passes) -> None:
     project.write(
         "test_app.py",

@@ -135,6 +135,7 @@ def test_for_a_block(flash_endpoints):
     with flash_endpoints.stub(main.double, fake):
         with flash_endpoints.stub(main.double, another):
             assert asyncio.run(main.double(1)) == "another"
+        assert asyncio.run(main.double(1))[0] == 10
     assert asyncio.run(main.double(1)) == 2
 
 def test_what_cannot_travel(flash_endpoints):
@@ -142,9 +143,114 @@ def test_what_cannot_travel(flash_endpoints):
         flash_endpoints.stub(main.double, lambda x: x)
     with pytest.raises(ConfigurationError, match="only @remote functions"):
         flash_endpoints.stub(fake, fake)
+
+def test_jobs_of_what(flash_jobs):
+    with pytest.raises(ConfigurationError, match="only @remote functions"):
+        flash_jobs.of(fake)
 """,
     )
-    passes(project.pytest(), passed=4)
+    passes(project.pytest(), passed=5)
+
+
+def test_what_outlives_a_test_belongs_to_none(project: Any, passes: Passes) -> None:
+    """Jobs and stubs of the lifespan and of wider fixtures: no test's, whichever comes first."""
+    project.write(
+        "main.py",
+        APP.replace("app = FastAPI()", "app = FastAPI(lifespan=lambda app: life(app))").replace(
+            "@remote(gpu)\ndef linger", "@remote(cpu)\ndef linger"
+        )
+        + """
+import contextlib
+
+@contextlib.asynccontextmanager
+async def life(app):
+    app.state.warm = await double(1)
+    async def poll():
+        while True:
+            app.state.polled = await double(2)
+            await asyncio.sleep(0.2)
+    task = asyncio.create_task(poll())
+    yield
+    task.cancel()
+
+@app.get("/polled")
+async def polled():
+    assert app.state.warm == 2
+    before, app.state.polled = app.state.polled, None
+    while app.state.polled is None:
+        await asyncio.sleep(0.01)
+    return app.state.polled
+""",
+    )
+    project.write(
+        "test_app.py",
+        """
+import asyncio
+import pytest
+import main
+
+def fake(x):
+    return "fake"
+
+def other(x):
+    return "other"
+
+@pytest.fixture(scope="module")
+def stubbed(flash_endpoints):
+    flash_endpoints.stub(main.divide, fake_division)
+    flash_endpoints.stub(main.needs_a_gpu, fake)
+    yield asyncio.run(main.divide(6, 3))
+    assert asyncio.run(main.needs_a_gpu(1)) == "fake"
+
+def fake_division(a, b):
+    return [a, b]
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_stubbed(stubbed, number, flash_client, flash_endpoints, flash_jobs):
+    assert stubbed == [6, 3]
+    assert len(flash_jobs) == 0
+    assert flash_client.get("/gpu/1").json() == "fake"
+    flash_endpoints.stub(main.needs_a_gpu, other)
+    assert flash_client.get("/gpu/1").json() == "other"
+    assert len(flash_jobs) == 2 and all(job.stubbed for job in flash_jobs)
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_app_goes_on(flash_client, flash_jobs, number):
+    assert flash_client.get("/polled").json() == 4
+    assert len(flash_jobs) == 0
+    with pytest.raises(Exception):
+        flash_client.get("/linger", params={"path": "/dev/null"}, timeout=0.2)
+    assert len(flash_jobs) == 1
+""",
+    )
+    project.write(
+        "test_other.py",
+        "import asyncio\nimport main\n"
+        "def test_not_stubbed(flash_endpoints):\n    assert asyncio.run(main.divide(6, 3)) == 2\n",
+    )
+    passes(project.pytest(), passed=5)
+
+
+def test_what_outlives_a_test_is_told_where_it_fails(project: Any, passes: Passes) -> None:
+    project.write("main.py", APP)
+    project.write(
+        "test_app.py",
+        """
+import asyncio
+import pytest
+import main
+
+@pytest.fixture(scope="session")
+def broken(flash_endpoints):
+    asyncio.run(main.divide(1, 0))
+
+def test_it(broken):
+    pass
+""",
+    )
+    result = project.pytest()
+    passes(result, errors=1)
+    assert "flash: jobs of this test" in "\n".join(result.outlines)
 
 
 def test_nothing_is_stubbed_on_runpod(
