@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import functools
 from typing import Any
 
 from ..errors import (
@@ -10,7 +10,6 @@ from ..errors import (
     JobFailedError,
     JobTimedOutError,
     NoCapacityError,
-    NotFoundError,
     OutcomeUnknownError,
     PayloadTooLargeError,
     RemoteError,
@@ -20,12 +19,11 @@ from ..errors import (
 )
 from ..runpod import Answer, Endpoint, JobState, JobStatus, LoadBalancerClient
 from .registry import FunctionSpec
+from .submitting import EndpointFor, until_taken
 
 # Runpod docs, load-balancing/overview.
 LIMIT = 30_000_000
 _NO_WORKERS = "no workers available"
-
-EndpointFor = Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]]
 
 
 class BalancedCalls:
@@ -43,14 +41,10 @@ class BalancedCalls:
         Raises RemoteError for a call that gave no answer, RunpodError where Runpod was not reached
         or refuses.
         """
-        try:
-            return endpoint, await self._execute(spec, endpoint, body)
-        except NotFoundError:
-            # The endpoint was deleted behind our back, so no worker has seen the request.
-            endpoint = await self._endpoint_for(spec, endpoint)
-            return endpoint, await self._execute(spec, endpoint, body)
+        send = functools.partial(self._execute, spec, body)
+        return await until_taken(spec, endpoint, send, self._endpoint_for)
 
-    async def _execute(self, spec: FunctionSpec, endpoint: Endpoint, body: bytes) -> JobStatus:
+    async def _execute(self, spec: FunctionSpec, body: bytes, endpoint: Endpoint) -> JobStatus:
         what = f"{spec.name} ({spec.location}) on endpoint {endpoint.name}"
         try:
             answer = await self._balancer.execute(endpoint, body)
@@ -84,6 +78,8 @@ def _refusal(what: str, endpoint: Endpoint, error: RunpodApiError) -> RemoteErro
     """What a refusal by the balancer means; None for one that is no answer about the call.
 
     Which status goes with what is not documented, beyond 502 for a worker that does not answer.
+    Of those that are none, 404 and 429 say that no worker has seen the request: an answer of a
+    worker, with any status, carries its id and is no refusal.
     """
     said = {"endpoint_id": endpoint.id}
     if _NO_WORKERS in error.detail:

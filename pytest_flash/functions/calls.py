@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
-import anyio
-
 from ..errors import (
     ConfigurationError,
-    NotFoundError,
     OutcomeUnknownError,
     PayloadTooLargeError,
     RunpodApiError,
@@ -30,14 +26,13 @@ from .outcome import outcome_of
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
 from .shipping import Constructor, Packed, Prepared, Shipping
+from .submitting import EndpointFor, until_taken
 from .values import shown, shown_call
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
 _WAIT = 10.0
 # How long status polls may fail in a row before the caller is told.
 _OUTAGE = 120.0
-# How long a submission that is refused with 429 is tried again.
-_BUSY = 120.0
 # Runpod docs, operation-reference: what a payload may be, in bytes.
 _RUN_LIMIT, _RUNSYNC_LIMIT = 10_000_000, 20_000_000
 
@@ -63,7 +58,7 @@ class RemoteCalls:
     def __init__(
         self,
         queue: QueueClient,
-        endpoint_for: Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]],
+        endpoint_for: EndpointFor,
         *,
         outage: float = _OUTAGE,
         wait: float = _WAIT,
@@ -199,29 +194,19 @@ class RemoteCalls:
         body: bytes,
         submit: Callable[[Endpoint, bytes], Awaitable[JobStatus]],
     ) -> tuple[Endpoint, JobStatus]:
-        """Send a job once. Only an answer that says it was not taken allows for another try."""
-        deadline, gone, pause = time.monotonic() + _BUSY, False, 0.5
-        while True:
+        async def send(endpoint: Endpoint) -> JobStatus:
             try:
-                return endpoint, await submit(endpoint, body)
-            except NotFoundError:
-                # The endpoint was deleted behind our back, so the job was never taken.
-                if gone:
-                    raise
-                gone = True
-                endpoint = await self._endpoint_for(spec, endpoint)
+                return await submit(endpoint, body)
             except RunpodConnectionError as error:
                 if not error.reached:
                     raise
                 raise _unknown(spec, endpoint, error) from error
             except RunpodApiError as error:
-                if error.status >= 500:
-                    raise _unknown(spec, endpoint, error) from error
-                wait = max(error.retry_after or 0, pause)
-                if error.status != 429 or time.monotonic() + wait > deadline:
+                if error.status < 500:
                     raise
-                await anyio.sleep(wait)
-                pause = min(pause * 2, 8.0)
+                raise _unknown(spec, endpoint, error) from error
+
+        return await until_taken(spec, endpoint, send, self._endpoint_for)
 
     async def _runsync(self, endpoint: Endpoint, body: bytes) -> JobStatus:
         return await self._named(endpoint, self._queue.runsync(endpoint.id, body, wait=self._wait))

@@ -22,20 +22,27 @@ from .listening import Listening
 from .outcome import Outcome, outcome_of
 from .registry import FunctionSpec
 from .reports import CallReport
+from .turns import Turns
 from .values import shown
 
 _POLL_FIRST, _POLL_LAST = 0.05, 0.5
+_POLLS_AT_ONCE = 20
 # How long a caller that was cancelled is held back while its job is being cancelled.
 _CANCELLING = 2.0
 
 
 class Polling:
-    """Asks for the state of jobs. ``outage``: seconds for which that may fail in a row."""
+    """Asks for the state of jobs. ``outage``: seconds for which that may fail in a row.
+
+    All that follow jobs of one endpoint share the requests that may be sent to it, so that each
+    job is asked for less often the more there are.
+    """
 
     def __init__(self, queue: QueueClient, outage: float, logs: LogClient | None = None) -> None:
         self.queue = queue
         self.logs = logs
         self._outage = outage
+        self._turns = Turns(queue.status_rate, _POLLS_AT_ONCE)
 
     async def until_terminal(
         self, endpoint: Endpoint, job: JobStatus, seen: Callable[[JobStatus], None]
@@ -51,6 +58,7 @@ class Polling:
         asked = 0.0
         while not job.state.is_terminal:
             await anyio.sleep(max(interval, asked))
+            await anyio.sleep(self._turns.take(endpoint.id))
             interval, asked = min(interval * 1.5, _POLL_LAST), 0.0
             try:
                 job = await self.queue.status(endpoint.id, job.id)

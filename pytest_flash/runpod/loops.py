@@ -54,6 +54,7 @@ class PerLoop(Generic[C]):
         try:
             yield
         finally:
-            # The generator refers to its loop, so the weak key alone would never let go.
-            del self._clients[loop]
+            # The generator refers to its loop, so the weak key alone would never let go. Where all
+            # this is garbage, the collector has emptied the dictionary already.
+            self._clients.pop(loop, None)
             await client.aclose()

@@ -18,6 +18,9 @@ from .sender import Sender
 
 # Above the longest `wait` that a runsync request of ours asks for.
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
+# Half of what Runpod takes before it answers 429 (docs, send-requests: 2,000 in 10 s), since other
+# processes may ask too. The embedded one takes as many as it can.
+_LIVE_RATE, _EMBEDDED_RATE = 100.0, 500.0
 
 
 class JobState(str, Enum):
@@ -59,6 +62,8 @@ class QueueClient:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._senders = PerLoop(self._open)
+        self.status_rate = _LIVE_RATE if target.is_live else _EMBEDDED_RATE
+        """How many requests for status one endpoint should get in a second."""
 
     async def runsync(self, endpoint_id: str, payload: bytes, *, wait: float) -> JobStatus:
         """Submit a job and wait up to ``wait`` seconds (1 to 300) for its end.

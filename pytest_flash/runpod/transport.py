@@ -8,6 +8,7 @@ connection that was used last, or opens one, and nothing is searched.
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
 from typing import Any, Final
 
@@ -19,20 +20,40 @@ from .connection import Connection
 # Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
 # close on the wire fails, and nobody knows whether it was carried out.
 _KEPT: Final = 5.0
-
+# However few files the process may open.
+_FEWEST: Final = 16
 
 _Origin = tuple[str, str, int | None]
 
 
-class KeepAliveTransport(httpx.AsyncBaseTransport):
-    """Direct connections, one for each request in flight; idle ones are kept for 5 s.
+def affordable() -> int:
+    """How many connections may be open: half of the files that this process may open.
 
-    Answers are read whole. Nothing is sent twice: a request that fails after it was sent may
-    have been carried out. Lives on one event loop. ``context`` is needed for https.
+    The other half is for those whose requests lead to ours.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if files == resource.RLIM_INFINITY else max(files // 2, _FEWEST)
+
+
+class KeepAliveTransport(httpx.AsyncBaseTransport):
+    """Direct connections, one for each request in flight; idle ones are kept for ``kept`` seconds.
+
+    At most ``most`` requests are in flight, by default what ``affordable`` says, and others wait
+    for their turn. Answers are read whole. Nothing is sent twice: a request that fails after it
+    was sent may have been carried out. Lives on one event loop. ``context`` is needed for https.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        *,
+        most: int | None = None,
+        kept: float = _KEPT,
+    ) -> None:
         self._context = context
+        self._most = affordable() if most is None else most
+        self._kept = kept
+        self._room = asyncio.Semaphore(self._most)
         self._open: set[Connection] = set()
         self._idle: dict[_Origin, list[tuple[Connection, asyncio.TimerHandle]]] = {}
 
@@ -41,14 +62,15 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         content = await request.aread()
         origin = (request.url.scheme, request.url.host, request.url.port)
         limits: dict[str, Any] = request.extensions.get("timeout", {})
-        connection = self._idle_one(origin) or await self._connect(request.url, limits)
-        try:
-            answer = await connection.exchange(request, content, limits.get("read"))
-        except BaseException:
-            # Also when the caller was cancelled: the answer would be the next request's.
-            connection.abort()
-            raise
-        self._keep(origin, connection)
+        async with self._room:
+            connection = self._idle_one(origin) or await self._connect(request.url, limits)
+            try:
+                answer = await connection.exchange(request, content, limits.get("read"))
+            except BaseException:
+                # Also when the caller was cancelled: the answer would be the next request's.
+                connection.abort()
+                raise
+            self._keep(origin, connection)
         return httpx.Response(
             answer.status,
             headers=answer.headers,
@@ -80,13 +102,23 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
             idle.remove(kept)
             connection.abort()
 
-        kept = connection, asyncio.get_running_loop().call_later(_KEPT, expire)
+        kept = connection, asyncio.get_running_loop().call_later(self._kept, expire)
         idle.append(kept)
+
+    def _close_idle(self) -> None:
+        """Close the connections to other origins that nobody uses."""
+        for idle in self._idle.values():
+            for connection, timer in idle:
+                timer.cancel()
+                connection.abort()
+            idle.clear()
 
     async def _connect(self, url: httpx.URL, limits: dict[str, Any]) -> Connection:
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 80)
         loop = asyncio.get_running_loop()
+        if len(self._open) >= self._most:
+            self._close_idle()
         try:
             with anyio.fail_after(limits.get("connect")):
                 _, connection = await loop.create_connection(

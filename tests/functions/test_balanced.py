@@ -7,6 +7,7 @@ import base64
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,9 @@ RESULT = {"success": True, "result": base64.b64encode(cloudpickle.dumps(7)).deco
 DONE = says(RESULT, **WORKER)
 
 
+BUSY = says({"error": "too many requests"}, 429, Retry_After="1")
+
+
 class Wire:
     """Calls to a scripted server, which is every endpoint that is asked for."""
 
@@ -186,6 +190,21 @@ def test_an_endpoint_that_is_gone_twice_is_given_up(wire: Wire) -> None:
     wire.server.plays(*[says({"error": "not found"}, 404)] * 2)
     with pytest.raises(NotFoundError):
         wire.call()
+
+
+def test_a_call_that_is_put_off_is_sent_again_when_the_balancer_says(wire: Wire) -> None:
+    wire.server.plays(BUSY, DONE)
+    began = time.monotonic()
+    assert wire.call() == 7
+    assert time.monotonic() - began >= 1
+    assert len(wire.server.requests) == 2
+
+
+def test_a_429_of_the_worker_itself_is_not_sent_again(wire: Wire) -> None:
+    wire.server.plays(says({"error": "too many requests"}, 429, Retry_After="1", **WORKER))
+    with pytest.raises(JobFailedError, match="its worker answered 429"):
+        wire.call()
+    assert len(wire.server.requests) == 1
 
 
 @pytest.mark.parametrize(

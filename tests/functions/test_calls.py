@@ -58,6 +58,7 @@ def work(text: str = "") -> int:
 
 RESULT = {"success": True, "result": base64.b64encode(cloudpickle.dumps(7)).decode()}
 RUNNING = says({"id": "job1", "status": "IN_PROGRESS"})
+POLL = "/ep0/status/job1"
 DONE = says({"id": "job1", "status": "COMPLETED", "output": RESULT})
 
 
@@ -155,6 +156,28 @@ def test_a_poll_waits_as_long_as_a_429_asks(server: ScriptedServer, calls: Remot
     assert call(calls) == 7
     assert time.monotonic() - began >= 1
     assert not cancelled(server)
+
+
+def test_followers_of_many_jobs_share_the_requests_that_an_endpoint_takes(
+    server: ScriptedServer, endpoints: Endpoints
+) -> None:
+    queue = QueueClient(server.embedded)
+    queue.status_rate = 50
+    calls = RemoteCalls(queue, endpoints.find)
+    server.always = RUNNING
+
+    async def follow() -> float:
+        jobs = [asyncio.ensure_future(calls.call(work.spec, (), {})) for _ in range(40)]
+        began = time.monotonic()
+        await asyncio.to_thread(wait_until, lambda: paths(server).count(POLL) >= 80, 20, "polls")
+        took, polls = time.monotonic() - began, paths(server).count(POLL)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        assert polls <= 20 + took * 50 + 1
+        return took
+
+    assert asyncio.run(follow()) >= 1  # 40 jobs that are alone would be asked for 300 times
 
 
 def test_a_server_that_is_away_for_five_seconds_loses_no_job(endpoints: Endpoints) -> None:

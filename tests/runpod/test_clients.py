@@ -175,3 +175,44 @@ def test_a_client_lets_go_of_loops_that_ended(server: ScriptedServer) -> None:
     asyncio.run(once())
     gc.collect()
     assert loops[0]() is None
+
+
+def test_a_client_that_nobody_holds_any_more_closes_its_connections(server: ScriptedServer) -> None:
+    server.always = says({"id": "x", "status": "COMPLETED"})
+
+    async def ask() -> None:
+        await QueueClient(server.embedded).status("ep", "job")
+
+    async def others_go_on() -> None:
+        loop, errors = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: errors.append(context))
+        await ask()
+        gc.collect()
+        # One turn begins the closing, the next ones carry it out.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        gc.collect()  # An unclosed connection would warn here, and warnings are errors.
+        assert errors == []
+
+    asyncio.run(others_go_on())
+
+
+_DEEP = 400
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        (rb'"\ud800"', "\ud800"),
+        (b"[" * _DEEP + b"]" * _DEEP, None),
+        (b"12345678901234567890123", 12345678901234567890123),
+        ("\u20ac".encode().join([b'"', b'"']), "\u20ac"),
+    ],
+    ids=["half a surrogate pair", "nested deeply", "large", "not ASCII"],
+)
+def test_whatever_python_reads_as_json_is_read(
+    server: ScriptedServer, text: bytes, output: Any
+) -> None:
+    server.always = says(b'{"id": "x", "status": "COMPLETED", "output": %b}' % text)
+    answer = queue(server.embedded).output
+    assert answer == output if output is not None else isinstance(answer, list)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import resource
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,12 +21,13 @@ CERTIFICATE = Path(__file__).parent / "localhost.pem"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-@dataclass
+@dataclass(eq=False)
 class Peer:
     """One connection as the server sees it."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def request(self) -> bytes:
         """The body of the next request; asyncio.IncompleteReadError at the end."""
@@ -61,6 +64,7 @@ async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> As
             pass  # The client is gone.
         finally:
             writer.close()
+            peer.gone.set()
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context, limit=1 << 25)
     scheme = "https://localhost" if context else "http://127.0.0.1"
@@ -202,6 +206,115 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
             assert len(server.peers) == number
 
     run(says(OK), ask)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_server_that_closes_idle_connections_at_random_breaks_no_request(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], secure: bool
+) -> None:
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.load_cert_chain(CERTIFICATE)
+    chance = random.Random(7)
+    busy: set[Peer] = set()
+
+    async def handler(peer: Peer) -> None:
+        while True:
+            body = await peer.request()
+            busy.add(peer)
+            await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            busy.discard(peer)
+
+    def close_some(server: Server) -> None:
+        for peer in server.peers:
+            if peer not in busy and chance.random() < 0.3:
+                close = peer.writer.close if chance.random() < 0.5 else peer.writer.transport.abort
+                close()
+
+    async def main() -> None:
+        mine = ssl.create_default_context(cafile=CERTIFICATE) if secure else None
+        async with serving(handler, theirs if secure else None) as server, asking(mine) as client:
+            for number in range(30):
+                texts = [f"{number} {each}" for each in range(chance.randint(1, 8))]
+                answers = await asyncio.gather(*(client.post(server.url, content=t) for t in texts))
+                assert [answer.text for answer in answers] == texts
+                close_some(server)
+                if chance.random() < 0.5:
+                    await asyncio.sleep(0)  # Else this loop has not run since.
+
+    loop = new_loop()
+    try:
+        loop.run_until_complete(asyncio.wait_for(main(), 30))
+    finally:
+        loop.close()
+
+
+def test_a_connection_is_closed_before_the_server_grows_tired_of_it() -> None:
+    async def main() -> None:
+        async with serving(echo) as server:
+            transport = KeepAliveTransport(kept=0.01)
+            async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+                await client.post(server.url, content="x")
+                await asyncio.wait_for(server.peers[0].gone.wait(), 10)
+                await client.post(server.url, content="x")
+        assert len(server.peers) == 2
+
+    asyncio.run(main())
+
+
+def test_requests_beyond_what_may_be_in_flight_wait_for_their_turn() -> None:
+    flying, highest = 0, 0
+
+    async def handler(peer: Peer) -> None:
+        nonlocal flying, highest
+        while True:
+            body = await peer.request()
+            flying += 1
+            highest = max(highest, flying)
+            await asyncio.sleep(0.002)  # Lets others begin.
+            flying -= 1
+            await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            transport = KeepAliveTransport(most=5)
+            async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+                asked = [client.post(server.url, content=f"{number}") for number in range(60)]
+                answers = await asyncio.gather(*asked)
+                assert [answer.text for answer in answers] == [f"{each}" for each in range(60)]
+        assert len(server.peers) == highest == 5
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_idle_connections_to_elsewhere_make_room() -> None:
+    async def main() -> None:
+        async with serving(echo) as one, serving(echo) as other:
+            transport = KeepAliveTransport(most=2, kept=60)
+            async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+                await asyncio.gather(*(client.post(one.url, content="x") for _ in range(2)))
+                await client.post(other.url, content="x")
+                for peer in one.peers:
+                    await asyncio.wait_for(peer.gone.wait(), 10)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_process_with_few_files_makes_a_thousand_requests_at_once() -> None:
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, most))
+    try:
+
+        async def ask(client: httpx.AsyncClient, server: Server) -> None:
+            asked = [
+                client.post(server.url, content=f"{number}", timeout=20) for number in range(1000)
+            ]
+            answers = await asyncio.gather(*asked)
+            assert {answer.status_code for answer in answers} == {200}
+
+        assert len(run(echo, ask).peers) <= 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 
 
 def test_a_reset_while_a_request_is_on_its_way_is_an_error() -> None:
