@@ -10,6 +10,8 @@ import decimal
 import enum
 import fractions
 import functools
+import hashlib
+import inspect
 import io
 import linecache
 import marshal
@@ -19,15 +21,14 @@ import re
 import sys
 import types
 import uuid
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
 
 from . import onworker
 from .names import used_by
-from .onworker import pickles
-from .projectmodules import MAIN, ProjectModules
+from .onworker import pickles, shaping, standin
+from .projectmodules import MAIN, ProjectModules, main_name, name_on_worker
 
 _PROTOCOL = 5
 # In place of a name: all of a module, which travels as an object.
@@ -40,20 +41,6 @@ _DATA = (
     *(bytearray, types.EllipsisType, types.NotImplementedType),
 )
 _CONTAINERS = {"deque", "OrderedDict", "Counter", "defaultdict"}
-
-
-@functools.cache
-def main_name() -> str:
-    """What the module that is run as a script is called on the worker."""
-    file = getattr(sys.modules.get(MAIN), "__file__", None)
-    name = Path(file).stem if file else ""
-    taken = name in sys.modules or name in sys.stdlib_module_names
-    return name if name.isidentifier() and not taken else "_flash_main"
-
-
-def name_on_worker(module: str) -> str:
-    """What ``module`` is called on the worker."""
-    return main_name() if module == MAIN else module
 
 
 class Packer(cloudpickle.Pickler):  # type: ignore[misc]
@@ -86,8 +73,8 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
             return self._by_code("", obj)
         if stand_in:
-            raise pickle.PicklingError(f"{obj!r} is not defined at the top level of a file")
-        return super().reducer_override(obj)
+            return standin.stand_in, (obj.__flash_behind__,)
+        return super().reducer_override(_by_its_own_name(obj))
 
     def _by_code(self, module: str, function: types.FunctionType) -> Any:
         code = plain_code(function)
@@ -152,6 +139,23 @@ def pack(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[tuple[st
     return file.getvalue(), frozenset(packer.references)
 
 
+def digest(value: Any, project: ProjectModules) -> bytes:
+    """The same for values that are equal, as far as their pickles tell: whether it is one object
+    or two equal ones that stand in two places makes no difference.
+
+    Raises whatever pickling raises.
+    """
+    file = io.BytesIO()
+    packer = Packer(file, project)
+    packer.fast = True  # No object is referred to a second time.
+    try:
+        packer.dump(value)
+        data = file.getvalue()
+    except (ValueError, RecursionError):  # It contains itself.
+        data, _ = pack(value, project)
+    return hashlib.sha256(data).digest()
+
+
 def pack_data(
     value: Any, project: ProjectModules
 ) -> tuple[bytes, frozenset[tuple[str, str]]] | None:
@@ -203,6 +207,34 @@ def _plain_code(code: types.CodeType, function: types.FunctionType) -> types.Cod
         return code
     same = [each for each in _functions(compiled) if _is_same(each, code)]
     return same[0] if len(same) == 1 else code
+
+
+def _by_its_own_name(obj: Any) -> Any:
+    """A synchronous remote function that no file holds, calling itself rather than awaiting it."""
+    name = getattr(obj, "__name__", "")
+    space = obj.__globals__ if isinstance(obj, types.FunctionType) else {}
+    behind = getattr(space.get(name), "__flash_behind__", None)
+    if behind is None or behind is not obj or inspect.iscoroutinefunction(obj):
+        return obj
+    renamed = shaping.itself(name)
+    made = types.FunctionType(
+        _renamed(obj.__code__, name, renamed),
+        {**space, renamed: obj},
+        name,
+        obj.__defaults__,
+        obj.__closure__,
+    )
+    made.__kwdefaults__ = obj.__kwdefaults__
+    return functools.update_wrapper(made, obj, updated=("__dict__",))
+
+
+def _renamed(code: types.CodeType, old: str, new: str) -> types.CodeType:
+    inner = (
+        _renamed(each, old, new) if isinstance(each, types.CodeType) else each
+        for each in code.co_consts
+    )
+    names = tuple(new if each == old else each for each in code.co_names)
+    return code.replace(co_consts=tuple(inner), co_names=names)
 
 
 def _functions(code: types.CodeType) -> list[types.CodeType]:

@@ -20,6 +20,24 @@ _INSTALLED = {"site-packages", "dist-packages"}
 _OURS = f"{Path(__file__).resolve().parent.parent}{os.sep}"
 
 
+@functools.cache
+def main_name() -> str:
+    """What the module that is run as a script, or by ``python -m``, is called on the worker."""
+    main = sys.modules.get(MAIN)
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    package, _, name = spec.name.rpartition(".") if spec else ("", "", Path(file or "").stem)
+    full = f"{package}.{name}" if package else name
+    taken = full in sys.modules or full in sys.stdlib_module_names
+    if name.isidentifier() and name != MAIN and not taken:
+        return full
+    return f"{package}._flash_main" if package else "_flash_main"
+
+
+def name_on_worker(module: str) -> str:
+    """What ``module`` is called on the worker."""
+    return main_name() if module == MAIN else module
+
+
 @dataclass(frozen=True)
 class Import:
     """A module that some source names; ``names`` are what it takes from it, None for all."""
@@ -55,10 +73,16 @@ class ModuleSource:
         text = "".join(line if number in visible else "\n" for number, line in lines)
         return text.rstrip() + "\n"
 
+    @property
+    def home(self) -> str:
+        """The package that its relative imports start from; empty outside of packages."""
+        name = name_on_worker(self.name)
+        return name if self.package else name.rpartition(".")[0]
+
     @functools.cached_property
     def imports(self) -> tuple[Import, ...]:
         """Every import in the file."""
-        return tuple(imports_of(self.tree, self.name, self.package))
+        return tuple(imports_of(self.tree, self.home))
 
 
 class ProjectModules:
@@ -147,12 +171,12 @@ def with_parents(name: str) -> list[str]:
     return [".".join(parts[: index + 1]) for index in range(len(parts))]
 
 
-def imports_of(tree: ast.AST, name: str, package: bool) -> Iterator[Import]:
-    """The imports in ``tree``, the source of module ``name``; ``TYPE_CHECKING`` blocks are not.
+def imports_of(tree: ast.AST, home: str) -> Iterator[Import]:
+    """The imports in ``tree``, source of the package ``home``; ``TYPE_CHECKING`` blocks are not.
 
     ``importlib.import_module`` with a literal name counts.
     """
-    yield from _imports(tree, name if package else name.rpartition(".")[0], False)
+    yield from _imports(tree, home, False)
 
 
 def _imports(node: ast.AST, home: str, guarded: bool) -> Iterator[Import]:

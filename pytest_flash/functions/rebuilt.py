@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import JobFailedError, RemoteError
-from .packing import main_name, unpack
-from .projectmodules import MAIN
+from .packing import unpack
+from .projectmodules import MAIN, main_name
 
 Described = Mapping[str, Any]
 

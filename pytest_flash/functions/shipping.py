@@ -7,6 +7,7 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import pickle
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -16,8 +17,16 @@ from typing import Any
 from ..errors import CannotTravelError, ConfigurationError
 from . import runtime
 from .declared import Declared
-from .packing import EVERYTHING, name_on_worker, pack, pack_data
-from .projectmodules import MAIN, Import, ModuleSource, ProjectModules, keys, with_parents
+from .packing import EVERYTHING, digest, pack, pack_data
+from .projectmodules import (
+    MAIN,
+    Import,
+    ModuleSource,
+    ProjectModules,
+    keys,
+    name_on_worker,
+    with_parents,
+)
 from .rebuilt import at
 from .refusals import Refusals
 from .registry import FunctionSpec
@@ -98,7 +107,7 @@ class Shipping:
             references |= init.references
         prepared = self._prepare(spec, references)
         values = [self._value(spec, *each) for each in prepared.values]
-        header = pickle.dumps((values, init.data if init is not None else None))
+        header = pickle.dumps((values, (init.data, init.digest) if init is not None else None))
         return prepared, Payload(header, packed.data)
 
     def prepare(self, spec: FunctionSpec) -> Prepared:
@@ -112,9 +121,8 @@ class Shipping:
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[bytes, References]:
         """The arguments, with the function itself where it is carried."""
-        carried = self._home(spec) is None
-        content = (spec.function, args, dict(kwargs)) if carried else (args, dict(kwargs))
-        return pack(content, self._project)
+        carried = (spec.owner or spec.function,) if self._home(spec) is None else ()
+        return pack((*carried, args, dict(kwargs)), self._project)
 
     def construct(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -123,7 +131,9 @@ class Shipping:
         with self._refusals.of_arguments(spec, args, kwargs):
             data, references = pack((args, dict(kwargs)), self._project)
         self._refusals.secrets_in(spec, "an argument", data)
-        return Constructor(data, references)
+        same = inspect.signature(spec.function).bind(*args, **kwargs)
+        same.apply_defaults()
+        return Constructor(data, references, digest((same.args, same.kwargs), self._project))
 
     def _check_arguments(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -188,10 +198,11 @@ def _signature(spec: FunctionSpec) -> inspect.Signature | None:
 
 @dataclass(frozen=True)
 class Constructor:
-    """The pickled arguments of a remote class, and what they refer to."""
+    """The pickled arguments of a remote class, what they refer to, and what they are known by."""
 
     data: bytes
     references: References
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -216,7 +227,7 @@ def _home(spec: FunctionSpec, project: ProjectModules) -> _Home | None:
     target: Any = spec.owner if spec.owner is not None else spec.function
     module, path = target.__module__, target.__qualname__
     source = project.find(module) if module in sys.modules else None
-    if source is None or "<" in path:
+    if source is None or "<" in path or not _is_from(module, target):
         return None
     found: Any = sys.modules[module]
     for part in path.split("."):
@@ -234,6 +245,13 @@ def _home(spec: FunctionSpec, project: ProjectModules) -> _Home | None:
     if found is not None and code is not None and "." not in path:
         return _Home(module, path) if file.definition(path, code.co_firstlineno) else None
     return None
+
+
+def _is_from(module: str, target: Any) -> bool:
+    """Whether the file of ``module`` defines a function, and not code that was executed there."""
+    file = getattr(sys.modules[module], "__file__", None) or ""
+    code = getattr(inspect.unwrap(target), "__code__", None)
+    return code is None or os.path.realpath(code.co_filename) == os.path.realpath(file)
 
 
 class _Builder:
@@ -384,7 +402,7 @@ class _Builder:
 
     def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
         if self._home is None:
-            target: tuple[Any, ...] = ("carried", "", "")
+            target: tuple[Any, ...] = ("carried", "", "", self._spec.method or "")
         else:
             kind = "method" if self._spec.method else "named"
             module = name_on_worker(self._home.module)

@@ -47,7 +47,7 @@ class Slice:
     def imports(self) -> Iterator[Import]:
         """What the needed statements import."""
         for each in self.statements:
-            yield from imports_of(each.node, self.source.name, self.source.package)
+            yield from imports_of(each.node, self.source.home)
 
 
 class SlicedFile:
@@ -160,7 +160,7 @@ class SlicedFile:
         """The names that a ``from … import *`` has bound; none for other statements."""
         if names.star_import(statement.node) is None:
             return frozenset()
-        found = next(imports_of(statement.node, self.source.name, self.source.package), None)
+        found = next(imports_of(statement.node, self.source.home), None)
         module = sys.modules.get(found.module) if found else None
         own = frozenset[str]().union(*(each.bound for each in self._all))
         taken = frozenset(vars(module) if module else ()) & self.namespace.keys()

@@ -219,17 +219,55 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["script", "stdin"])
+@pytest.mark.parametrize("how", ["script", "stdin", "package", "module"])
 def test_classes_of_a_script(tmp_path: Path, how: str) -> None:
+    package = tmp_path / "acts"
+    package.mkdir()
+    (package / "scale.py").write_text("SCALE = 2\n")
+    for name in ("__main__", "grow"):
+        relative = SCRIPT.replace("SCALE = 2", "from .scale import SCALE")
+        (package / f"{name}.py").write_text(relative)
     script = tmp_path / "my_script.py"
     script.write_text(SCRIPT)
+    arguments = {
+        "script": [str(script)],
+        "stdin": ["-"],
+        "package": ["-m", "acts"],
+        "module": ["-m", "acts.grow"],
+    }
     done = subprocess.run(
-        [sys.executable, str(script)] if how == "script" else [sys.executable, "-"],
-        input=None if how == "script" else SCRIPT,
+        [sys.executable, *arguments[how]],
+        input=SCRIPT if how == "stdin" else None,
         env=clean_environment(PYTHONPATH=str(ROOT)),
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.stdout.splitlines() == ["Point(x=6)", "Bad 3 True"], done.stderr
+
+
+def test_a_function_of_a_test_calls_itself_and_others(call: Callable[..., Any]) -> None:
+    @remote(GPU)
+    def factorial(n: int) -> int:
+        return 1 if n < 2 else n * factorial(n - 1)  # type: ignore[operator]
+
+    @remote(GPU)
+    async def countdown(n: int) -> list[int]:
+        return [n, *(await countdown(n - 1))] if n else [await factorial(3)]
+
+    assert call(factorial, 5) == 120
+    assert call(countdown, 2) == [2, 1, 6]
+
+
+def test_a_function_without_a_file_calls_itself_and_others(call: Callable[..., Any]) -> None:
+    source = (
+        "@remote(gpu)\ndef f(n):\n    return 1 if n < 2 else n * f(n - 1)\n"
+        "@remote(gpu)\nasync def g(n):\n    return await h(n)\n"
+        "async def h(n):\n    return await f(n) if n < 4 else await g(n - 1)\n"
+    )
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(HEAD + source, namespace)
+    assert call(namespace["f"], 5) == 120
+    assert call(namespace["g"], 5) == 6

@@ -207,3 +207,49 @@ def test_local_instances_are_awaited_too() -> None:
 def test_built_in_classes_are_refused(kind: type) -> None:
     with pytest.raises(ConfigurationError, match="a class of your own"):
         remote(LiveServerless(name="gpu"))(kind)
+
+
+def test_arguments_that_are_equal_make_one_instance(module: Module, caller: Any) -> None:
+    made: Any = module(HEAD + MODEL)
+    name = "".join(["m", "n"])
+
+    async def calls() -> list[int]:
+        alike = [
+            made.Model("mn"),
+            made.Model(name=name),
+            made.Model(name, slow=0.0),
+            made.Model(name, slow=0),
+            made.Model(True),
+        ]
+        return [(await each.predict(1))[1] for each in alike]
+
+    assert run(calls()) == [1, 2, 3, 1, 1]
+
+
+def test_a_class_of_a_function_and_one_without_a_file(caller: Any) -> None:
+    extra = 5
+
+    @remote(LiveServerless(name="gpu"))
+    class Inner:
+        def __init__(self, start: int) -> None:
+            self.at = start
+
+        async def next(self, by: int) -> int:
+            self.at += by + extra
+            return self.at
+
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(HEAD + MODEL, namespace)
+
+    async def calls() -> list[Any]:
+        inner, model = Inner(1), namespace["Model"]("m")
+        return [
+            await inner.next(1),
+            await inner.next(2),
+            await Inner(0).next(0),
+            await Inner(1).next(0),
+            await model.plain(1),
+            (await model.later(2))[0],
+        ]
+
+    assert run(calls()) == [7, 14, 5, 19, 2, 4]

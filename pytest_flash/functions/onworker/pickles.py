@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import io
 import marshal
 import pickle
 import sys
 import types
 from typing import Any
+
+from . import standin
 
 # Where this module lives at the caller, whose pickles name it so.
 _AT_CALLER = "pytest_flash.functions.onworker"
@@ -47,10 +50,14 @@ def make_function(code: bytes, module: str, cells: int) -> types.FunctionType:
 def fill_function(
     function: types.FunctionType, state: tuple[dict[str, Any], list[tuple[Any, ...]]]
 ) -> None:
-    """Give a function its attributes, and its cells what they hold: one value or none."""
+    """Give a function its attributes, and its cells what they hold: one value or none.
+
+    A synchronous remote function finds itself by its own name, as in ``shaping.mark_remote``.
+    """
     attributes, cells = state
     for name, value in attributes.items():
         setattr(function, name, value)
     for cell, content in zip(function.__closure__ or (), cells, strict=True):
-        if content:
-            cell.cell_contents = content[0]
+        for value in content:
+            own = standin.behind(value) is function and not inspect.iscoroutinefunction(function)
+            cell.cell_contents = function if own else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
@@ -22,6 +21,8 @@ MARK = "[pytest-flash error] "
 ANSWER = "pytest-flash answer"
 
 _STORE = Store()
+# The instances of classes that are carried: pickle knows such a class again when it comes again.
+_CARRIED: dict[Any, Any] = {}
 
 
 class ReplacedError(Exception):
@@ -35,7 +36,8 @@ class UnsendableResultError(TypeError):
 @dataclass(frozen=True)
 class Target:
     """What to call. ``kind``: ``named`` in its module, ``carried`` with the arguments, or a
-    ``method`` of the class that is named."""
+    ``method`` of the class that is named; ``method`` is set for one of a class that is carried,
+    too."""
 
     kind: str
     module: str
@@ -110,29 +112,30 @@ def _job(
 
 
 def _prepared(
-    target: Target, slices: dict[str, Slice], init: bytes | None, data: bytes
+    target: Target, slices: dict[str, Slice], init: tuple[bytes, bytes], data: bytes
 ) -> Callable[[], Any]:
     if target.kind == "carried":
         function, args, kwargs = pickles.loads(data)
+        instances = _CARRIED
     else:
         args, kwargs = pickles.loads(data)
         function = slices[target.module].module
         for part in target.path.split("."):
             function = getattr(function, part)
         function = standin.behind(function)
-    if target.kind == "method":
-        instance = _instance(slices[target.module], target.path, function, init or b"")
-        function = getattr(instance, target.method)
+        instances = slices[target.module].instances
+    if target.method:
+        function = getattr(_instance(instances, function, *init), target.method)
     return lambda: function(*args, **kwargs)
 
 
-def _instance(home: Slice, path: str, kind: Any, init: bytes) -> Any:
+def _instance(instances: dict[Any, Any], kind: Any, init: bytes, digest: bytes) -> Any:
     """The instance that these arguments construct, once for each worker process."""
-    key = (path, hashlib.sha256(init).digest())
-    if key not in home.instances:
+    key = (kind, digest)
+    if key not in instances:
         args, kwargs = pickles.loads(init)
-        home.instances[key] = kind(*args, **kwargs)
-    return home.instances[key]
+        instances[key] = kind(*args, **kwargs)
+    return instances[key]
 
 
 def _dumps(value: Any, target: Target) -> bytes:
