@@ -73,10 +73,7 @@ def flash_endpoints(
 
     ``stub`` replaces a function for one test.
     """
-    from .testing.opening import limits_end_the_run
-
-    with limits_end_the_run(request):
-        return flash_session.provision({item.path for item in request.session.items})
+    return flash_session.provision({item.path for item in request.session.items})
 
 
 @pytest.fixture(scope="session")

@@ -94,18 +94,25 @@ class Provisioner:
     ) -> dict[str, Endpoint]:
         """The endpoints of ``resources`` (each with its source file) by name, three at a time.
 
-        One that fails does not stop the others; the ProvisioningError names every failure.
+        One that fails does not stop the others; the ProvisioningError names every failure, and is
+        an EndpointLimitError if one is.
         """
         calls = {
             resource.name: partial(self.ensure, resource, file) for resource, file in resources
         }
         done, failed = _at_once(calls)
         if failed:
-            raise ProvisioningError(
+            limited = any(isinstance(each, EndpointLimitError) for each in failed.values())
+            raise (EndpointLimitError if limited else ProvisioningError)(
                 f"{len(failed)} of {len(calls)} endpoints could not be provisioned:\n"
                 + _lines(failed)
             )
         return done
+
+    @property
+    def creations(self) -> int:
+        """How many endpoints have been created, or were tried to."""
+        return self._creations
 
     def plan(self, resources: Iterable[tuple[ServerlessResource, str]]) -> Plan:
         """What ``ensure_all`` would do, and the records that none of ``resources`` explains."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .usage import end_run, set_exit_status, take_over
+
 if TYPE_CHECKING:
     from .platform import LocalPlatform
     from .session import FlashSession
@@ -44,8 +46,14 @@ class RunHooks:
             self._before()
             left = self._platform.close()
             self._platform.totals.undeleted.update(left)
+            set_exit_status(session)
             if left and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of pytest-xdist has ended."""
+        take_over(node)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """What was provisioned and run; what is left on Runpod, since it costs money."""
@@ -100,10 +108,13 @@ class TestHooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Let a failure explain itself."""
+        """Let a failure explain itself; end the run where it may not go on."""
         report = yield
+        # A call that passed all the same is reported; the run ends after its teardown.
+        if self.session.over_limit and not (report.passed and report.when == "call"):
+            end_run(item.session, str(self.session.over_limit))
         if report.failed:
             from .sections import sections
 

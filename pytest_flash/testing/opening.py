@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..errors import EndpointLimitError, SettingsError
-from .distribution import is_worker, platform_of
+from .distribution import platform_of
 from .platform import Order
+from .usage import end_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,22 +28,15 @@ def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Itera
     """The session of this process, open while the context lasts. Raises FlashError."""
     config = request.config
     if settings.live != bool(config.getoption("flash_live")):
-        _refuse(request, "flash_config decides nothing about --flash-live, which spends money")
+        end_run(
+            request.session, "flash_config decides nothing about --flash-live, which spends money"
+        )
     location = settings.location()
     folder = location.folder if location else settings.root
     platform = platform_of(config)
     target = _open(platform, Order(settings, folder))
     with contextlib.ExitStack() as stack:
         yield _session(platform, target, settings, folder, config, stack)
-
-
-@contextlib.contextmanager
-def limits_end_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
-    """End the run as wrongly used when it would create more endpoints than it may."""
-    try:
-        yield
-    except EndpointLimitError as error:
-        _refuse(request, str(error))
 
 
 def _open(platform: Platform, order: Order) -> Target:
@@ -77,11 +70,3 @@ def _session(
     follow(session, config)
     stack.enter_context(registry.bound(session.calls))
     return session
-
-
-def _refuse(request: pytest.FixtureRequest, text: str) -> None:
-    if is_worker(request.config):
-        # Ends the controlling process too, as pytest.exit would not.
-        request.session.shouldstop = text
-        raise SettingsError(text)
-    pytest.exit(text, returncode=pytest.ExitCode.USAGE_ERROR)

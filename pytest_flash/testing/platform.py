@@ -16,7 +16,7 @@ from .summary import Totals
 
 if TYPE_CHECKING:
     from ..project import Project
-    from ..provisioner.plan import Plan
+    from ..provisioner.provisioner import Provisioner
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..session import Identity, Session
@@ -96,9 +96,10 @@ class LocalPlatform:
             self._used.update(resources)
             self._raise_known(resources)
             if session.target.is_live:
-                self._stay_within_limit(session.provisioner.plan(resources))
+                self._stay_within_limit(session.provisioner, resources)
             try:
-                return session.provisioner.ensure_all(resources)
+                with _naming_the_option():
+                    return session.provisioner.ensure_all(resources)
             except FlashError as error:
                 for resource, _ in resources:
                     if session.provisioner.known(resource) is None:
@@ -112,7 +113,8 @@ class LocalPlatform:
             known = provisioner.known(resource)
             if known is not None and known.id != gone.id:
                 return known  # Another process was quicker.
-            return provisioner.ensure(resource, file, known)
+            with _naming_the_option():
+                return provisioner.ensure(resource, file, known)
 
     def job_ended(self, job: Job) -> None:
         """As ``Platform.job_ended``."""
@@ -195,15 +197,27 @@ class LocalPlatform:
             if resource in self._failures:
                 raise copy.copy(self._failures[resource])
 
-    def _stay_within_limit(self, plan: Plan) -> None:
+    def _stay_within_limit(self, provisioner: Provisioner, resources: Sequence[Source]) -> None:
+        """Refuse the whole of ``resources`` before the first is created."""
         assert self._order is not None
-        limit, wanted = self._order.config.max_endpoints, plan.creations
-        if len(wanted) > limit:
+        limit, wanted = self._order.config.max_endpoints, provisioner.plan(resources).creations
+        count = len(wanted) + provisioner.creations
+        if wanted and count > limit:
             names = ", ".join(each.endpoint_name for each in wanted)
+            before = f", and {provisioner.creations} before" if provisioner.creations else ""
             raise EndpointLimitError(
-                f"this run would create {len(wanted)} endpoints on Runpod ({names}); the limit is "
-                f"{limit}. Raise it with --flash-max-endpoints {len(wanted)}"
+                f"this run would create {count} endpoints on Runpod ({names}{before}); the limit "
+                f"is {limit}. Raise it with --flash-max-endpoints {count}"
             )
+
+
+@contextlib.contextmanager
+def _naming_the_option() -> Iterator[None]:
+    """Have the error say how the limit is raised, where others used it up in the same moment."""
+    try:
+        yield
+    except EndpointLimitError as error:
+        raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from ..errors import RunpodError, ServerError
+from ..errors import EndpointLimitError, RunpodError, ServerError
 from ..functions.bridge import LoopThread
 from ..functions.calls import RemoteCalls
 from ..functions.registry import FunctionSpec, registry
@@ -60,6 +60,8 @@ class FlashSession:
         self._closed = False
         # What is undone at the end of the test and, above it, of fixtures that outlive it.
         self._ends = [contextlib.ExitStack()]
+        self.over_limit: EndpointLimitError | None = None
+        """Why the run may not go on: it would create more endpoints than it may."""
         calls = RemoteCalls(
             self._queue,
             self._endpoint_for,
@@ -84,7 +86,9 @@ class FlashSession:
         Raises ProvisioningError and what else provisioning raises.
         """
         uses = discover(registry.functions(), exclude=test_files)
-        made = self._platform.provision([(use.resource, use.functions[0].file) for use in uses])
+        wanted = [(use.resource, use.functions[0].file) for use in uses]
+        with self._noting_limits():
+            made = self._platform.provision(wanted)
         self._ready.update({use.resource: made[use.resource.name] for use in uses})
         return Endpoints(
             made, self.calls, self.recorder, live=self.target.is_live, at_end=self._at_end
@@ -171,19 +175,29 @@ class FlashSession:
         if known is not None and known is not gone:
             return known
         # Threads, since provisioning is synchronous and may take a minute.
-        if gone is None:
-            wanted = [(spec.resource, spec.file)]
-            made = await to_thread.run_sync(self._platform.provision, wanted)
-            endpoint = made[spec.resource.name]
-        else:
-            endpoint = await to_thread.run_sync(
-                self._platform.replace, spec.resource, spec.file, gone
-            )
+        with self._noting_limits():
+            if gone is None:
+                wanted = [(spec.resource, spec.file)]
+                made = await to_thread.run_sync(self._platform.provision, wanted)
+                endpoint = made[spec.resource.name]
+            else:
+                endpoint = await to_thread.run_sync(
+                    self._platform.replace, spec.resource, spec.file, gone
+                )
         self._ready[spec.resource] = endpoint
         return endpoint
 
     def _at_end(self, undo: Callable[[], None]) -> None:
         self._ends[-1].callback(undo)
+
+    @contextlib.contextmanager
+    def _noting_limits(self) -> Iterator[None]:
+        """Note that the run may not go on, whatever becomes of the error on its way."""
+        try:
+            yield
+        except EndpointLimitError as error:
+            self.over_limit = error
+            raise
 
     async def _cancel(self, jobs: Sequence[Job]) -> None:
         """Cancel jobs by their ids; spawned ones have nobody else."""

@@ -1,0 +1,138 @@
+"""Usage errors that show only while tests run: exit code 4, one message, and no failed test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_flash.runpod import Endpoint
+from pytest_flash.settings import MANAGEMENT_URL
+from tests.support.relay import relaying
+
+Passes = Callable[..., None]
+Endpoints = Callable[[], list[Endpoint]]
+
+APP = """\
+from fastapi import FastAPI
+from pytest_flash import LiveServerless, remote
+
+app = FastAPI()
+
+@remote(LiveServerless(name="first"))
+def first():
+    return 1
+
+@app.get("/late")
+async def late():
+    from extra import second
+    return await second()
+
+@app.get("/swallowed")
+async def swallowed():
+    try:
+        return await late()
+    except Exception as error:
+        return str(error)
+"""
+# A module that the app imports when a request comes, so that its endpoint is made by a first call.
+EXTRA = """\
+from pytest_flash import LiveServerless, remote
+
+@remote(LiveServerless(name="second"))
+def second():
+    return 2
+"""
+SIX = "import pytest\n@pytest.mark.parametrize('n', range(6))\n"
+ALONE_OR_NOT = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
+
+
+@pytest.fixture(autouse=True)
+def app(project: Any) -> None:
+    project.write("main.py", APP)
+    project.write("extra.py", EXTRA)
+
+
+def check(result: pytest.RunResult, message: str, **outcomes: int) -> None:
+    """The run has ended with ``message``, told once, and pytest's code of usage errors."""
+    text = "\n".join([*result.outlines, *result.errlines])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR, text
+    assert len(re.findall(message, text)) == 1, text
+    assert "Traceback" not in text
+    assert result.parseoutcomes() == outcomes, text
+
+
+@pytest.mark.parametrize(
+    "workers", [(), ("-n2",), ("-n4", "-x", "--reruns=2")], ids=["alone", "n2", "n4"]
+)
+def test_too_many_endpoints(
+    project: Any, variables: dict[str, str], endpoints: Endpoints, workers: tuple[str, ...]
+) -> None:
+    project.write("main.py", APP + EXTRA)
+    project.write("test_app.py", SIX + "def test_it(flash_client, n): pass\n")
+    with relaying(variables[MANAGEMENT_URL]) as relay:
+        variables = {**variables, MANAGEMENT_URL: relay.url}
+        result = project.pytest("--flash-live", "--flash-max-endpoints=1", *workers, **variables)
+        assert relay.count("POST") == 0
+    check(
+        result,
+        r"would create 2 endpoints on Runpod \(live-first, live-second\); the limit is 1. Raise it "
+        r"with --flash-max-endpoints 2",
+    )
+
+
+IN_THE_TEST = f"""
+import asyncio
+{SIX}
+def test_it(flash_client, n):
+    from extra import second
+    assert asyncio.run(second()) == 2
+"""
+IN_A_HANDLER = f"""
+{SIX}
+def test_it(flash_client, n):
+    assert flash_client.get("/late").status_code == 200
+"""
+
+
+@ALONE_OR_NOT
+@pytest.mark.parametrize("test", [IN_THE_TEST, IN_A_HANDLER], ids=["test", "handler"])
+def test_too_many_endpoints_by_a_first_call(
+    project: Any,
+    variables: dict[str, str],
+    endpoints: Endpoints,
+    workers: tuple[str, ...],
+    test: str,
+) -> None:
+    project.write("test_app.py", test)
+    check(
+        project.pytest("--flash-live", "--flash-max-endpoints=1", *workers, **variables),
+        r"would create 2 endpoints on Runpod \(live-second, and 1 before\); the limit is 1",
+    )
+    assert endpoints() == []
+
+
+def test_a_test_that_passes_all_the_same_is_the_last(
+    project: Any, variables: dict[str, str], endpoints: Endpoints
+) -> None:
+    project.write(
+        "test_app.py",
+        SIX + "def test_it(flash_client, n):\n"
+        "    assert 'the limit is 1' in flash_client.get('/swallowed').text\n",
+    )
+    result = project.pytest("--flash-live", "--flash-max-endpoints=1", **variables)
+    check(result, "would create 2 endpoints", passed=1)
+    assert endpoints() == []
+
+
+@ALONE_OR_NOT
+def test_live_by_configuration(project: Any, workers: tuple[str, ...]) -> None:
+    project.write(
+        "conftest.py",
+        "import dataclasses, pytest\n@pytest.fixture(scope='session')\n"
+        "def flash_config(flash_config): return dataclasses.replace(flash_config, live=True)\n",
+    )
+    project.write("test_app.py", SIX + "def test_it(flash_client, n): pass\n")
+    check(project.pytest(*workers), "flash_config decides nothing about --flash-live")
