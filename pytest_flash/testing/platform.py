@@ -66,7 +66,7 @@ class LocalPlatform:
         self._session: Session | None = None
         self._order: Order | None = None
         self._stack = contextlib.ExitStack()
-        self._opening = threading.Lock()
+        self._opening, self._provisioning = threading.Lock(), threading.Lock()
         self._failed_to_open: FlashError | None = None
         self._failures: dict[ServerlessResource, FlashError] = {}
         self._used: dict[ServerlessResource, str] = {}
@@ -91,7 +91,8 @@ class LocalPlatform:
 
     def provision(self, resources: Sequence[Source]) -> dict[str, Endpoint]:
         """As ``Platform.provision``."""
-        with self._working():
+        # One at a time: what another process has under way is created, and counted, once.
+        with self._working(), self._provisioning:
             session = self._opened()
             self._used.update(resources)
             self._raise_known(resources)
@@ -213,7 +214,7 @@ class LocalPlatform:
 
 @contextlib.contextmanager
 def _naming_the_option() -> Iterator[None]:
-    """Have the error say how the limit is raised, where others used it up in the same moment."""
+    """Have the error say how the limit is raised, where endpoints went between plan and step."""
     try:
         yield
     except EndpointLimitError as error:
