@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dis
 import functools
+import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from types import CodeType
@@ -13,7 +14,9 @@ from .onworker import shaping
 
 _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL"}
 _BINDS = {"STORE_NAME", "STORE_GLOBAL"}
-
+# Functions that find names in texts.
+_LOOKS_UP = {"globals", "vars", "eval", "exec"}
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
@@ -72,6 +75,26 @@ class Statement:
     def called(self) -> frozenset[str]:
         """Functions that it calls for their effect while it runs, decorators included."""
         return frozenset(_called(self._running))
+
+    @functools.cached_property
+    def bases(self) -> frozenset[str]:
+        """What the classes that it defines inherit from, metaclasses included."""
+        classes = [each for each in self._running if isinstance(each, ast.ClassDef)]
+        above = ([*each.bases, *(k.value for k in each.keywords)] for each in classes)
+        roots = (_root(base) for each in above for base in each)
+        return frozenset(root for root in roots if root is not None)
+
+    @functools.cached_property
+    def mentioned(self) -> frozenset[str]:
+        """Names that it may look up: those in the texts beside ``globals()`` and ``eval``."""
+        return frozenset(
+            name
+            for code in _nested(self._code)
+            if _names(code, _READS) & _LOOKS_UP
+            for text in code.co_consts
+            if isinstance(text, str)
+            for name in _IDENTIFIER.findall(text)
+        )
 
     @functools.cached_property
     def defines(self) -> bool:

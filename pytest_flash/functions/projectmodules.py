@@ -165,6 +165,12 @@ class ProjectModules:
         return known if known == made else made  # With all that was found out about it.
 
 
+def is_of_project(kind: type) -> bool:
+    """Whether a file of the project defines the class ``kind``."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is not None and _belongs(file)
+
+
 def with_parents(name: str) -> list[str]:
     """``a.b.c`` as ``a``, ``a.b`` and ``a.b.c``."""
     parts = name.split(".")

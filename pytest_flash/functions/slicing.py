@@ -15,7 +15,7 @@ from typing import Any
 
 from . import names
 from .names import Statement
-from .projectmodules import Import, ModuleSource, imports_of
+from .projectmodules import Import, ModuleSource, imports_of, is_of_project
 from .registry import REMOTE_MARK
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -43,6 +43,11 @@ class Slice:
             number for each in self.statements for number in range(each.first, each.last + 1)
         }
         return self.source.masked(visible)
+
+    @property
+    def mentioned(self) -> frozenset[str]:
+        """Names that it may look up in texts, or may not."""
+        return frozenset[str]().union(*(each.mentioned for each in self.statements))
 
     def imports(self) -> Iterator[Import]:
         """What the needed statements import."""
@@ -133,7 +138,25 @@ class SlicedFile:
             or self._bound[id(each)] & objects
             or each.touched & objects
             or any(self._changes_data(name, objects) for name in each.called)
+            or any(self._is_told_of_subclasses(name, objects) for name in each.bases)
         )
+
+    def _is_told_of_subclasses(self, base: str, objects: Set[str]) -> bool:
+        """Whether a class above ``base``, by what it does with its subclasses, changes what is
+        needed: ``__init_subclass__``, a metaclass, or a look at ``__subclasses__()``."""
+        kind = self.namespace.get(base)
+        above = (*kind.__mro__, type(kind)) if isinstance(kind, type) else ()
+        told = (
+            each.__name__
+            for each in above
+            if is_of_project(each)
+            and (
+                issubclass(each, type)
+                or "__init_subclass__" in vars(each)
+                or "__subclasses__" in self.source.text
+            )
+        )
+        return any(name in objects or self._changes_data(name, objects) for name in told)
 
     def _changes_data(self, function: str, objects: Set[str]) -> bool:
         """Whether ``function``, one of this file, refers to data that is needed."""

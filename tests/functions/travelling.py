@@ -136,6 +136,16 @@ CASES: dict[str, Case] = {
         (3,),
         {"helper.py": "def h(x):\n    from main import K\n    return K * x\n"},
     ),
+    "a package that imports the function's own module": Case(
+        "from app.work import f\n",
+        15,
+        (3,),
+        {
+            "app/__init__.py": "from .units import K\nfrom .work import f\n",
+            "app/units.py": "K = 5\n",
+            "app/work.py": HEAD + remote("return K * x", "from . import K"),
+        },
+    ),
     "import within the function": Case(
         remote("import util\nreturn util.twice(x)"),
         4,
@@ -331,6 +341,50 @@ CASES: dict[str, Case] = {
         ),
         4,
         (2,),
+    ),
+    "registry of subclasses": Case(
+        remote(
+            "return sorted(HANDLERS), HANDLERS['Double']().go(x)",
+            "HANDLERS = {}",
+            "class Handler:\n    def __init_subclass__(cls):\n        HANDLERS[cls.__name__] = cls",
+            "class Plain(Handler):\n    def go(self, x):\n        return x",
+            "class Double(Plain):\n    def go(self, x):\n        return 2 * super().go(x)",
+        ),
+        (["Double", "Plain"], 4),
+        (2,),
+    ),
+    "registry of a metaclass": Case(
+        remote(
+            "return sorted(Meta.known)",
+            "class Meta(type):\n    known = {}\n    def __init__(cls, *rest):\n"
+            "        super().__init__(*rest)\n        Meta.known[cls.__name__] = cls",
+            "class A(metaclass=Meta):\n    pass",
+            "class B(A):\n    pass",
+        ),
+        ["A", "B"],
+        (1,),
+    ),
+    "registry of subclasses in a module": Case(
+        remote(
+            "return sorted(Handler.known)",
+            "from handlers import Handler",
+            "class Mine(Handler):\n    pass",
+        ),
+        ["Mine"],
+        (1,),
+        {
+            "handlers.py": "class Handler:\n    known = {}\n    def __init_subclass__(cls):\n"
+            "        Handler.known[cls.__name__] = cls\n"
+        },
+    ),
+    "subclasses": Case(
+        remote(
+            "return [each.__name__ for each in Base.__subclasses__()]",
+            "class Base:\n    pass",
+            "class Derived(Base):\n    pass",
+        ),
+        ["Derived"],
+        (1,),
     ),
     "functools.partial": Case(
         remote(

@@ -22,7 +22,7 @@ import sys
 import types
 import zlib
 from base64 import b85decode
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +101,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._standins: dict[str, types.ModuleType] = {}
         self._shown: set[str] = set()
         self._again: dict[int, list[types.CodeType]] = {}
+        self._growing: dict[str, tuple[Slice, Callable[[], None]]] = {}
 
     @contextlib.contextmanager
     def active(self, bundle: Bundle, values: Sequence[Value]) -> Iterator[dict[str, Slice]]:
@@ -165,7 +166,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if name.partition(".")[0] == STANDIN:
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         shipped = self._shipped(name)
-        if shipped is None or shipped.remote_lines is not None:
+        if shipped is None or (shipped.remote_lines is not None and name not in self._growing):
             return None
         return importlib.machinery.ModuleSpec(
             name, self, origin=shipped.file, is_package=shipped.package
@@ -175,10 +176,13 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """As the import system asks."""
         if spec.name.partition(".")[0] == STANDIN:
             return self._standins.setdefault(spec.name, standin.package(spec.name))
-        return None
+        return self._growing[spec.name][0].module if spec.name in self._growing else None
 
     def exec_module(self, module: types.ModuleType) -> None:
         """As the import system asks."""
+        if module.__name__ in self._growing:
+            self._growing.pop(module.__name__)[1]()
+            return
         shipped = self._shipped(module.__name__)
         if shipped is None or self._active is None:
             return
@@ -218,23 +222,21 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             for each in bundle.modules
             if each.remote_lines is None and not each.stub
         }
-        slices = {}
         sliced = [each for each in bundle.modules if each.remote_lines is not None]
-        for shipped in sliced:
-            slices[shipped.name] = self._slice(shipped, beside)
-            sys.modules[shipped.name] = slices[shipped.name].module
+        slices = {each.name: self._slice(each, beside) for each in sliced}
         for shipped in sliced:
             grown = slices[shipped.name]
-            fresh = [
-                each
-                for each in values
-                if each.module == shipped.name and grown.digests.get(each.name) != each.digest
-            ]
-            try:
-                self._grow(grown, shipped, bundle, fresh)
-            except BaseException:
-                self._slices.pop((shipped.name, shipped.key), None)
-                raise
+            grow = functools.partial(self._grow, grown, shipped, bundle, values)
+            self._growing[shipped.name] = grown, grow
+            if grown.seen:
+                sys.modules[shipped.name] = grown.module
+        try:
+            for name in slices:
+                importlib.import_module(name)  # As Python does: packages above it first.
+                if name in self._growing:  # It had been imported before.
+                    self._growing.pop(name)[1]()
+        finally:
+            self._growing.clear()
         return slices
 
     def _slice(self, shipped: Shipped, beside: Mapping[str, str]) -> Slice:
@@ -261,7 +263,21 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, grown: Slice, shipped: Shipped, bundle: Bundle, values: Sequence[Value]
     ) -> None:
         """Execute the statements that are new, and bind values where the caller's file does."""
-        later = sorted(values, key=lambda each: each.line)
+        try:
+            self._execute(grown, shipped, bundle, values)
+        except BaseException:
+            self._slices.pop((shipped.name, shipped.key), None)
+            raise
+
+    def _execute(
+        self, grown: Slice, shipped: Shipped, bundle: Bundle, values: Sequence[Value]
+    ) -> None:
+        fresh = (
+            each
+            for each in values
+            if each.module == shipped.name and grown.digests.get(each.name) != each.digest
+        )
+        later = sorted(fresh, key=lambda each: each.line)
         if bundle.sources not in grown.seen:
             text = bundle.texts[shipped.name]
             grown.lines = _show(shipped.file, text, grown.lines)
