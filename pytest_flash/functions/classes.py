@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from .registry import FunctionSpec
+from .signatures import Takes, taking
 from .ways import caller_elsewhere, run_here
 
 
@@ -25,6 +27,7 @@ class RemoteClass:
         self.spec = spec
         self.runs_here = local
         self._methods: dict[str, FunctionSpec] = {}
+        self._takes: Takes | None = None
         functools.update_wrapper(self, spec.function, updated=())
 
     @property
@@ -36,12 +39,34 @@ class RemoteClass:
 
         Raises TypeError for arguments that the constructor does not take.
         """
-        inspect.signature(self.spec.function).bind(*args, **kwargs)
+        if self._takes is None:
+            self._takes = taking(self.spec.function, self.spec.name)
+        self._takes(*args, **kwargs)
         return RemoteInstance(self, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        # What the class itself has: constants, and methods to look at.
-        return getattr(self.__dict__["spec"].function, name)
+        # What the class itself has: constants, static methods, and methods to look at.
+        kind = self.__dict__["spec"].function
+        found = getattr(kind, name)
+        if not (inspect.isfunction(found) or inspect.ismethod(found)):
+            return found
+        if self.runs_here or isinstance(inspect.getattr_static(kind, name), staticmethod):
+            return found
+        return self._without_instance(name, found)
+
+    def _without_instance(self, name: str, found: Any) -> Any:
+        """The method ``found``, which would run in this process if it were called so."""
+
+        @functools.wraps(found)
+        def refused(*_: Any, **__: Any) -> NoReturn:
+            raise TypeError(
+                f"{self.spec.name}.{name} is a method of the remote class {self.spec.name} "
+                f"({self.spec.location}), whose methods are called on instances: await "
+                f"{self.spec.name}(...).{name}(...)"
+            )
+
+        vars(refused)["__flash_behind__"] = found
+        return refused
 
     def method(self, name: str) -> FunctionSpec:
         """The method ``name`` as a function to call."""
@@ -142,10 +167,13 @@ def _is_method(function: Any) -> bool:
 
 def _refuse(instance: _Instance, name: str, found: Any) -> NoReturn:
     spec = instance.kind.spec
+    kind: Any = spec.function
+    near = difflib.get_close_matches(name, [each.__name__ for each in methods(kind)], n=1)
+    hint = f"; did you mean {near[0]!r}?" if found is None and near else ""
     what = "a property" if isinstance(found, property) else "an attribute"
     raise AttributeError(
         f"{spec.name}.{name}: instances of the remote class {spec.name} ({spec.location}) live on "
         f"workers, and {what} cannot be reached from here; write a method of {spec.name} for it "
-        "and await that",
+        f"and await that{hint}",
         name=name,
     )

@@ -8,6 +8,7 @@ import functools
 import inspect
 import re
 import sys
+import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -22,6 +23,7 @@ from .ways import caller_elsewhere, in_order, run_blocking, run_here
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+F = TypeVar("F", bound="RemoteFunction[..., Any]")
 
 # "./lib", "/lib", "~/lib", "file:…", "name @ file:…", "C:\\lib", and a wheel's file name.
 _LOCAL_PATH = re.compile(
@@ -205,9 +207,9 @@ def _remote(
             registry.add(spec)
         if inspect.isclass(function):
             return RemoteClass(spec, local=local)
-        if inspect.iscoroutinefunction(inspect.unwrap(function)):
-            return AsyncRemoteFunction(spec, local=local)
-        return RemoteFunction(spec, local=local)
+        is_async = inspect.iscoroutinefunction(inspect.unwrap(function))
+        kind = AsyncRemoteFunction if is_async else RemoteFunction
+        return _named_after(function, kind)(spec, local=local)
 
     return cast(RemoteDecorator, decorate)
 
@@ -229,6 +231,18 @@ else:
     remote = _remote
     remote.__name__ = remote.__qualname__ = "remote"
     setattr(remote, REMOTE_MARK, True)
+
+
+def _named_after(function: Callable[..., Any], kind: type[F]) -> type[F]:
+    """``kind`` whose coroutines have the function's name, for Python's warning that nobody awaited
+    one: they are called like the method that makes them, which belongs to the class."""
+    named: dict[str, Any] = {}
+    for method, suffix in (("__call__", ""), ("spawn", ".spawn")):
+        known = getattr(kind, method)
+        named[method] = types.FunctionType(known.__code__, known.__globals__, known.__name__)
+        named[method].__qualname__ = f"{function.__qualname__}{suffix}"
+        named[method].__doc__ = known.__doc__
+    return type(kind.__name__, (kind,), {**named, "__module__": kind.__module__})
 
 
 def _refuse_unknown(unknown: dict[str, Any]) -> None:

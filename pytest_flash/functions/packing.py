@@ -29,6 +29,7 @@ from . import onworker
 from .names import used_by
 from .onworker import pickles, shaping, standin
 from .projectmodules import MAIN, ProjectModules, main_name, name_on_worker
+from .unsendable import refuse
 
 _PROTOCOL = 5
 # In place of a name: all of a module, which travels as an object.
@@ -58,6 +59,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
+        refuse(obj)
         if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
             self.references.add((obj.__name__, EVERYTHING))
         stand_in = getattr(type(obj), "__flash_stand_in__", False)

@@ -20,6 +20,7 @@ from .projectmodules import ProjectModules
 from .rebuilt import at
 from .registry import FunctionSpec
 from .slicing import Slice, SlicedFile
+from .unsendable import UnsendableError, a
 
 # Keys are longer; a shorter "secret" would be found everywhere.
 _SHORTEST_SECRET = 8
@@ -59,9 +60,10 @@ class Refusals:
             yield
         except Exception as error:
             what = self._culprit(spec, args, kwargs) or _free_variable(spec, self._project)
+            way_out = ". Pass plain data, or what is needed to make it there"
             refused = CannotTravelError(
-                f"{spec.location}: {what} of {spec.name} cannot be sent to a worker: {error}. "
-                "Pass plain data, or what is needed to make it there"
+                f"{spec.location}: {what} of {spec.name} cannot be sent to a worker: "
+                f"{error}{'' if isinstance(error, UnsendableError) else way_out}"
             )
             raise at(refused, spec.file, spec.line, spec.name) from error
 
@@ -146,7 +148,7 @@ class Refusals:
             try:
                 pack(value, self._project)
             except Exception:  # noqa: BLE001 - as above
-                return f"argument {name!r}, a {type(value).__name__},"
+                return f"argument {name!r}, {a(value)},"
         return None
 
 
@@ -158,7 +160,7 @@ def _free_variable(spec: FunctionSpec, project: ProjectModules) -> str:
         try:
             pack(cell.cell_contents, project)
         except Exception:  # noqa: BLE001 - the value's own code may raise anything
-            return f"the local variable {name!r}, a {type(cell.cell_contents).__name__},"
+            return f"the local variable {name!r}, {a(cell.cell_contents)},"
     return "something"
 
 

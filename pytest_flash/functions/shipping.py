@@ -30,6 +30,7 @@ from .projectmodules import (
 from .rebuilt import at
 from .refusals import Refusals
 from .registry import FunctionSpec
+from .signatures import Takes, taking_call
 from .slicing import Slice, SlicedFile, wanted_from
 
 # The official client's limit for the source of one call.
@@ -75,7 +76,7 @@ class Shipping:
         self._project = ProjectModules()
         self._image = image
         self._files: dict[str, SlicedFile] = {}
-        self._signatures: dict[FunctionSpec, inspect.Signature | None] = {}
+        self._takes: dict[FunctionSpec, Takes] = {}
         self._homes: dict[FunctionSpec, _Home | None] = {}
         self._prepared: dict[tuple[FunctionSpec, References], Prepared] = {}
         self._refusals = Refusals(self._project, secrets)
@@ -139,18 +140,16 @@ class Shipping:
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
         """Raise the TypeError of a call that does not fit, before it costs a job."""
-        if spec not in self._signatures:
-            self._signatures[spec] = _signature(spec)
-        signature = self._signatures[spec]
-        problem = None
-        if signature is not None:
-            try:
-                signature.bind(*args, **kwargs)
-            except TypeError as error:
-                problem = str(error)
+        takes = self._takes.get(spec)
+        if takes is None:
+            takes = self._takes[spec] = taking_call(spec)
+        try:
+            takes(*args, **kwargs)
+            return
+        except TypeError as error:
+            problem = str(error)
         # Raised where it has no context, which some frameworks show in spite of `from None`.
-        if problem is not None:
-            raise at(TypeError(f"{spec.name}() {problem}"), spec.file, spec.line, spec.name)
+        raise at(TypeError(problem), spec.file, spec.line, spec.name)
 
     def _home(self, spec: FunctionSpec) -> _Home | None:
         if spec not in self._homes:
@@ -181,19 +180,6 @@ class Shipping:
         self._refusals.secrets_in(spec, f"{name} ({module}, line {line})", packed[0])
         digest = hashlib.blake2b(packed[0], digest_size=12).digest()
         return name_on_worker(module), name, line, digest, packed[0]
-
-
-def _signature(spec: FunctionSpec) -> inspect.Signature | None:
-    """What the function takes, of a method with ``self``; None where only it knows."""
-    target: Any = spec.function
-    if spec.owner is not None and spec.method is not None:
-        kind = inspect.getattr_static(spec.owner, spec.method)
-        if isinstance(kind, staticmethod | classmethod):
-            return None
-    try:
-        return inspect.signature(target)
-    except (TypeError, ValueError):
-        return None
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def test_attributes_are_refused_with_a_way_out(
 
 def test_constructor_arguments_are_checked_here(module: Module) -> None:
     made: Any = module(HEAD + MODEL)
-    with pytest.raises(TypeError, match="missing a required argument: 'name'"):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'name'"):
         made.Model()
 
 
