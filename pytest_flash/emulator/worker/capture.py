@@ -47,11 +47,15 @@ class Records(logging.Handler):
     """Keeps the last records as formatted lines, and writes each to the worker's log."""
 
     def __init__(self) -> None:
-        level = logging.getLevelName(_level())
-        super().__init__(level)
-        self.lines: deque[str] = deque(maxlen=_RECORDS_KEPT)
+        super().__init__()
         self._live = sys.__stderr__
-        self.setFormatter(_DEBUG_FORMATTER if level == logging.DEBUG else _FORMATTER)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, at the level that ``LOG_LEVEL`` says now."""
+        self.lines: deque[str] = deque(maxlen=_RECORDS_KEPT)
+        self.setLevel(_level())
+        self.setFormatter(_DEBUG_FORMATTER if self.level == logging.DEBUG else _FORMATTER)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one record."""
@@ -66,20 +70,23 @@ class Records(logging.Handler):
 
 
 class Capture(contextlib.AbstractContextManager["Capture"]):
-    """Captures ``sys.stdout``, ``sys.stderr`` and the root logger for one call.
+    """Captures ``sys.stdout``, ``sys.stderr`` and the root logger for one call after the other.
 
     Twice over as in the images: records appear at the head with their time, and as bare messages
     behind what was printed.
     """
 
     def __init__(self) -> None:
-        self._out = _Echo(sys.__stdout__)
-        self._err = _Echo(sys.__stderr__)
-        self._messages = io.StringIO()
+        # Kept, since logging keeps account of every handler that is made.
         self._records = Records()
-        self._handlers = (self._records, logging.StreamHandler(self._messages))
+        self._bare = logging.StreamHandler()
+        self._handlers = (self._records, self._bare)
 
     def __enter__(self) -> Capture:
+        self._out = _Echo(sys.__stdout__)
+        self._err = _Echo(sys.__stderr__)
+        self._bare.stream = self._messages = io.StringIO()
+        self._records.begin()
         for handler in self._handlers:
             logging.getLogger().addHandler(handler)
         self._before = sys.stdout, sys.stderr

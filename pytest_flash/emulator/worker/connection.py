@@ -12,6 +12,7 @@ from typing import cast
 
 from .transport import Reply, TransportError
 
+_BUFFER_SIZE = 1 << 18
 _END_OF_HEAD = b"\r\n\r\n"
 _BODILESS = (204, 304)
 
@@ -84,10 +85,12 @@ class AsyncConnection:
         return link
 
 
-class _Link(asyncio.Protocol):
+class _Link(asyncio.BufferedProtocol):
     """One connection to the server: a request goes out, its answer comes in."""
 
     def __init__(self, timeout: float) -> None:
+        # For good: else each piece is received into new memory of this size, new to the system too.
+        self._buffer = memoryview(bytearray(_BUFFER_SIZE))
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
         self._transport: asyncio.Transport | None = None
@@ -121,9 +124,13 @@ class _Link(asyncio.Protocol):
         """asyncio's."""
         self._transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes it
         """asyncio's."""
-        self._received += data
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """asyncio's."""
+        self._received += self._buffer[:nbytes]
         try:
             if len(self._received) >= self._expected:
                 self._read()

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import cloudpickle
 
-from .capture import Capture
 from .messages import FunctionRequest, FunctionResponse
 
 _RUNTIME_FOLDER = str(Path(__file__).parent)
@@ -50,18 +49,16 @@ class Captured(AbstractContextManager["Captured"], Protocol):
         ...
 
 
-async def execute(
-    request: FunctionRequest, notes: str = "", captured: Captured | None = None
-) -> FunctionResponse:
+async def execute(request: FunctionRequest, notes: str, captured: Captured) -> FunctionResponse:
     """Run a function or a method and describe how it ended; raises nothing.
 
-    ``notes`` (lines about the dependencies) precede what the code printed. ``captured`` keeps
-    that; by default everything that the process prints meanwhile.
+    ``notes`` (lines about the dependencies) precede what the code printed, which ``captured``
+    keeps.
 
     Synchronous code runs inline on the loop, as in the images: there ``asyncio.run`` fails inside
     a synchronous function, and here too.
     """
-    with captured if captured is not None else Capture() as capture:
+    with captured as capture:
         try:
             call = _call_method if request.execution_type == "class" else _call_function
             returned = await call(request)

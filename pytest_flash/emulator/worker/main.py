@@ -8,9 +8,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from .capture import prepare_streams
+from .capture import Capture, prepare_streams
 from .dependencies import Dependencies
 from .execution import execute
 from .heartbeat import Heartbeat
@@ -56,9 +56,11 @@ async def _take_jobs(
 ) -> None:
     """Run jobs until SIGTERM. Tasks that user code left behind go on between jobs."""
 
-    async def call(request: FunctionRequest, notes: str) -> FunctionResponse:
+    capture = Capture()
+
+    def call(request: FunctionRequest, notes: str) -> Awaitable[FunctionResponse]:
         # A task of its own: what it does to its context and to itself ends with it.
-        return await asyncio.create_task(execute(request, notes))
+        return asyncio.create_task(execute(request, notes, capture))
 
     heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
     jobs = JobLoop(plane, dependencies, heartbeat, call)

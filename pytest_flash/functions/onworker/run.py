@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def entry(
     It returns ``(ANSWER, transcript, pickled result)``, or raises what the function raised after
     leaving its description in the captured output.
     """
-    bundle = Bundle(tuple(Shipped(*each) for each in modules), sources)
+    bundle = _bundle(modules, sources)
     what = Target(*target)
     if awaits:
 
@@ -71,6 +72,11 @@ def entry(
         return job.answer()
 
     return call_now
+
+
+@functools.lru_cache(maxsize=32)
+def _bundle(modules: tuple[tuple[Any, ...], ...], sources: str) -> Bundle:
+    return Bundle(tuple(Shipped(*each) for each in modules), sources)
 
 
 class _Job:

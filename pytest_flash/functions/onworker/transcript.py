@@ -21,19 +21,19 @@ class Transcript:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._handler = _Handler(self)
         self.beneath: dict[str, Any] = {}
 
     def __enter__(self) -> Transcript:
         self._token = _OWN.set(self)
         _RUNNING.append(self)
         self.beneath = {each.name: each.begin() for each in (OUT, ERR)}
-        logging.getLogger().addHandler(self._handler)
+        logging.getLogger().addHandler(_HANDLER)
         return self
 
     def __exit__(self, *_: object) -> None:
-        logging.getLogger().removeHandler(self._handler)
         _RUNNING.remove(self)
+        if not _RUNNING:
+            logging.getLogger().removeHandler(_HANDLER)
         for tee in (OUT, ERR):
             tee.end()
         _OWN.reset(self._token)
@@ -113,14 +113,17 @@ ERR: Any = _Tee("stderr")
 
 
 class _Handler(logging.Handler):
-    def __init__(self, transcript: Transcript) -> None:
-        super().__init__()
-        self._transcript = transcript
-        self.setFormatter(_FORMATTER)
+    """Hands what is logged to the call that logs it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if _listener() is self._transcript and not _is_printed(record):
-            self._transcript.add(f"{self.format(record)}\n")
+        listener = _listener()
+        if listener is not None and not _is_printed(record):
+            listener.add(f"{self.format(record)}\n")
+
+
+# One for all calls, since logging keeps account of every handler that is made.
+_HANDLER = _Handler()
+_HANDLER.setFormatter(_FORMATTER)
 
 
 def _is_printed(record: logging.LogRecord) -> bool:
