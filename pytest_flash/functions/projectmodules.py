@@ -125,10 +125,15 @@ class ProjectModules:
         found = set()
         for each in imports:
             found |= {name for name in with_parents(each.module) if self.find(name)}
-            if each.module in found:
-                below = (f"{each.module}.{name}" for name in each.names or ())
-                found |= {name for name in below if self._is_module(name)}
+            found |= self.taken(each)
         return found
+
+    def taken(self, each: Import) -> set[str]:
+        """The project's modules whose content an import takes: not the packages above."""
+        if self.find(each.module) is None:
+            return set()
+        below = (f"{each.module}.{name}" for name in each.names or ())
+        return {name for name in below if self._is_module(name)} or {each.module}
 
     def _is_module(self, name: str) -> bool:
         return self.find(name) is not None

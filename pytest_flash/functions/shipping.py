@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -262,6 +262,7 @@ class _Builder:
         self._slices: dict[str, Slice] = {}
         self._whole: dict[str, ModuleSource] = {}
         self._shown: dict[str, set[int]] = {}
+        self._left: dict[str, dict[str, str]] = {}
 
     def build(self, references: References) -> Prepared:
         """Prepare the function for calls whose arguments have these ``references``."""
@@ -321,14 +322,42 @@ class _Builder:
             found = list(taken.imports())
             imports.append((found, _tree_of(taken)))
             self._load(found)
-        for source in self._whole.values():
-            imports.append((source.imports, source.tree))
         for module in list(self._wanted):
             known = self._file(module).everything()
             for found, tree in imports:
                 self._wanted[module] |= wanted_from(found, tree, module) & known
+            perhaps = self._slices[module].mentioned if module in self._slices else frozenset()
+            for source in self._whole.values():
+                perhaps |= wanted_from(source.imports, source.tree, module)
+            self._offer(module, (perhaps & known) | self._effective(module))
         after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
         return before != after
+
+    def _offer(self, module: str, names: Set[str]) -> None:
+        """Want what modules that travel whole import, or a text mentions, unless it cannot travel:
+        who knows whether it is used. If it is, that is the error there."""
+        left = self._left.setdefault(module, {})
+        for name in sorted(names - self._wanted[module] - left.keys()):
+            file = self._file(module)
+            taken = file.take({name}, functools.partial(self._travels, module))
+            try:
+                self._refusals.check(self._spec, taken, file, self._declared)
+            except CannotTravelError as error:
+                left[name] = str(error)
+            else:
+                self._wanted[module].add(name)
+
+    def _effective(self, module: str) -> frozenset[str]:
+        """The names of imports that nothing in ``module`` uses, of modules of the project that
+        import what travels, and so may change it."""
+        found = frozenset[str]()
+        for statement, imports in self._file(module).effects:
+            for source in self._project.reached(self._project.named(imports)).values():
+                there = (self._project.taken(each) for each in source.imports)
+                mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
+                if mine or self._whole.keys() & set().union(*there):
+                    found |= statement.bound
+        return found
 
     def _load(self, imports: list[Any]) -> None:
         names = self._project.named(imports)
@@ -362,8 +391,8 @@ class _Builder:
         for module, taken in sorted(self._slices.items()):
             name = name_on_worker(module)
             source = taken.source
-            lines = taken.remote_lines
-            entries.append((name, source.digest, source.file, source.package, lines))
+            lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
+            entries.append((name, source.digest, source.file, source.package, lines, False, left))
             texts[name] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)

@@ -83,6 +83,19 @@ class SlicedFile:
         """Every name that the file binds at its top level."""
         return frozenset[str]().union(*self._bound.values())
 
+    @functools.cached_property
+    def effects(self) -> tuple[tuple[Statement, tuple[Import, ...]], ...]:
+        """Imports at the top level whose names nothing in the file uses: what they do counts,
+        such as filling a registry."""
+        used = {each.id for each in ast.walk(self.source.tree) if isinstance(each, ast.Name)}
+        return tuple(
+            (each, tuple(imports_of(each.node, self.source.home)))
+            for each in self._statements
+            if isinstance(each.node, ast.Import | ast.ImportFrom)
+            and not each.future
+            and not each.bound & used
+        )
+
     def take(self, wanted: Set[str], travels: Travels) -> Slice:
         """What ``wanted`` needs. ``travels`` says which values stand for their statements."""
         need = set(wanted)

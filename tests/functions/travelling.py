@@ -146,6 +146,58 @@ CASES: dict[str, Case] = {
             "app/work.py": HEAD + remote("return K * x", "from . import K"),
         },
     ),
+    "a package that imports the web half": Case(
+        "from app.work import f\n",
+        15,
+        (3,),
+        {
+            "app/__init__.py": "from .units import K\nfrom .work import app, f\n",
+            "app/units.py": "K = 5\n",
+            "app/work.py": HEAD + remote("return K * x", "from .units import K"),
+        },
+    ),
+    "a package whose settings need what is not there": Case(
+        remote("return area(x)", "from shapes.square import area"),
+        9,
+        (3,),
+        {
+            "shapes/__init__.py": "from .settings import SETTINGS\n",
+            "shapes/settings.py": "from pydantic import BaseModel\nclass Settings(BaseModel):\n"
+            "    unit: str = 'cm'\nSETTINGS = Settings()\n",
+            "shapes/square.py": "def area(x):\n    return x * x\n",
+        },
+    ),
+    "a helper that refers to the web half elsewhere": Case(
+        remote("return double(x)", "from helper import double"),
+        6,
+        (3,),
+        {
+            "helper.py": "import main\ndef double(x):\n    return 2 * x\n"
+            "def route():\n    return main.app.routes\n",
+        },
+    ),
+    "registry filled by an import": Case(
+        remote(
+            "return HANDLERS['double'](x)", "from registry import HANDLERS", "import double, routes"
+        ),
+        4,
+        (2,),
+        {
+            "registry.py": "HANDLERS = {}\n",
+            "double.py": "from registry import HANDLERS\nHANDLERS['double'] = lambda x: 2 * x\n",
+            "routes.py": "from fastapi import APIRouter\nfrom registry import HANDLERS\n"
+            "router = APIRouter()\n@router.get('/')\ndef names():\n    return list(HANDLERS)\n",
+        },
+    ),
+    "names that are looked up": Case(
+        remote(
+            "return globals()['K'] + eval('double(x)'), '{K}'.format(**globals())",
+            "K = 2",
+            "def double(x):\n    return 2 * x",
+        ),
+        (8, "2"),
+        (3,),
+    ),
     "import within the function": Case(
         remote("import util\nreturn util.twice(x)"),
         4,

@@ -34,7 +34,8 @@ _WORDS = {shaping.REMOTE: standin.stand_in, shaping.MISSING: standin.missing}
 
 @dataclass(frozen=True)
 class Shipped:
-    """One module of a call. ``remote_lines`` is None for a module that travels whole."""
+    """One module of a call. ``remote_lines`` is None for a module that travels whole. ``left`` are
+    names that stayed at the caller, and why."""
 
     name: str
     key: str
@@ -42,6 +43,7 @@ class Shipped:
     package: bool
     remote_lines: tuple[int, ...] | None = None
     stub: bool = False
+    left: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._hidden: dict[str, types.ModuleType] = {}
         self._standins: dict[str, types.ModuleType] = {}
         self._shown: set[str] = set()
-        self._again: dict[int, list[types.CodeType]] = {}
+        self._again: dict[int, list[tuple[types.CodeType, list[str]]]] = {}
         self._growing: dict[str, tuple[Slice, Callable[[], None]]] = {}
 
     @contextlib.contextmanager
@@ -198,19 +200,22 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
         self._whole[shipped.name, shipped.key] = module
         self._again[id(module)] = [
-            compile(ast.Module([each], []), shipped.file, "exec", dont_inherit=True)
+            (compile(ast.Module([each], []), shipped.file, "exec", dont_inherit=True), names)
             for each, names in imports
             if _lacks(module, names)
         ]
 
     def _import_again(self, module: types.ModuleType) -> None:
         """Try what was missing: a later call may have brought what it declares."""
-        codes = self._again.get(id(module), [])
-        for code in list(codes):
+        again = self._again.get(id(module), [])
+        for each in list(again):
+            code, names = each
             importlib.invalidate_caches()
+            if not all(standin.is_here_now(one) for one in _placeholders(module, names)):
+                continue
             with contextlib.suppress(ModuleNotFoundError):
                 exec(code, module.__dict__)
-                codes.remove(code)
+                again.remove(each)
 
     def _shipped(self, name: str) -> Shipped | None:
         modules = self._active.modules if self._active is not None else ()
@@ -278,6 +283,8 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if each.module == shipped.name and grown.digests.get(each.name) != each.digest
         )
         later = sorted(fresh, key=lambda each: each.line)
+        for name, why in shipped.left:
+            grown.module.__dict__.setdefault(name, standin.MissingModule(name, why, ""))
         if bundle.sources not in grown.seen:
             text = bundle.texts[shipped.name]
             grown.lines = _show(shipped.file, text, grown.lines)
@@ -304,7 +311,15 @@ def _execute(statement: ast.stmt, shipped: Shipped, flags: int, module: types.Mo
     if imports:
         importlib.invalidate_caches()
     namespace = module.__dict__
-    exec(compile(tree, shipped.file, "exec", flags=flags, dont_inherit=True), namespace)
+    try:
+        exec(compile(tree, shipped.file, "exec", flags=flags, dont_inherit=True), namespace)
+    except ImportError as error:
+        names = shaping.bound_by(statement)
+        if not names or not standin.is_of_placeholder(error):
+            raise
+        # What uses it will tell, if anything does.
+        namespace.update(standin.missing(error, names, shipped.file, statement.lineno))
+        return False
     for node in ast.walk(tree):
         if isinstance(node, shaping.Definition) and node.name in namespace:
             value = namespace[node.name]
@@ -314,7 +329,12 @@ def _execute(statement: ast.stmt, shipped: Shipped, flags: int, module: types.Mo
 
 
 def _lacks(module: types.ModuleType, names: list[str]) -> bool:
-    return any(isinstance(vars(module).get(name), standin.MissingModule) for name in names)
+    return bool(_placeholders(module, names))
+
+
+def _placeholders(module: types.ModuleType, names: list[str]) -> list[standin.MissingModule]:
+    found = [vars(module).get(name) for name in names]
+    return [each for each in found if isinstance(each, standin.MissingModule)]
 
 
 def _future(statement: ast.stmt) -> int:

@@ -148,6 +148,8 @@ def _dumps(value: Any, target: Target) -> bytes:
     try:
         data: bytes = cloudpickle.dumps(value)
     except Exception as error:  # runs the user's __reduce__ and __getstate__
+        if isinstance(error, ImportError) and standin.is_of_placeholder(error):
+            raise error.with_traceback(None) from None
         name = ".".join(filter(None, (target.path, target.method))) or "the function"
         way_out = "return plain data"
         if inspect.isawaitable(value):

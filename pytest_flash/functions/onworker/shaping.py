@@ -49,7 +49,7 @@ def itself(name: str) -> str:
 
 
 def tolerate_missing(tree: ast.Module) -> list[tuple[ast.stmt, list[str]]]:
-    """Let absolute imports at the top level that find no module bind placeholders.
+    """Let imports at the top level that find no module bind placeholders.
 
     Those within ``try`` stay as they are: there the code itself says what a missing module means.
     Returns the imports, with the names that each binds.
@@ -70,8 +70,11 @@ def _tolerant(
                 imports.append((one, [alias.asname or alias.name.partition(".")[0]]))
                 yield _guarded(*imports[-1])
         elif isinstance(statement, ast.ImportFrom) and _can_be_missing(statement):
-            imports.append((statement, [each.asname or each.name for each in statement.names]))
-            yield _guarded(*imports[-1])
+            for alias in statement.names:
+                source, level = statement.module, statement.level
+                single = ast.copy_location(ast.ImportFrom(source, [alias], level), statement)
+                imports.append((single, [alias.asname or alias.name]))
+                yield _guarded(*imports[-1])
         else:
             if isinstance(statement, ast.If):
                 statement.body = list(_tolerant(statement.body, imports))
@@ -80,18 +83,14 @@ def _tolerant(
 
 
 def _can_be_missing(statement: ast.ImportFrom) -> bool:
-    return (
-        not statement.level
-        and statement.module not in ("__future__", None)
-        and statement.names[0].name != "*"
-    )
+    return statement.module != "__future__" and statement.names[0].name != "*"
 
 
 def _guarded(statement: ast.stmt, names: list[str]) -> ast.stmt:
     """``statement``, with a handler that binds ``names`` to placeholders."""
     text = (
         "try:\n    pass\n"
-        "except ModuleNotFoundError as _flash_error:\n"
+        "except ImportError as _flash_error:\n"
         f"    globals().update({MISSING}(_flash_error, {names!r}, __file__, {statement.lineno}))\n"
     )
     guarded = ast.parse(text).body[0]
@@ -101,6 +100,16 @@ def _guarded(statement: ast.stmt, names: list[str]) -> ast.stmt:
             ast.copy_location(node, statement)
     guarded.body = [statement]
     return guarded
+
+
+def bound_by(statement: ast.stmt) -> list[str]:
+    """The names that a definition or an assignment binds; none for other statements."""
+    if isinstance(statement, Definition):
+        return [statement.name]
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return []
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return [each.id for each in targets if isinstance(each, ast.Name)]
 
 
 def _keep_own_name(node: ast.FunctionDef | ast.ClassDef) -> None:

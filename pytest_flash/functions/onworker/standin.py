@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 import types
 from collections.abc import Callable
@@ -121,8 +122,12 @@ def _name_of(module: types.ModuleType, name: str) -> Any:
 _OF_MODULES = {"__name__", "__version__", "__file__", "__path__", "__all__"}
 
 
+_MESSAGE = "_flash_message"
+
+
 class MissingModule:
-    """Stands where an import found nothing. Its attributes are such too; all else raises."""
+    """Stands where an import found nothing, or for what stayed at the caller. Its attributes are
+    such too; all else raises. ``module`` is empty for what stayed."""
 
     def __init__(self, name: str, message: str, module: str) -> None:
         object.__setattr__(self, "_flash", (name, message, module))
@@ -144,26 +149,61 @@ class MissingModule:
         return self
 
     def __repr__(self) -> str:
-        return f"<{self._flash[0]}, which is not installed on this worker>"
+        return f"<{self._flash[0]}, which is not on this worker>"
 
 
 def _raise(self: MissingModule, *_: Any, **__: Any) -> Any:
     name, message, module = object.__getattribute__(self, "_flash")
-    raise ModuleNotFoundError(f"{message}; {name} is needed here", name=module)
+    kind = ModuleNotFoundError if module else ImportError
+    error = kind(f"{message}; {name} is needed here", name=module or None)
+    error.__dict__[_MESSAGE] = message
+    raise error
 
 
 for _name in (
     *("call", "mro_entries", "instancecheck", "subclasscheck", "enter", "aenter", "iter", "next"),
     *("len", "bool", "int", "float", "str", "contains", "setattr", "setitem", "delitem", "await"),
-    *("lt", "le", "gt", "ge", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"),
+    *(
+        "reduce",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "add",
+        "radd",
+        "sub",
+        "rsub",
+        "mul",
+        "rmul",
+        "truediv",
+        "rtruediv",
+    ),
     *("matmul", "rmatmul", "and", "rand", "neg", "pow", "rpow", "mod", "floordiv", "index"),
 ):
     setattr(MissingModule, f"__{_name}__", _raise)
 
 
-def missing(
-    error: ModuleNotFoundError, names: list[str], file: str, line: int
-) -> dict[str, MissingModule]:
-    """Placeholders for the ``names`` that the import at ``file:line`` would have bound."""
-    message = f"{error} ({file}:{line} imports it)"
+def missing(error: ImportError, names: list[str], file: str, line: int) -> dict[str, MissingModule]:
+    """Placeholders for the ``names`` that the statement at ``file:line`` would have bound.
+
+    Raises ``error`` if it is about something else than what is not on this worker.
+    """
+    if not isinstance(error, ModuleNotFoundError) and not is_of_placeholder(error):
+        raise error
+    # Of a module whose own import missed something, that is what counts.
+    message = vars(error).get(_MESSAGE) or f"{error} ({file}:{line} imports it)"
     return {name: MissingModule(name, message, error.name or "") for name in names}
+
+
+def is_of_placeholder(error: ImportError) -> bool:
+    """Whether using a placeholder raised ``error``."""
+    return _MESSAGE in vars(error)
+
+
+def is_here_now(placeholder: MissingModule) -> bool:
+    """Whether what was missing may have been installed since."""
+    _, _, module = object.__getattribute__(placeholder, "_flash")
+    try:
+        return not module or importlib.util.find_spec(module.partition(".")[0]) is not None
+    except ValueError:  # Somebody has put a module there that was not imported.
+        return True
