@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from ..errors import ConfigurationError
 from .registry import FunctionSpec
 from .signatures import Takes, taking
 from .ways import caller_elsewhere, run_here
@@ -110,6 +111,7 @@ class RemoteInstance:
             raise AttributeError(name)
         if not _is_method(function):
             _refuse(instance, name, function)
+        _refuse_generator(instance, name, function)
 
         async def method(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
@@ -165,6 +167,16 @@ def _is_method(function: Any) -> bool:
     )
 
 
+def _refuse_generator(instance: _Instance, name: str, found: Any) -> None:
+    bare = inspect.unwrap(getattr(found, "__func__", found))
+    if inspect.isgeneratorfunction(bare) or inspect.isasyncgenfunction(bare):
+        spec = instance.kind.spec
+        raise ConfigurationError(
+            f"{spec.name}.{name} ({spec.location}) is a generator, whose values cannot be sent "
+            "back one by one; return a list"
+        )
+
+
 def _refuse(instance: _Instance, name: str, found: Any) -> NoReturn:
     spec = instance.kind.spec
     kind: Any = spec.function
@@ -173,7 +185,7 @@ def _refuse(instance: _Instance, name: str, found: Any) -> NoReturn:
     what = "a property" if isinstance(found, property) else "an attribute"
     raise AttributeError(
         f"{spec.name}.{name}: instances of the remote class {spec.name} ({spec.location}) live on "
-        f"workers, and {what} cannot be reached from here; write a method of {spec.name} for it "
-        f"and await that{hint}",
+        f"workers, and {what} cannot be reached from here; write an async method of {spec.name} "
+        f"for it and await that{hint}",
         name=name,
     )

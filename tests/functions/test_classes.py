@@ -167,8 +167,71 @@ def test_attributes_are_refused_with_a_way_out(
     module: Module, reach: Callable[[Any], Any], what: str
 ) -> None:
     made: Any = module(HEAD + MODEL)
-    with pytest.raises(AttributeError, match=f"{what} cannot be reached from here; write a method"):
+    with pytest.raises(AttributeError, match=f"{what} cannot be reached from here; write an"):
         reach(made.Model("m"))
+
+
+ASYNC = """
+import functools
+
+def twice(function):
+    @functools.wraps(function)
+    async def inner(*args):
+        return 2 * await function(*args)
+    return inner
+
+class Base:
+    async def inherited(self, x):
+        return self.n * x
+
+@remote(gpu)
+class Kinds(Base):
+    def __init__(self, n):
+        self.n = n
+
+    async def __call__(self, x):
+        return self.n + x
+
+    @staticmethod
+    async def static(x):
+        return x
+
+    @classmethod
+    async def of_class(cls, x):
+        return cls.__name__ * x
+
+    @twice
+    async def decorated(self, x):
+        return self.n * x
+
+    async def others(self, x):
+        return await self.decorated(x) + await self.static(x) + await self(x)
+
+    def items(self):
+        yield 1
+
+    async def async_items(self):
+        yield 1
+"""
+
+
+def test_every_kind_of_asynchronous_method_is_awaited(caller: Any, module: Module) -> None:
+    made: Any = module(HEAD + ASYNC)
+
+    async def results() -> list[Any]:
+        kinds = made.Kinds(3)
+        methods = (kinds, kinds.inherited, kinds.static, kinds.of_class, kinds.decorated)
+        return [await method(2) for method in (*methods, kinds.others)]
+
+    with registry.bound(caller):
+        assert run(results()) == [5, 6, 2, "KindsKinds", 12, 12 + 2 + 5]
+
+
+@pytest.mark.parametrize("name", ["items", "async_items"])
+def test_methods_that_are_generators_are_refused(module: Module, name: str) -> None:
+    made: Any = module(HEAD + ASYNC)
+    with pytest.raises(ConfigurationError, match=rf"Kinds.{name} \(.*return a list"):
+        getattr(made.Kinds(3), name)
 
 
 def test_constructor_arguments_are_checked_here(module: Module) -> None:

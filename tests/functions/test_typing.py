@@ -32,6 +32,16 @@ class Model:
     async def predict(self, x: int) -> bytes:
         return b""
 
+    async def __call__(self, x: int) -> str:
+        return ""
+
+    def plain(self, x: int) -> str:
+        return ""
+
+@remote(gpu)
+def every(a: int, /, b: str = "", *rest: int, c: bool, **more: float) -> list[int]:
+    return []
+
 async def main() -> None:
     total: float = await add(1, b=2)
     text: str = await join("a", "b")
@@ -41,6 +51,8 @@ async def main() -> None:
     async for each in add.map([1, 2], concurrency=2):
         rounded: int = round(each)
     prediction: bytes = await Model("m").predict(1)
+    called: str = await Model("m")(1)
+    numbers: list[int] = await every(1, "x", 2, 3, c=True, more=1.0)
 
 here: float = add.local(1, 2)
 coming: Coroutine[Any, Any, str] = join.local("a")
@@ -60,6 +72,12 @@ _BAD = [
     "add.blocking(b=1)",
     'await Model("m").predict("x")',
     "Model(1)",
+    # Declared without async: what a type checker sees of a class is the class.
+    'await Model("m").plain(1)',
+    "await every(a=1, c=True)",
+    'await every(1, "x", "y", c=True)',
+    "await every(1)",
+    "await every(1, c=True, d='x')",
 ]
 
 
