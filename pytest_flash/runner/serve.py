@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvicorn
@@ -20,6 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 from ..errors import ServerError
 from .accept import Acceptor
 from .generation import HEADER, wait_for_generation
+from .hungthreads import ImpatientPool, PoolThreads
 from .parking import HandOver
 from .sockets import listen, url_of
 
@@ -34,6 +36,7 @@ class AppServer(uvicorn.Server):
 
     ``around`` makes what is served of the app; lifespan and errors stay the app's own.
     ``parked`` is the pair of ends that connections are taken from and handed over into.
+    ``pool`` runs what the app gives to ``asyncio.to_thread``.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class AppServer(uvicorn.Server):
         generation: int = 1,
         around: Callable[[ASGIApp], ASGIApp] | None = None,
         parked: tuple[socket.socket, socket.socket] | None = None,
+        pool: ThreadPoolExecutor | None = None,
         on_started: Callable[[], None] = lambda: None,
         access_log: bool = False,
     ) -> None:
@@ -63,6 +67,7 @@ class AppServer(uvicorn.Server):
         self._acceptor: Acceptor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit: asyncio.Event | None = None
+        self._pool = pool
         self._on_started = on_started
         self._start_log = _StartLog()
 
@@ -75,6 +80,8 @@ class AppServer(uvicorn.Server):
         """Start the app, begin to accept, then report it."""
         assert sockets is not None
         self._loop, self._exit = asyncio.get_running_loop(), asyncio.Event()
+        if self._pool is not None:
+            self._loop.set_default_executor(self._pool)
         with self._start_log:
             await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -198,7 +205,11 @@ class ThreadServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = url_of(self._listener)
         self._started = threading.Event()
-        self._server = AppServer(app, grace=grace, on_started=self._started.set)
+        self._grace = grace
+        self._pools = PoolThreads()
+        self._server = AppServer(
+            app, grace=grace, pool=ImpatientPool(grace), on_started=self._started.set
+        )
         if observed is not None:
             self._server.config.app = observed
         self._error: BaseException | None = None
@@ -231,11 +242,13 @@ class ThreadServer:
     def stop(self) -> None:
         """Stop serving and wait for the thread; open requests get a grace, then are dropped.
 
-        Raises ServerError when the app's lifespan fails to shut down, or blocks.
+        Threads in which the app's code has not returned then go on until Python exits, and do not
+        keep it from that. Raises ServerError when the app's lifespan fails to shut down, or blocks.
         """
         self._server.stop()
         if self._thread.ident is not None:
             self._thread.join(_STOP_DEADLINE)
+        self._pools.abandon(self._grace)
         self._listener.close()
         if self._thread.is_alive():
             raise ServerError(

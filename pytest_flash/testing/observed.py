@@ -20,6 +20,8 @@ from .recorder import Record, Recorder
 # Of coroutines, generators and asynchronous generators.
 _FRAMES = ("cr_frame", "gi_frame", "ag_frame")
 _AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
+# Names of threads: of handlers that are no coroutines, and of asyncio.to_thread.
+_POOLS = ("AnyIO worker", "asyncio_")
 # Handlers raise, and background tasks run, after the answer has arrived; so long is no hang.
 _A_WHILE = 0.25
 _POLL = 0.005
@@ -162,10 +164,10 @@ def _generator_in(frame: FrameType) -> Any:
 
 
 def _threads() -> Iterator[str]:
-    """Where the threads are in which handlers that are no coroutines run."""
+    """Where the threads are in which the app's code blocks."""
     frames = sys._current_frames()
     for thread in threading.enumerate():
-        if thread.name.startswith("AnyIO worker") and thread.ident in frames:
+        if thread.name.startswith(_POOLS) and thread.ident in frames:
             frame: FrameType | None = frames[thread.ident]
             while frame is not None and (shown := _shown(frame)) is None:
                 frame = frame.f_back

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,9 +17,11 @@ from tests.support.processes import descendants, wait_gone, wait_until
 
 Passes = Callable[..., None]
 Endpoints = Callable[[], list[Endpoint]]
+ALONE_OR_NOT = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
 
 APP = """\
 import asyncio, pathlib, time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
@@ -31,6 +34,7 @@ async def life(app):
     pathlib.Path("ended").write_text("yes")
 
 app = FastAPI(lifespan=life)
+pool = ThreadPoolExecutor(1)
 
 @remote(LiveServerless(name="gpu"))
 def double(x):
@@ -61,13 +65,21 @@ async def hung():
 def stuck():
     time.sleep(600)
 
+@app.get("/thread")
+async def threaded():
+    await asyncio.to_thread(time.sleep, 600)
+
+@app.get("/pool")
+async def pooled():
+    await asyncio.get_running_loop().run_in_executor(pool, time.sleep, 600)
+
 @app.get("/job")
 async def job():
     return await linger()
 """
 
 
-@pytest.mark.parametrize("path", ["/stream", "/async", "/sync", "/job"])
+@pytest.mark.parametrize("path", ["/stream", "/async", "/sync", "/thread", "/pool", "/job"])
 def test_a_session_ends_whatever_is_still_open(project: Any, passes: Passes, path: str) -> None:
     project.write("main.py", APP)
     project.write(
@@ -89,6 +101,29 @@ def test_a_session_ends_whatever_is_still_open(project: Any, passes: Passes, pat
     )
     passes(project.pytest(timeout=60), passed=1)
     assert (project.folder / "ended").exists()
+
+
+@ALONE_OR_NOT
+def test_a_hung_thread_takes_no_report_along(
+    project: Any, passes: Passes, workers: tuple[str, ...]
+) -> None:
+    project.write("main.py", APP)
+    project.write(
+        "test_app.py",
+        "import httpx, pytest\n"
+        "@pytest.mark.parametrize('n', range(2))\n"
+        "def test_it(flash_client, n):\n"
+        "    with pytest.raises(httpx.ReadTimeout):\n"
+        "        flash_client.get(('/thread', '/sync')[n], timeout=0.1)\n"
+        "    assert n\n",
+    )
+    result = project.pytest("--junitxml=report.xml", "--cov=main", *workers, timeout=60)
+    passes(result, passed=1, failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["main.py *%"])
+    (suite,) = ElementTree.parse(project.folder / "report.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    assert (project.folder / ".coverage").exists()
 
 
 def test_a_lifespan_that_fails_at_the_end_is_an_error(project: Any, passes: Passes) -> None:

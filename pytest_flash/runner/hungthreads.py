@@ -1,0 +1,76 @@
+"""Threads of an app that never return: neither its event loop nor Python waits for them to end."""
+
+from __future__ import annotations
+
+import concurrent.futures.thread
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_POLL = 0.01
+
+
+class ImpatientPool(ThreadPoolExecutor):
+    """A pool whose ``shutdown`` waits for at most ``patience`` seconds.
+
+    For ``asyncio.to_thread``: the end of an event loop shuts its default executor down.
+    """
+
+    def __init__(self, patience: float) -> None:
+        # Named as asyncio's own.
+        super().__init__(thread_name_prefix="asyncio")
+        self._patience = patience
+        self._unfinished: set[Future[Any]] = set()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run ``fn`` in a thread."""
+        future = super().submit(fn, *args, **kwargs)
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take nothing more, and wait for a while for what runs."""
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        if wait:
+            concurrent.futures.wait(list(self._unfinished), timeout=self._patience)
+
+
+class PoolThreads:
+    """The threads of every pool that daemon threads start from now on."""
+
+    def __init__(self) -> None:
+        self._before = set(threading.enumerate())
+
+    def abandon(self, patience: float) -> None:
+        """Wait for up to ``patience`` seconds until none is at work; let Python exit without the
+        rest, though it joins the threads of pools before it exits, daemons too.
+        """
+        deadline = time.monotonic() + patience
+        while (busy := self._busy()) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        for thread in busy:
+            _joined_at_exit().pop(thread, None)
+
+    def _busy(self) -> list[threading.Thread]:
+        frames = sys._current_frames()
+        return [
+            thread
+            for thread in list(_joined_at_exit())
+            if thread.daemon
+            and thread not in self._before
+            and thread.ident in frames
+            # Where one waits for work.
+            and frames[thread.ident].f_code.co_name != "_worker"
+        ]
+
+
+def _joined_at_exit() -> Any:
+    """What ``concurrent.futures`` joins at exit; it offers no other way to leave a thread alone."""
+    return getattr(concurrent.futures.thread, "_threads_queues", {})
