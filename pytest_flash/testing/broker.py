@@ -7,7 +7,7 @@ import pickle
 import secrets
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
@@ -90,16 +90,22 @@ class Broker:
 
 
 class BrokeredPlatform:
-    """The platform of another process, in one that runs tests for it; a ``Platform``."""
+    """The platform of another process, in one that runs tests for it; a ``Platform``.
 
-    def __init__(self, address: Address) -> None:
+    ``on_lost`` is called, in a thread, when that process has ended before ``close``.
+    """
+
+    def __init__(self, address: Address, on_lost: Callable[[], None]) -> None:
         self._address = address
+        self._on_lost = on_lost
         self._counts: Connection | None = None
         self._lock = threading.Lock()
+        self._closed = False
 
     def open(self, order: Order) -> Target:
         """As ``Platform.open``."""
         target: Target = self._ask("open", order)
+        threading.Thread(target=self._watch, name="flash-watch", daemon=True).start()
         return target
 
     def provision(self, resources: Sequence[Source]) -> dict[str, Endpoint]:
@@ -121,9 +127,17 @@ class BrokeredPlatform:
 
     def close(self) -> None:
         """Send no more counts."""
+        self._closed = True
         with self._lock:
             if self._counts is not None:
                 self._counts.close()
+
+    def _watch(self) -> None:
+        # Nothing is ever sent on this connection; its end is the other process's.
+        with contextlib.suppress(*_STRANGERS), self._connect() as connection:
+            connection.recv_bytes()
+        if not self._closed:
+            self._on_lost()
 
     def _ask(self, method: str, *arguments: object) -> Any:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +65,14 @@ def _platform(config: pytest.Config) -> Platform:
             "the run's Runpod serves on its own machine only, and this worker of pytest-xdist "
             "runs on another; use -n, or --tx popen"
         )
-    brokered = BrokeredPlatform(Address(**address))
+    brokered = BrokeredPlatform(Address(**address), on_lost=_interrupt)
     config.add_cleanup(brokered.close)
     return brokered
+
+
+def _interrupt() -> None:
+    """End this worker as Ctrl-C would: its controlling process is gone, and the run's Runpod too.
+
+    execnet does the same, 5 s later, and kills the worker after 10 more.
+    """
+    os.kill(os.getpid(), signal.SIGINT)

@@ -42,7 +42,8 @@ def test_the_plugin_can_be_turned_off(project: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "leaves"), [(signal.SIGINT, 2), (signal.SIGTERM, -15), (signal.SIGKILL, -9)]
+    ("number", "leaves"),
+    [(signal.SIGINT, 2), (signal.SIGTERM, -15), (signal.SIGHUP, -1), (signal.SIGKILL, -9)],
 )
 def test_a_run_that_is_ended_leaves_no_process(
     project: Any, number: signal.Signals, leaves: int

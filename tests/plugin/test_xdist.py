@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 
 from pytest_flash.runpod import Endpoint
 from pytest_flash.settings import MANAGEMENT_URL
-from tests.support.processes import descendants, wait_gone, wait_until
+from tests.support.processes import Process, descendants, wait_gone, wait_until
 from tests.support.relay import relaying
 
 Passes = Callable[..., None]
@@ -171,30 +173,73 @@ def test_the_first_failure_ends_everything(project: Any) -> None:
     wait_until(lambda: not any(map(alive, emulators(project))), 5, "the end of the emulator")
 
 
+HANGS = """
+import time, pytest
+
+@pytest.mark.parametrize("n", range(2))
+def test_it(flash_client, n):
+    flash_client.get("/1")
+    open(f"ready{n}", "w").close()
+    try:
+        time.sleep(600)
+    except KeyboardInterrupt:
+        open(f"interrupted{n}", "w").close()
+        raise
+"""
+
+
+@contextlib.contextmanager
+def hanging(
+    project: Any, *options: str, **variables: str
+) -> Iterator[tuple[subprocess.Popen[bytes], set[Process], set[Process]]]:
+    """A run of two workers in the midst of their tests, they, and what else it has started."""
+    project.write("test_app.py", HANGS)
+    run = project.start("-n2", *options, **variables)
+    try:
+        for n in range(2):
+            wait_until((project.folder / f"ready{n}").exists, 60, "the test to be under way")
+        tree = descendants(run.pid)
+        workers = {each for each in tree if "exec(eval(" in each.command}
+        assert len(workers) == 2
+        yield run, workers, tree - workers
+    finally:
+        run.kill()
+        run.wait()
+
+
 @pytest.mark.parametrize(
     ("number", "leaves"), [(signal.SIGINT, 2), (signal.SIGTERM, -15), (signal.SIGKILL, -9)]
 )
 def test_a_run_that_is_ended_leaves_no_process(
     project: Any, number: signal.Signals, leaves: int
 ) -> None:
-    project.write(
-        "test_app.py",
-        "import os, time, pytest\n@pytest.mark.parametrize('n', range(2))\n"
-        "def test_it(flash_client, n):\n    flash_client.get('/1')\n"
-        "    open(f'ready{n}', 'w').close()\n    time.sleep(600)\n",
-    )
-    run = project.start("-n2")
-    try:
-        for n in range(2):
-            wait_until((project.folder / f"ready{n}").exists, 60, "the test to be under way")
-        tree = descendants(run.pid)
+    with hanging(project) as (run, workers, others):
         run.send_signal(number)
+        if number is not signal.SIGINT:
+            wait_gone(others, 3)
+            for n in range(2):
+                # execnet would do so 5 s after it lost its controller.
+                wait_until((project.folder / f"interrupted{n}").exists, 4, "the test's end")
         assert run.wait(30) == leaves
-        # The workers are execnet's, which gives them 15 s when their controller is gone.
-        wait_gone(tree, 30)
-    finally:
-        run.kill()
-        run.wait()
+        wait_gone(workers | others, 30)
+
+
+def test_a_closed_terminal_leaves_no_process(project: Any) -> None:
+    with hanging(project) as (run, workers, others):
+        os.killpg(run.pid, signal.SIGHUP)
+        wait_gone(workers | others, 3)
+        assert run.wait() == -signal.SIGHUP
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_killed_run_created_live_is_deleted(
+    project: Any, variables: dict[str, str], endpoints: Endpoints, number: signal.Signals
+) -> None:
+    with hanging(project, "--flash-live", **variables) as (run, workers, others):
+        assert len(endpoints()) == 2
+        run.send_signal(number)
+        wait_until(lambda: endpoints() == [], 30, "the end of the endpoints")
+        wait_gone(workers | others, 30)
 
 
 def test_interrupting_the_whole_group_deletes_what_was_created_live(
