@@ -117,33 +117,21 @@ class RunpodApiError(RunpodError):
     """Runpod answered and refused the request.
 
     ``title`` and ``detail`` come from the ``application/problem+json`` body where there is one;
-    ``retry_after`` is the seconds that a 429 asks to wait.
+    ``retry_after`` is the seconds that a 429 asks to wait. ``hint`` says what to do about it,
+    where that is known; it ends the message.
     """
 
     retry_after: int | None = None
 
-    def __init__(self, status: int, title: str, detail: str, method: str, path: str) -> None:
+    def __init__(
+        self, status: int, title: str, detail: str, method: str, path: str, hint: str = ""
+    ) -> None:
         super().__init__(f"{method} {path}: {status} {title}: {detail}")
         self.status = status
         self.title = title
         self.detail = detail
         self.method = method
         self.path = path
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self.status, self.title, self.detail, self.method, self.path)
-
-
-class AuthenticationError(RunpodApiError):
-    """401: the API key is missing, malformed, expired or unknown.
-
-    ``hint`` says where the key came from and what to do about it; it ends the message.
-    """
-
-    def __init__(
-        self, status: int, title: str, detail: str, method: str, path: str, hint: str = ""
-    ) -> None:
-        super().__init__(status, title, detail, method, path)
         self.hint = hint
 
     def __str__(self) -> str:
@@ -151,8 +139,15 @@ class AuthenticationError(RunpodApiError):
         return f"{message}; {self.hint}" if self.hint else message
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        kind, arguments = super().__reduce__()
-        return kind, (*arguments, self.hint)
+        told = self.status, self.title, self.detail, self.method, self.path, self.hint
+        return type(self), told
+
+
+class AuthenticationError(RunpodApiError):
+    """401: the API key is missing, malformed, expired or unknown.
+
+    ``hint`` says where the key came from.
+    """
 
 
 class NotFoundError(RunpodApiError):

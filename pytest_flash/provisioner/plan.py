@@ -107,7 +107,7 @@ def decide(
     if record is not None and record.endpoint_id is not None:
         recorded = next((each for each in existing if each.id == record.endpoint_id), None)
         if recorded is not None:
-            return _recorded(wanted, recorded)
+            return _recorded(wanted, record, recorded)
     same_name = [each for each in existing if each.name == wanted.endpoint_name]
     ours = [each for each in same_name if _marker(each) == wanted.owner]
     if ours:
@@ -119,7 +119,7 @@ def decide(
     return Create(why=f"recorded as {gone}, which is gone" if gone else "")
 
 
-def _recorded(wanted: Wanted, endpoint: Endpoint) -> Step:
+def _recorded(wanted: Wanted, record: Record, endpoint: Endpoint) -> Step:
     marker = _marker(endpoint)
     if marker is None:
         return Refuse(
@@ -127,11 +127,19 @@ def _recorded(wanted: Wanted, endpoint: Endpoint) -> Step:
             f"{OWNER_VARIABLE} is gone. Set it to {wanted.owner!r} in the Runpod console, or "
             "delete the endpoint there"
         )
-    return _compared(wanted, endpoint) if marker == wanted.owner else _foreign(wanted, endpoint)
+    if marker != wanted.owner:
+        return _foreign(wanted, endpoint)
+    return _compared(wanted, endpoint, record.configuration.request)
 
 
-def _compared(wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> Step:
-    drift = endpoint_patch(endpoint.document(), wanted.request)
+def _compared(
+    wanted: Wanted,
+    endpoint: Endpoint,
+    recorded: Mapping[str, Any] | None = None,
+    *,
+    adopted: bool = False,
+) -> Step:
+    drift = endpoint_patch(endpoint.document(), wanted.request, recorded)
     if drift.recreate is not None:
         return Recreate(endpoint, drift.recreate)
     return Update(endpoint, drift, adopted) if drift.changes else Reuse(endpoint, adopted)

@@ -179,12 +179,17 @@ class EndpointDrift:
     recreate: str | None = None
 
 
-def endpoint_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> EndpointDrift:
+def endpoint_patch(
+    current: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    recorded: Mapping[str, Any] | None = None,
+) -> EndpointDrift:
     """Compare an ``Endpoint`` answer with the ``CreateEndpointRequest`` it should come from.
 
     The order of lists, defaults spelled out, variables that Runpod sets in workers, and what
     only Runpod fills in are no difference. Settings taken from a ``templateId`` cannot be told
-    from an answer and are not compared.
+    from an answer and are not compared; whether it is another one says ``recorded``, the request
+    that was carried out last, if that is known.
     """
     final = _immutable_change(current, wanted)
     if final is not None:
@@ -196,15 +201,16 @@ def endpoint_patch(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> End
         changed = [key for key in changed if key != "workers.idleTimeout"]
     changes = [FieldChange(key, old[key], new[key]) for key in changed]
     patch = _patch(changed, new)
+    template = list(_template_change(recorded, wanted))
     env = list(_env_changes(current, wanted))
-    if env:
+    if env or template:
         # Runpod adds the ports once, at the creation.
         kept = {key: value for key, value in current.get("env", {}).items() if key in _PORTS}
         ports = kept if wanted["type"] == "LOAD_BALANCER" else {}
         patch["env"] = {**ports, **wanted.get("env", {})}
         # An env replaces the old one whole; named again, the template contributes its part.
         patch |= {"templateId": wanted["templateId"]} if "templateId" in wanted else {}
-    return EndpointDrift((*changes, *env), patch)
+    return EndpointDrift((*changes, *template, *env), patch)
 
 
 def _immutable_change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> FieldChange | None:
@@ -212,6 +218,15 @@ def _immutable_change(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> 
         return FieldChange("type", current["type"], wanted["type"])
     has, needs = ("CPU" if document.get("cpu") else "GPU" for document in (current, wanted))
     return None if has == needs else FieldChange("compute", has, needs)
+
+
+def _template_change(
+    recorded: Mapping[str, Any] | None, wanted: Mapping[str, Any]
+) -> Iterator[FieldChange]:
+    if recorded is not None and "templateId" in wanted:
+        applied = recorded.get("templateId")
+        if applied != wanted["templateId"]:
+            yield FieldChange("templateId", applied, wanted["templateId"])
 
 
 def _settings(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from uvicorn.config import LOGGING_CONFIG
 
 from ..console.app import WithoutConsole
+from ..errors import FlashError
 
 E = TypeVar("E", BaseException, traceback.TracebackException)
 
@@ -26,7 +27,7 @@ def log(level: str, *, console: str | None) -> None:
     """Log as uvicorn does from ``level`` on, without requests below the path ``console``.
 
     Of an exception that came from a worker the remote traceback is left out: ``flash run`` prints
-    it with the job.
+    it with the job. Of that and of our own errors only the app's frames are shown.
     """
     logging.config.dictConfig(_configuration(level))
     logging.getLogger("uvicorn.error").addFilter(WithoutRemoteTraceback())
@@ -53,7 +54,7 @@ class WithoutRemoteTraceback(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record, and shorten what will be printed of its exception."""
         error = record.exc_info[1] if record.exc_info else None
-        if error is not None and any(_remote(each) for each in _chain(error)):
+        if error is not None and any(map(_is_explained, _chain(error))):
             record.exc_text = _shortened(error)  # Formatters take it as it is.
         return True
 
@@ -66,11 +67,17 @@ def _shortened(error: BaseException) -> str:
         remote = _remote(each)
         if remote is not None:
             told.append(remote.strip("\n"))
+        if _is_explained(each):
             part.stack = traceback.StackSummary.from_list(_frames_here(part.stack))
     text = "".join(printed.format())
     for trace in told:
         text = text.replace(trace, _SHOWN)
     return text.rstrip("\n")
+
+
+def _is_explained(error: BaseException) -> bool:
+    """Whether what ``error`` says is enough, so that nobody needs to look into our code."""
+    return isinstance(error, FlashError) or _remote(error) is not None
 
 
 def _remote(error: BaseException) -> str | None:

@@ -89,7 +89,13 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
         detail = f"{detail} (retry after {seconds} s)"
     if status == 404:
         raise NotFoundError(status, title, detail, method, path)
-    refused = RunpodApiError(status, title, detail, method, path)
+    hint = ""
+    if status == 403:
+        hint = (
+            f"{_key(key_source)} may not do this; check its permissions in the Runpod console "
+            "under Settings > API Keys"
+        )
+    refused = RunpodApiError(status, title, detail, method, path, hint)
     refused.retry_after = seconds
     raise refused
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.provisioner.spec import endpoint_patch, endpoint_request
+from pytest_flash.provisioner.spec import FieldChange, endpoint_patch, endpoint_request
 from pytest_flash.resources import (
     CpuLiveServerless,
     GpuType,
@@ -239,3 +239,13 @@ def test_an_env_beside_a_template_is_sent_with_it_so_that_the_templates_part_sta
     drift = endpoint_patch(endpoint, wanted)
     assert [change.field for change in drift.changes] == ["env.A"]
     assert apply(endpoint, drift.patch)["env"] == {**endpoint["env"], "A": "1"}
+
+
+def test_another_template_is_applied_anew_and_leaves_the_owner() -> None:
+    """Nothing in an answer says which template an endpoint came from; what was recorded does."""
+    first, second = (request(Gpu(name="x", templateId=each)) for each in ("30zmvf89kd", "9xq"))
+    endpoint = answer(first)
+    assert endpoint_patch(endpoint, first, first).changes == ()
+    drift = endpoint_patch(endpoint, second, first)
+    assert drift.changes == (FieldChange("templateId", "30zmvf89kd", "9xq"),)
+    assert drift.patch == {"templateId": "9xq", "env": second["env"]}

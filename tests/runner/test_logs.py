@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_flash import LiveServerless, remote
-from pytest_flash.errors import JobFailedError
+from pytest_flash.errors import JobFailedError, RunpodConnectionError
 from pytest_flash.functions.registry import registry
 from pytest_flash.runner.logs import WithoutRemoteTraceback
 
@@ -25,7 +25,7 @@ def logged(raising: Callable[[], None]) -> str:
     record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), None)
     try:
         raising()
-    except (JobFailedError, LookupError):
+    except (JobFailedError, RunpodConnectionError, LookupError):
         record.exc_info = sys.exc_info()
     assert WithoutRemoteTraceback().filter(record)
     return logging.Formatter("%(message)s").format(record)
@@ -80,6 +80,24 @@ def test_frames_that_a_worker_gave_are_left_out() -> None:
     assert "in handler" in text
     assert "KeyError: 'photo'" in text
     assert "/project/main.py" not in text
+    assert "decorator.py" not in text
+
+
+def test_of_our_own_errors_the_apps_frames_are_shown() -> None:
+    async def call(self: object, spec: object, args: object, kwargs: object) -> None:
+        raise RunpodConnectionError("no answer")
+
+    @remote(LiveServerless(name="logs"))
+    def stand_in() -> None: ...
+
+    with registry.bound(type("Caller", (), {"call": call})()):
+
+        def handler() -> None:
+            asyncio.run(stand_in())
+
+        text = logged(handler)
+    assert "in handler" in text
+    assert "RunpodConnectionError: no answer" in text
     assert "decorator.py" not in text
 
 

@@ -331,6 +331,16 @@ def test_a_refused_key_is_traced_to_its_source(
     assert caught.value.detail == "missing bearer token"
 
 
+def test_a_key_that_may_not_is_told_from_one_that_is_wrong(
+    server: ScriptedServer, connect: Connect
+) -> None:
+    server.always = refuses(403, "access denied")
+    with pytest.raises(RunpodApiError) as caught:
+        connect(key_source="/app/.env").endpoints()
+    said = "403 No 403: access denied; the API key from /app/.env may not do this; check its perm"
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize("number", ["", ".", ".."])
 def test_an_id_that_is_none_is_refused(client: ManagementClient, number: str) -> None:
     with pytest.raises(ValueError, match="no endpoint id"):
