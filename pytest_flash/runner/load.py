@@ -20,6 +20,7 @@ from starlette.routing import Mount
 
 from ..errors import AmbiguousAppError, AppImportError, AppNotFoundError
 from .locate import AppLocation
+from .preload import is_project_file
 
 _FACTORY_NAMES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
 
@@ -188,14 +189,17 @@ def _broken(location: AppLocation, error: BaseException) -> AppImportError:
     ]
     last = traceback.format_exception_only(type(error), error)
     lines = "".join([*traceback.format_list(frames), *last]).rstrip()
-    place = _place(error, frames) or str(location.file or location.module)
+    place = _place(error, frames, location.root) or str(location.file or location.module)
     what = "calls sys.exit" if isinstance(error, SystemExit) else "cannot be imported"
     return AppImportError(
         f"{place}: the app {what}: {last[-1].strip()}\n\n{lines}\n\nMend that line"
     )
 
 
-def _place(error: BaseException, frames: list[traceback.FrameSummary]) -> str | None:
+def _place(error: BaseException, frames: list[traceback.FrameSummary], root: Path) -> str | None:
+    """The line to look at: the last one of the project, since libraries raise what it caused."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+    own = [frame for frame in frames if is_project_file(Path(frame.filename), root)]
+    last = (own or frames)[-1:]
+    return f"{last[0].filename}:{last[0].lineno}" if last else None

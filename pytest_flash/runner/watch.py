@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 from watchfiles import Change, awatch
+from watchfiles.main import FileChange
 
 from ..errors import ServerError
 
@@ -20,6 +24,8 @@ _IGNORED = (
     "site-packages",
     "venv",
 )
+# In a folder that comes whole; deeper would be slow to look for.
+_SOURCES = ("*.py", "*/*.py", "*/*/*.py")
 _VENV_MARK = "pyvenv.cfg"
 
 
@@ -37,21 +43,63 @@ class WatchOptions:
     exclude: tuple[str, ...] = ()
 
 
-async def changes(options: WatchOptions) -> AsyncIterator[tuple[str, ...]]:
+async def changes(options: WatchOptions) -> AsyncGenerator[tuple[str, ...], None]:
     """The files that changed, a batch at a time, relative to the root where possible.
 
-    Raises ServerError when the system cannot watch that folder.
+    Folders that may not be read are not watched. Raises ServerError when the system cannot watch
+    the root.
     """
     root, env_file = options.root, options.env_file
     outside = env_file is not None and not env_file.is_relative_to(root)
     watched = [root, env_file] if env_file is not None and outside else [root]
+    accepts = ProjectFilter(options)
+    seen, lost_since = _now(), None
+    while True:
+        try:
+            async for batch in _watched(watched, accepts):
+                found = {Path(path) for _, path in batch}
+                if lost_since is not None:
+                    found.update(accepts.changed_since(lost_since))
+                lost_since, seen = None, _now()
+                if found:
+                    yield tuple(sorted(_shown(each, root) for each in found))
+        except OSError as error:
+            raise ServerError(
+                f"{root} cannot be watched for changes: {error}; serve with --no-reload"
+            ) from error
+        except Exception as error:  # Its task group wraps what the watcher raises.
+            if not _is_unreadable_name(error):
+                raise
+            # The watcher is of no use from then on, and what else it noticed is lost.
+            lost_since = seen
+
+
+async def _watched(
+    paths: Sequence[Path], accepts: ProjectFilter
+) -> AsyncGenerator[set[FileChange], None]:
+    """The changes below ``paths``; the first, of none, says that from there on all are noticed."""
+    batches = awatch(*paths, watch_filter=accepts, step=_STEP, ignore_permission_denied=True)
+    first = asyncio.ensure_future(anext(batches))
     try:
-        async for batch in awatch(*watched, watch_filter=ProjectFilter(options), step=_STEP):
-            yield tuple(sorted({_shown(Path(path), root) for _, path in batch}))
-    except OSError as error:
-        raise ServerError(
-            f"{root} cannot be watched for changes: {error}; serve with --no-reload"
-        ) from error
+        await asyncio.sleep(0)
+        yield set()
+        yield await first
+    finally:
+        first.cancel()
+    async for batch in batches:
+        yield batch
+
+
+def _now() -> float:
+    # Files are dated by a clock that moves in steps of up to 10 ms.
+    return time.time() - 0.02
+
+
+def _is_unreadable_name(error: Exception) -> bool:
+    """Whether the watcher met a name that is no UTF-8, in whatever folder."""
+    inner = getattr(error, "exceptions", (error,))
+    # The class of it is private; it is a RuntimeError.
+    return any(isinstance(each, RuntimeError) and "decode path" in str(each) for each in inner)
 
 
 class ProjectFilter:
@@ -81,13 +129,23 @@ class ProjectFilter:
             return True
         return self._is_source(change, file) and not self._is_ignored(file)
 
+    def changed_since(self, moment: float) -> Iterator[Path]:
+        """The watched files that came or changed since ``moment``, seconds since the epoch."""
+        for folder, folders, names in os.walk(self._root):
+            here = Path(folder)
+            folders[:] = [each for each in folders if not self._is_ignored(here / each / "x.py")]
+            for file in (here / name for name in names):
+                if self(Change.modified, str(file)) and _changed_at(file) >= moment:
+                    yield file
+
     def _is_source(self, change: Change, file: Path) -> bool:
         """A folder that comes counts as well: it may be a package under a new name."""
-        if file.name.startswith((".#", "#")):
-            return False  # What Emacs writes beside a file that is being edited.
+        if file.name.startswith((".#", "#")) or not file.name.isprintable():
+            return False  # What Emacs writes beside a file that is being edited; no module's name.
         if file.suffix == ".py" or file.name == ".env":
             return True
-        return change is Change.added and not file.suffix and any(file.glob("*.py"))
+        comes = change is Change.added and not file.suffix and not self._is_ignored(file / "x.py")
+        return comes and _holds_source(file)
 
     def _is_ignored(self, file: Path) -> bool:
         folders = [self._root, *_between(self._root, file)]
@@ -102,7 +160,7 @@ class ProjectFilter:
         if folder == self._root:
             return False
         if folder not in self._venvs:
-            self._venvs[folder] = (folder / _VENV_MARK).is_file()
+            self._venvs[folder] = os.access(folder / _VENV_MARK, os.F_OK)
         return self._venvs[folder]
 
     def _is_ignored_by_git(self, file: Path) -> bool:
@@ -123,6 +181,17 @@ class ProjectFilter:
             except OSError:
                 self._ignores[folder] = None
         return self._ignores[folder]
+
+
+def _holds_source(folder: Path) -> bool:
+    return any(any(folder.glob(pattern)) for pattern in _SOURCES)
+
+
+def _changed_at(file: Path) -> float:
+    try:
+        return file.stat().st_ctime  # Renaming a file sets this alone.
+    except OSError:
+        return 0.0  # It is gone again.
 
 
 def _between(root: Path, file: Path) -> Iterable[Path]:

@@ -107,6 +107,8 @@ def test_a_missing_module_is_named(tmp_path: Path) -> None:
         ("x = 1\n\ndef broken(:\n", 3, "SyntaxError"),
         ("def f():\n    return 1 / 0\nf()\n", 2, "ZeroDivisionError"),
         ("import sys\nsys.exit(3)\n", 2, "SystemExit"),
+        ("import argparse\nargparse.ArgumentParser().parse_args(['x'])\n", 2, "SystemExit"),
+        ("import json\n\njson.loads('{')\n", 3, "JSONDecodeError"),
         ("from fastapi import FastAPI\ndef create_app():\n    raise OSError('no')\n", 3, "OSError"),
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from watchfiles import Change
 
-from pytest_flash.runner.watch import ProjectFilter, WatchOptions
+from pytest_flash.runner.watch import ProjectFilter, WatchOptions, changes
 
 
 def watches(
@@ -106,8 +109,32 @@ def test_patterns_add_and_take_away(tmp_path: Path) -> None:
 def test_a_package_that_comes_as_a_folder_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     assert not watches(tmp_path, "package", change=Change.added)
+    (tmp_path / "package" / "api" / "v1").mkdir(parents=True)
+    (tmp_path / "package" / "api" / "v1" / "users.py").touch()
+    assert watches(tmp_path, "package", change=Change.added)
     (tmp_path / "package" / "__init__.py").touch()
     assert watches(tmp_path, "package", change=Change.added)
+    (tmp_path / "package").rename(tmp_path / "node_modules")
+    assert not watches(tmp_path, "node_modules", change=Change.added)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_does_not_end_the_watching(tmp_path: Path) -> None:
+    async def watched() -> None:
+        batches = changes(WatchOptions(tmp_path))
+        following = asyncio.ensure_future(anext(batches))
+        (tmp_path / "main.py").touch()
+        while not following.done():  # The watcher begins some time after it was asked.
+            os.utime(tmp_path / "main.py")
+            await asyncio.wait([following], timeout=0.05)
+        for number in range(3):
+            following = asyncio.ensure_future(anext(batches))
+            (tmp_path / os.fsdecode(b"\xff%d.jpg" % number)).touch()
+            (tmp_path / f"part{number}.py").touch()
+            assert f"part{number}.py" in await following
+        await batches.aclose()
+
+    asyncio.run(asyncio.wait_for(watched(), 30))
 
 
 def test_an_env_file_is_watched_wherever_it_is(tmp_path: Path) -> None:
