@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from .catalog import catalog_routes
+from .direct import Direct
 from .errors import HttpError
 from .gate import FaultGate
 from .guard import Credentials, Guard, Plane, Refusal, bare, bearer, either
@@ -59,14 +60,14 @@ def build_app(
     ]
     management.append(openapi_route(management))
 
-    def gated(plane: PlaneName, routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
-        return FaultGate(plane, _served(routes, refusal), faults, refusal)
+    def gated(plane: PlaneName, app: ASGIApp, refusal: Refusal) -> ASGIApp:
+        return FaultGate(plane, app, faults, refusal)
 
-    jobs = gated("queue", queue.routes(), error_response)
-    workers = _served(Workers(endpoints, timings).routes(), error_response)
-    rest = gated("management", management, problem_response)
+    jobs = gated("queue", _served_directly(queue.routes(), error_response), error_response)
+    workers = _served_directly(Workers(endpoints, timings).routes(), error_response)
+    rest = gated("management", _served(management, problem_response), problem_response)
     quota = Quota(rest, problem_response, time.monotonic, enforced=enforce_quota)
-    balanced = gated("load_balancer", balancer.routes(), error_response)
+    balanced = gated("load_balancer", _served(balancer.routes(), error_response), error_response)
     controls = _served(control.routes(), problem_response)
     return Guard(
         [
@@ -95,16 +96,29 @@ def _served(routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
             response.headers["Allow"] = ", ".join(_methods(routes, request))
         return response
 
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            HttpError: refused,
+            HTTPException: not_routed,
+            Exception: _broken(refusal),
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _served_directly(routes: Sequence[Route], refusal: Refusal) -> ASGIApp:
+    """The same for a plane whose requests are many."""
+    return Direct(routes, refusal, _broken(refusal), _served(routes, refusal))
+
+
+def _broken(refusal: Refusal) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def broken(request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
         return refusal(HttpError(500, f"the emulator failed: {type(error).__name__}: {error}"))
 
-    app = Starlette(
-        routes=routes,
-        exception_handlers={HttpError: refused, HTTPException: not_routed, Exception: broken},
-    )
-    app.router.redirect_slashes = False
-    return app
+    return broken
 
 
 def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:

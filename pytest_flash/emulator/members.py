@@ -9,7 +9,7 @@ from typing import Any
 
 from .http import DECODER, encode, parse_object
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SEPARATOR = re.compile(r"[ \t\n\r]*([{:,}])[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +29,24 @@ def parse_members(body: bytes) -> dict[str, Member]:
 
 
 def _members(text: str) -> Iterator[tuple[str, Member]]:
-    at, separator = 0, "{"
-    while separator != "}":
-        name, at = DECODER.raw_decode(text, _after(separator, text, at))
+    _, at = _separator(text, 0, "{")
+    separator = ","
+    while separator == ",":
+        name, at = DECODER.raw_decode(text, at)
         if not isinstance(name, str):
             raise ValueError("a member's name is no string")
-        start = _after(":", text, at)
+        _, start = _separator(text, at, ":")
         value, end = DECODER.raw_decode(text, start)
         yield name, Member(value, text[start:end].encode())
-        at = _past_space(text, end)
-        separator = "}" if text.startswith("}", at) else ","
-    if _after("}", text, at) != len(text):
+        separator, at = _separator(text, end, ",}")
+    if at != len(text):
         raise ValueError("something follows the object")
 
 
-def _after(character: str, text: str, at: int) -> int:
-    """Where what follows ``character`` begins, which is the next but for white space."""
-    at = _past_space(text, at)
-    if not text.startswith(character, at):
-        raise ValueError(f"no {character} at {at}")
-    return _past_space(text, at + 1)
-
-
-def _past_space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    assert found is not None
-    return found.end()
+def _separator(text: str, at: int, expected: str) -> tuple[str, int]:
+    """The next character, which is one of ``expected``, and where what follows it begins; white
+    space around it is passed over."""
+    found = _SEPARATOR.match(text, at)
+    if found is None or found[1] not in expected:
+        raise ValueError(f"none of {expected} at {at}")
+    return found[1], found.end()

@@ -214,7 +214,7 @@ class WorkerPool:
         load = Load(
             queued=self._queue.pressing,
             running=self._queue.in_progress,
-            busy=sum(bool(worker.jobs) for worker in live),
+            busy=len([worker for worker in live if worker.jobs]),
         )
         bounds = self._record.workers_min, self._record.workers_max
         return desired_workers(self._record.scaling, load, minimum=bounds[0], maximum=bounds[1])

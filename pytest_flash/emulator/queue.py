@@ -10,7 +10,7 @@ from starlette.routing import Route
 from .errors import HttpError
 from .faults import OPERATIONS
 from .gate import scope_of
-from .http import json_response, raw_response, read_body
+from .http import json_response, parameter, raw_response, read_body
 from .ratelimits import LIMITS
 from .submissions import TTL, Submission, milliseconds_text
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Runpod docs, operation-reference and send-requests; times in milliseconds.
 _RUN_LIMIT = 10_000_000
 _RUNSYNC_LIMIT = 20_000_000
-_WAIT_DEFAULT = 90_000
+_WAIT_DEFAULT = "90000"
 _WAIT = (1_000, 300_000)
 
 Handler = Callable[["Request"], Awaitable["Response"]]
@@ -68,9 +68,7 @@ class Queue:
 
     async def runsync(self, request: Request) -> Response:
         """``POST /runsync``: the job when it has ended, or as it is after ``wait``."""
-        wait = milliseconds_text(
-            request.query_params.get("wait", str(_WAIT_DEFAULT)), "wait", _WAIT
-        )
+        wait = milliseconds_text(parameter(request, "wait", _WAIT_DEFAULT), "wait", _WAIT)
         body = await read_body(request, _RUNSYNC_LIMIT)
         endpoint, job = self._submit(request, body, sync=True)
         await endpoint.wait(job, wait / 1000)

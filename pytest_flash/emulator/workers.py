@@ -11,7 +11,15 @@ from starlette.routing import Route
 
 from .chunks import chunks
 from .errors import HttpError
-from .http import encode, first_of, json_response, parse_object, raw_response, read_body
+from .http import (
+    encode,
+    first_of,
+    json_response,
+    parameter,
+    parse_object,
+    raw_response,
+    read_body,
+)
 from .jobs import ABSENT
 from .members import parse_members
 from .programs import SupplyError
@@ -52,12 +60,13 @@ class Workers:
 
     async def take(self, request: Request) -> Response:
         """``GET /job-take/{worker}``: one job, or 204 when none came for long."""
-        jobs = await self._take(request, 1)
-        return raw_response(_job_document(jobs[0])) if jobs else Response(status_code=204)
+        endpoint, worker = self._worker(request)
+        return _given(await self._take(request, endpoint, worker, 1))
 
     async def take_batch(self, request: Request) -> Response:
         """``GET /job-take-batch/{worker}``: a list of up to ``batch_size`` jobs, or 204."""
-        jobs = await self._take(request, _batch_size(request))
+        endpoint, worker = self._worker(request)
+        jobs = await self._take(request, endpoint, worker, _batch_size(request))
         if not jobs:
             return Response(status_code=204)
         return raw_response(b"[%b]" % b",".join(_job_document(job) for job in jobs))
@@ -69,6 +78,21 @@ class Workers:
         worker complain, a 5xx repeat it.
         """
         endpoint, worker = self._worker(request)
+        await self._accept(request, endpoint, worker)
+        return json_response({})
+
+    async def exchange(self, request: Request) -> Response:
+        """``POST /job-exchange/{worker}/{job}``: job-done, answered as the next job-take.
+
+        Not Runpod's: it saves our own workers a request for each job.
+        """
+        endpoint, worker = self._worker(request)
+        await self._accept(request, endpoint, worker)
+        if worker.stopping:  # as one that had waited longer is told
+            return Response(status_code=204)
+        return _given(await self._take(request, endpoint, worker, 1))
+
+    async def _accept(self, request: Request, endpoint: Endpoint, worker: Worker) -> None:
         job_id = request.path_params["job"]
         try:
             members = parse_members(await read_body(request, _RESULT_LIMIT))
@@ -83,15 +107,6 @@ class Workers:
         else:
             error_text = _error_text(body.get("error"))
             endpoint.result(worker, job_id, output, error_text, last=body.get("stopPod") is True)
-        return json_response({})
-
-    async def exchange(self, request: Request) -> Response:
-        """``POST /job-exchange/{worker}/{job}``: job-done, answered as the next job-take.
-
-        Not Runpod's: it saves our own workers a request for each job.
-        """
-        await self.done(request)
-        return await self.take(request)
 
     async def stream(self, request: Request) -> Response:
         """``POST /job-stream/{worker}/{job}``: one item of a job that streams."""
@@ -119,8 +134,8 @@ class Workers:
         """``GET /ping/{worker}``, also with the news that the worker is of no use."""
         endpoint, worker = self._worker(request)
         endpoint.pinged(worker)
-        if request.query_params.get("status") == "unhealthy":
-            details = (request.query_params.get(name, "?") for name in ("check", "reason"))
+        if parameter(request, "status") == "unhealthy":
+            details = (parameter(request, name, "?") for name in ("check", "reason"))
             endpoint.unhealthy(worker, f"reported itself unhealthy: {': '.join(details)}")
         return json_response({})
 
@@ -137,9 +152,10 @@ class Workers:
             raise HttpError(422, str(error)) from error
         return json_response({"paths": list(supply.paths), "notes": supply.notes})
 
-    async def _take(self, request: Request, limit: int) -> list[Job]:
-        endpoint, worker = self._worker(request)
-        busy = request.query_params.get("job_in_progress") == "1"
+    async def _take(
+        self, request: Request, endpoint: Endpoint, worker: Worker, limit: int
+    ) -> list[Job]:
+        busy = parameter(request, "job_in_progress") == "1"
         taker = endpoint.line_up(worker, limit=limit, busy=busy)
         received = False
         try:
@@ -157,6 +173,10 @@ class Workers:
         return endpoint, worker
 
 
+def _given(jobs: list[Job]) -> Response:
+    return raw_response(_job_document(jobs[0])) if jobs else Response(status_code=204)
+
+
 def _job_document(job: Job) -> bytes:
     rest = encode({"id": job.id, **job.extra})
     return b'{"input":%b,%b' % (job.input, rest.removeprefix(b"{"))
@@ -171,6 +191,6 @@ def _error_text(error: Any) -> str | None:
 
 def _batch_size(request: Request) -> int:
     try:
-        return max(1, min(int(request.query_params.get("batch_size", "1")), _BATCH_LIMIT))
+        return max(1, min(int(parameter(request, "batch_size", "1")), _BATCH_LIMIT))
     except ValueError:
         raise HttpError(400, "batch_size must be a number") from None

@@ -68,6 +68,19 @@ def test_an_idle_exchange_is_answered_after_its_hold(start_emulator: StartEmulat
     assert httpx.post(f"{exchange}/{answer['id']}", headers=headers, json={}).status_code == 204
 
 
+def test_a_worker_of_an_old_version_is_given_nothing_for_its_result(emulator: Emulator) -> None:
+    endpoint = emulator.create(env={**EXCHANGING, "A": "1"}, workers={"max": 1})
+    answer = emulator.call(endpoint, do="environ")
+    headers = {"Authorization": answer["output"]["env"]["RUNPOD_AI_API_KEY"]}
+    job = emulator.run(endpoint, do="sleep", seconds=30)
+    emulator.running(endpoint, job)
+    emulator.management.patch(f"/v2/serverless/{endpoint}", json={"env": {"A": "2"}})
+    exchange = f"{emulator.origin}/worker/v2/{endpoint}/job-exchange/{answer['workerId']}/{job}"
+    given = httpx.post(exchange, headers=headers, json={"output": "of the old version"})
+    assert given.status_code == 204
+    assert emulator.status(endpoint, job)["output"] == "of the old version"
+
+
 def test_a_worker_that_waits_goes_home_when_it_has_idled(emulator: Emulator) -> None:
     endpoint = emulator.create(env=EXCHANGING, workers={"max": 1, "idleTimeout": 1})
     pid = emulator.call(endpoint, do="pid")["output"]
