@@ -21,11 +21,12 @@ from ..runpod import Endpoint, JobStatus, LoadBalancerClient, LogClient, QueueCl
 from . import balanced, protocol
 from .balanced import BalancedCalls, refuse_jobs
 from .flight import Flight, Polling
+from .gathering import Prepared
 from .handle import JobHandle
 from .outcome import outcome_of
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
-from .shipping import Constructor, Packed, Prepared, Shipping
+from .shipping import Constructor, Packed, Shipping
 from .submitting import EndpointFor, until_taken
 from .values import shown, shown_call
 

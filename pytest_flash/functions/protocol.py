@@ -14,10 +14,11 @@ from typing import Any
 
 import cloudpickle
 
+from .gathering import Prepared
 from .onworker.run import ANSWER, MARK
 from .packing import unpack
 from .registry import FunctionSpec
-from .shipping import Payload, Prepared
+from .shipping import Payload
 
 
 def request_prefix(spec: FunctionSpec, source: Prepared) -> bytes:

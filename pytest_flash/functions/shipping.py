@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import hashlib
 import inspect
-import json
-import os
 import pickle
 import sys
-from collections.abc import Callable, Collection, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ..errors import CannotTravelError, ConfigurationError
-from . import runtime
+from ..errors import CannotTravelError
 from .declared import Declared
-from .packing import EVERYTHING, digest, pack, pack_data
+from .gathering import Gathering, Home, Prepared, References, home_of
+from .packing import digest, pack, pack_data
 from .projectmodules import (
-    MAIN,
-    Import,
-    ModuleSource,
     ProjectModules,
-    keys,
     name_on_worker,
-    with_parents,
 )
 from .rebuilt import at
 from .refusals import Refusals
 from .registry import FunctionSpec
 from .signatures import Takes, taking_call
-from .slicing import Slice, SlicedFile, wanted_from
-
-# The official client's limit for the source of one call.
-SOURCE_LIMIT = 8 * 1024 * 1024
-
-References = frozenset[tuple[str, str]]
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Source text that defines ``name`` when a worker executes it, ready for every call.
-
-    ``values`` are the names whose values travel, with the lines that bind them; ``sources`` the
-    texts that are in ``code``, by module.
-    """
-
-    name: str
-    code: str
-    values: tuple[tuple[str, str, int], ...]
-    sources: Mapping[str, str] = field(repr=False)
+from .slicing import SlicedFile
 
 
 @dataclass(frozen=True)
@@ -77,7 +49,7 @@ class Shipping:
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._takes: dict[FunctionSpec, Takes] = {}
-        self._homes: dict[FunctionSpec, _Home | None] = {}
+        self._homes: dict[FunctionSpec, Home | None] = {}
         self._prepared: dict[tuple[FunctionSpec, References], Prepared] = {}
         self._refusals = Refusals(self._project, secrets)
 
@@ -151,9 +123,9 @@ class Shipping:
         # Raised where it has no context, which some frameworks show in spite of `from None`.
         raise at(TypeError(problem), spec.file, spec.line, spec.name)
 
-    def _home(self, spec: FunctionSpec) -> _Home | None:
+    def _home(self, spec: FunctionSpec) -> Home | None:
         if spec not in self._homes:
-            self._homes[spec] = _home(spec, self._project)
+            self._homes[spec] = home_of(spec, self._project)
         return self._homes[spec]
 
     def _prepare(self, spec: FunctionSpec, references: References) -> Prepared:
@@ -163,8 +135,8 @@ class Shipping:
             self._project.refresh()
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
-            builder = _Builder(spec, home, self._project, self._refusals, declared, self._files)
-            prepared = self._prepared[key] = builder.build(references)
+            gathering = Gathering(spec, home, self._project, self._refusals, declared, self._files)
+            prepared = self._prepared[key] = gathering.prepared(references)
         return prepared
 
     def _value(
@@ -198,246 +170,3 @@ class Packed:
     data: bytes
     references: References
     init: Constructor | None = None
-
-
-@dataclass(frozen=True)
-class _Home:
-    """Where a function is found by name: its module and the dotted path in it."""
-
-    module: str
-    path: str
-
-
-def _home(spec: FunctionSpec, project: ProjectModules) -> _Home | None:
-    """None for a function that no name leads to: it is carried with its arguments."""
-    target: Any = spec.owner if spec.owner is not None else spec.function
-    module, path = target.__module__, target.__qualname__
-    source = project.find(module) if module in sys.modules else None
-    if source is None or "<" in path or not _is_from(module, target):
-        return None
-    found: Any = sys.modules[module]
-    for part in path.split("."):
-        found = getattr(found, part, None)
-    behind = getattr(found, "__flash_behind__", found)
-    if behind is target or inspect.unwrap(behind) is inspect.unwrap(target):
-        return _Home(module, path)
-    # Decorators above @remote leave something else under the name; the line tells.
-    namespace = vars(sys.modules[module])
-    code = getattr(inspect.unwrap(target), "__code__", None)
-    try:
-        file = SlicedFile(source, namespace)
-    except SyntaxError:
-        return None
-    if found is not None and code is not None and "." not in path:
-        return _Home(module, path) if file.definition(path, code.co_firstlineno) else None
-    return None
-
-
-def _is_from(module: str, target: Any) -> bool:
-    """Whether the file of ``module`` defines a function, and not code that was executed there."""
-    file = getattr(sys.modules[module], "__file__", None) or ""
-    code = getattr(inspect.unwrap(target), "__code__", None)
-    return code is None or os.path.realpath(code.co_filename) == os.path.realpath(file)
-
-
-class _Builder:
-    """Gathers slices and whole modules until nothing refers to anything that is not there."""
-
-    def __init__(
-        self,
-        spec: FunctionSpec,
-        home: _Home | None,
-        project: ProjectModules,
-        refusals: Refusals,
-        declared: Declared,
-        files: dict[str, SlicedFile],
-    ) -> None:
-        self._spec = spec
-        self._home = home
-        self._project = project
-        self._refusals = refusals
-        self._declared = declared
-        self._files = files
-        self._wanted: dict[str, set[str]] = {}
-        self._slices: dict[str, Slice] = {}
-        self._whole: dict[str, ModuleSource] = {}
-        self._shown: dict[str, set[int]] = {}
-        self._left: dict[str, dict[str, str]] = {}
-
-    def build(self, references: References) -> Prepared:
-        """Prepare the function for calls whose arguments have these ``references``."""
-        if self._home is not None:
-            self._check_unchanged(self._home)
-            self._want(self._home.module, self._home.path.partition(".")[0])
-        for module, name in references:
-            self._refer(module, name)
-        while self._grow():
-            pass
-        for each in self._slices.values():
-            self._refusals.check(self._spec, each, self._files[each.source.name], self._declared)
-        return self._prepared()
-
-    def _check_unchanged(self, home: _Home) -> None:
-        target = self._spec.owner or self._spec.function
-        code = getattr(inspect.unwrap(target), "__code__", None)
-        file = self._file(home.module)
-        path = home.path.split(".")
-        if code is not None and file.definition(path[-1], code.co_firstlineno) is None:
-            raise _changed(self._spec)
-
-    def _file(self, module: str) -> SlicedFile:
-        source, namespace = self._project.find(module), vars(sys.modules[module])
-        assert source is not None
-        known = self._files.get(module)
-        if known is None or known.source is not source or known.namespace is not namespace:
-            try:
-                known = self._files[module] = SlicedFile(source, namespace)
-            except SyntaxError as error:
-                raise _changed(self._spec) from error
-        return known
-
-    def _want(self, module: str, name: str) -> None:
-        wanted = self._wanted.setdefault(module, set())
-        if name:
-            wanted.add(name)
-
-    def _refer(self, module: str, name: str) -> None:
-        """A pickle names something: a slice of its module will do, unless it travels whole."""
-        if name == EVERYTHING:
-            self._load([Import(module, 0)])
-        elif name[:1].isdigit():
-            first, last = map(int, name.split("-"))
-            self._shown.setdefault(module, set()).update(range(first, last + 1))
-        elif module not in self._whole and module in sys.modules:
-            self._want(module, name)
-
-    def _grow(self) -> bool:
-        before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
-        imports: list[tuple[Any, Any]] = []
-        for module, wanted in list(self._wanted.items()):
-            if module in self._whole:
-                continue  # Another slice has just imported it.
-            travels = functools.partial(self._travels, module)
-            taken = self._slices[module] = self._file(module).take(wanted, travels)
-            found = list(taken.imports())
-            imports.append((found, _tree_of(taken)))
-            self._load(found)
-        for module in list(self._wanted):
-            known = self._file(module).everything()
-            for found, tree in imports:
-                self._wanted[module] |= wanted_from(found, tree, module) & known
-            perhaps = self._slices[module].mentioned if module in self._slices else frozenset()
-            for source in self._whole.values():
-                perhaps |= wanted_from(source.imports, source.tree, module)
-            self._offer(module, (perhaps & known) | self._effective(module))
-        after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
-        return before != after
-
-    def _offer(self, module: str, names: Set[str]) -> None:
-        """Want what modules that travel whole import, or a text mentions, unless it cannot travel:
-        who knows whether it is used. If it is, that is the error there."""
-        left = self._left.setdefault(module, {})
-        for name in sorted(names - self._wanted[module] - left.keys()):
-            file = self._file(module)
-            taken = file.take({name}, functools.partial(self._travels, module))
-            try:
-                self._refusals.check(self._spec, taken, file, self._declared)
-            except CannotTravelError as error:
-                left[name] = str(error)
-            else:
-                self._wanted[module].add(name)
-
-    def _effective(self, module: str) -> frozenset[str]:
-        """The names of imports that nothing in ``module`` uses, of modules of the project that
-        import what travels, and so may change it."""
-        found = frozenset[str]()
-        for statement, imports in self._file(module).effects:
-            for source in self._project.reached(self._project.named(imports)).values():
-                there = (self._project.taken(each) for each in source.imports)
-                mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
-                if mine or self._whole.keys() & set().union(*there):
-                    found |= statement.bound
-        return found
-
-    def _load(self, imports: list[Any]) -> None:
-        names = self._project.named(imports)
-        reached = self._project.reached(names)
-        for name, source in reached.items():
-            mine = self._home is not None and name == self._home.module
-            if mine or name == MAIN:
-                continue
-            self._wanted.pop(name, None)
-            self._slices.pop(name, None)
-            self._whole[name] = source
-
-    def _travels(self, home: str, name: str, value: Any) -> set[str] | None:
-        """The names of ``home`` that ``value``, bound to ``name`` there, needs; None where it is
-        no data, or the very class that ``name`` stands for."""
-        packed = pack_data(value, self._project)
-        if packed is None or (home, name) in packed[1]:
-            return None
-        for module, top in packed[1]:
-            sliced = module == MAIN or module in self._wanted
-            self._refer(module, top if sliced else EVERYTHING)
-        return {top for module, top in packed[1] if module == home}
-
-    def _prepared(self) -> Prepared:
-        known = keys(self._whole, self._project)
-        entries: list[tuple[Any, ...]] = []
-        texts: dict[str, str] = {}
-        for name, source in sorted(self._whole.items()):
-            entries.append((name, known[name], source.file, source.package))
-            texts[name] = source.text
-        for module, taken in sorted(self._slices.items()):
-            name = name_on_worker(module)
-            source = taken.source
-            lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
-            entries.append((name, source.digest, source.file, source.package, lines, False, left))
-            texts[name] = taken.text
-        for module, numbers in sorted(self._shown.items()):
-            file = self._project.find(module)
-            if file is not None and module not in self._whole:
-                # Known by its file: such lines are looked at, not executed.
-                texts[file.file] = file.masked(numbers)
-        present = {entry[0] for entry in entries}
-        above = {each for name in present for each in with_parents(name)[:-1]} - present
-        entries += [(name, "", "", True, None, True) for name in sorted(above)]
-        self._refusals.size(self._spec, texts, SOURCE_LIMIT)
-        self._refusals.secrets_in(self._spec, "its source", json.dumps(texts).encode())
-        values = tuple(
-            (module, name, line)
-            for module, taken in self._slices.items()
-            for name, line in taken.values.items()
-        )
-        return Prepared(self._name(), self._code(entries, texts), values, texts)
-
-    def _name(self) -> str:
-        name = self._spec.function.__name__
-        return name if name.isidentifier() else "remote_function"
-
-    def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
-        if self._home is None:
-            target: tuple[Any, ...] = ("carried", "", "", self._spec.method or "")
-        else:
-            kind = "method" if self._spec.method else "named"
-            module = name_on_worker(self._home.module)
-            target = (kind, module, self._home.path, self._spec.method or "")
-        awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
-        return (
-            f"{runtime.boot()}"
-            f"{self._name()} = sys.modules[{runtime.name() + '.run'!r}].entry(\n"
-            f"    {target!r}, {awaits or bool(self._spec.method)}, {tuple(entries)!r},\n"
-            f"    {runtime.pack(dict(texts))!r},\n)\n"
-        )
-
-
-def _tree_of(taken: Slice) -> Any:
-    """The needed statements as one tree."""
-    return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
-
-
-def _changed(spec: FunctionSpec) -> ConfigurationError:
-    return ConfigurationError(
-        f"{spec.location}: the file no longer holds {spec.name} as it was imported; restart to "
-        "run the new code"
-    )
