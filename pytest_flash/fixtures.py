@@ -5,6 +5,7 @@ Loaded by every pytest run on the machine; see ``plugin``: PYTEST_DONT_REWRITE.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from .testing.endpoints import Endpoints
     from .testing.jobs import Jobs
     from .testing.session import FlashSession
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Our errors say what happened and what to do: our frames would only hide that."""
+    from .errors import FlashError
+
+    try:
+        yield
+    except FlashError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +55,7 @@ def flash_session(
     """
     from .testing.opening import open_session
 
-    with open_session(request, flash_config) as session:
+    with _told(), open_session(request, flash_config) as session:
         yield session
 
 
@@ -59,7 +71,8 @@ def flash_app(
     """
     from .runner.load import load
 
-    app: FastAPI = load(flash_config.require_location()).app
+    with _told():
+        app: FastAPI = load(flash_config.require_location()).app
     return app
 
 
@@ -73,7 +86,8 @@ def flash_endpoints(
 
     ``stub`` replaces a function for one test.
     """
-    return flash_session.provision({item.path for item in request.session.items})
+    with _told():
+        return flash_session.provision({item.path for item in request.session.items})
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +97,7 @@ def flash_server(
     flash_session: FlashSession,
 ) -> Iterator[ThreadServer]:
     """The app, served on a free port of 127.0.0.1: ``url``, ``port``, ``app``."""
-    with flash_session.serving(flash_app) as server:
+    with _told(), flash_session.serving(flash_app) as server:
         yield server
 
 
@@ -117,9 +131,10 @@ def flash_jobs(flash_session: FlashSession) -> Jobs:
 def flash_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorControl]:
     """Faults of the embedded Runpod, which touch this test alone and are gone at its end."""
     if request.config.getoption("flash_live"):
-        raise pytest.UsageError(
+        pytest.fail(
             f"{request.node.nodeid} uses flash_emulator: faults can be set on the embedded Runpod "
-            "only. Leave out --flash-live, or mark this test flash_emulator"
+            "only. Leave out --flash-live, or mark this test flash_emulator",
+            pytrace=False,
         )
     from .emulator.control import EmulatorControl
 

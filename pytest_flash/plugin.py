@@ -82,7 +82,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="create no more endpoints than this on Runpod (default: 5)",
     )
     parser.addini("flash_app", "the app under test, as --flash-app", default="")
-    parser.addini("flash_startup_timeout", "seconds, as --flash-startup-timeout", default="")
+    parser.addini(
+        "flash_startup_timeout", "seconds, as --flash-startup-timeout", type="float", default=None
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,6 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if hasattr(config, "workerinput"):
         return  # A worker of pytest-xdist does what its controller was told.
+    if config.getoption("flash_max_endpoints") < 0:
+        raise pytest.UsageError("--flash-max-endpoints must be 0 or more")
     if config.getoption("flash_live"):
         if _LIVE not in map(str, config.invocation_params.args):
             raise pytest.UsageError(
@@ -139,8 +143,16 @@ def _is_configured(config: pytest.Config) -> bool:
         (
             config.getoption("flash_app"),
             config.getoption("flash_startup_timeout"),
+            config.getoption("flash_namespace"),
             config.getini("flash_app"),
-            config.getini("flash_startup_timeout"),
+            _has_startup_timeout(config),
             *map(os.environ.get, _VARIABLES),
         )
     )
+
+
+def _has_startup_timeout(config: pytest.Config) -> bool:
+    try:
+        return config.getini("flash_startup_timeout") is not None
+    except ValueError as error:  # How pytest takes what is no number from an ini file.
+        raise pytest.UsageError(f"flash_startup_timeout (from ini) is no number: {error}") from None

@@ -31,7 +31,10 @@ class Sourced(Generic[T]):
 
 @dataclass(frozen=True)
 class Environment:
-    """The process environment over a ``.env`` file. Values stay out of the repr."""
+    """The process environment over a ``.env`` file. Values stay out of the repr.
+
+    ``dotenv_path`` is where the file was looked for, None where it was not.
+    """
 
     process: Mapping[str, str] = field(repr=False)
     dotenv: Mapping[str, str] = field(repr=False, default_factory=dict)
@@ -65,7 +68,7 @@ def read_environment(folder: Path, env_file: Path | None = None) -> Environment:
     if not path.is_file():
         if env_file is not None:
             raise SettingsError(f"{env_file}: no such file (named with --env-file)")
-        return Environment(process=process)
+        return Environment(process=process, dotenv_path=path)
     return Environment(process=process, dotenv=_read_dotenv(path), dotenv_path=path)
 
 

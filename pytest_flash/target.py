@@ -130,11 +130,11 @@ def open_live(environment: Environment, *, reason: str, granted: bool) -> Target
     """
     key = environment.get(API_KEY)
     if key is None:
-        looked = "the environment" + (
-            f" and {environment.dotenv_path}" if environment.dotenv_path else ""
-        )
+        looked, file = "in the environment", environment.dotenv_path
+        if file is not None:
+            looked += f", nor in {file}" + ("" if file.is_file() else " (no such file)")
         raise MissingKeyError(
-            f"no {API_KEY} in {looked}; create a key in the Runpod console under Settings > "
+            f"no {API_KEY} {looked}; create a key in the Runpod console under Settings > "
             "API Keys and export it, or leave out --live or --flash-live to use the embedded Runpod"
         )
     management, queue = _base_urls(environment, key)

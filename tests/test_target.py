@@ -85,7 +85,7 @@ def test_the_key_stays_out_of_reprs() -> None:
 
 
 def test_live_without_a_key_says_where_it_looked() -> None:
-    with pytest.raises(MissingKeyError, match=r"environment and /app/\.env"):
+    with pytest.raises(MissingKeyError, match=r"environment, nor in /app/\.env"):
         open_live(environment({}), reason="asked", granted=True)
 
 

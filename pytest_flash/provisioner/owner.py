@@ -48,20 +48,27 @@ class Owner:
         return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
 
 
-def choose_namespace(option: str | None, environment: Environment, *, live: bool) -> str:
-    """The namespace: ``option``, else ``FLASH_NAMESPACE``, else one for this CI run.
+def check_namespace(given: Sourced[str]) -> None:
+    """Raise SettingsError for anything but 1 to 16 lower-case letters and digits."""
+    if not _PATTERN.fullmatch(given.value):
+        raise SettingsError(
+            f"namespace {given.value!r} ({given.source}) must be 1 to 16 lower-case letters "
+            "and digits"
+        )
+
+
+def choose_namespace(
+    option: str | None, environment: Environment, *, live: bool, named: str = "--namespace"
+) -> str:
+    """The namespace: ``option``, which is ``named`` so, else ``FLASH_NAMESPACE``, else a CI run's.
 
     Under ``CI`` the default for a ``live`` target is ``ci-`` and 8 hex digits, the same for every
     process of a run where the service tells runs apart. Else it is ``default``.
     Raises SettingsError for anything but 1 to 16 lower-case letters and digits.
     """
-    given = Sourced(option, "--namespace") if option else environment.get(_VARIABLE)
+    given = Sourced(option, named) if option else environment.get(_VARIABLE)
     if given is not None:
-        if not _PATTERN.fullmatch(given.value):
-            raise SettingsError(
-                f"namespace {given.value!r} ({given.source}) must be 1 to 16 lower-case letters "
-                "and digits"
-            )
+        check_namespace(given)
         return given.value
     if not live or not environment.value("CI"):
         return DEFAULT_NAMESPACE

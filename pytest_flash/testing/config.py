@@ -59,6 +59,9 @@ class FlashConfig:
 def read_config(config: pytest.Config) -> FlashConfig:
     """The configuration of this run. Raises pytest.UsageError for values that cannot work."""
     app, timeout = _app(config), _startup_timeout(config)
+    namespace = config.getoption("flash_namespace")
+    if namespace is not None:
+        _check_namespace(namespace)
     live = bool(config.getoption("flash_live"))
     default = _STARTUP_TIMEOUT_LIVE if live else _STARTUP_TIMEOUT
     in_ini = app is None or app.source == "ini"
@@ -68,7 +71,7 @@ def read_config(config: pytest.Config) -> FlashConfig:
         startup_timeout=timeout.value if timeout else default,
         live=live,
         keep=bool(config.getoption("flash_keep")),
-        namespace=config.getoption("flash_namespace"),
+        namespace=namespace,
         max_endpoints=config.getoption("flash_max_endpoints"),
     )
 
@@ -81,6 +84,9 @@ def header(config: pytest.Config) -> str:
         parts.append(f"app={app.value} (from {app.source})")
     if timeout:
         parts.append(f"startup-timeout={timeout.value:g} s (from {timeout.source})")
+    namespace = _namespace(config)
+    if namespace:
+        parts.append(f"namespace={namespace.value} (from {namespace.source})")
     return f"flash: {', '.join(parts)}"
 
 
@@ -121,6 +127,23 @@ def _startup_timeout(config: pytest.Config) -> Sourced[float] | None:
     return Sourced(seconds, found.source)
 
 
+def _namespace(config: pytest.Config) -> Sourced[str] | None:
+    candidates = (
+        (config.getoption("flash_namespace"), "--flash-namespace"),
+        (os.environ.get("FLASH_NAMESPACE"), "FLASH_NAMESPACE"),
+    )
+    return next((Sourced(value, source) for value, source in candidates if value), None)
+
+
+def _check_namespace(namespace: str) -> None:
+    from ..provisioner.owner import check_namespace
+
+    try:
+        check_namespace(Sourced(namespace, "--flash-namespace"))
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _first(config: pytest.Config, name: str) -> Sourced[str] | None:
     variable = f"PYTEST_FLASH_{name.upper()}"
     candidates = (
@@ -128,4 +151,5 @@ def _first(config: pytest.Config, name: str) -> Sourced[str] | None:
         (os.environ.get(variable), variable),
         (config.getini(f"flash_{name}"), "ini"),
     )
-    return next((Sourced(str(value), source) for value, source in candidates if value), None)
+    given = ((value, source) for value, source in candidates if value not in (None, ""))
+    return next((Sourced(str(value), source) for value, source in given), None)

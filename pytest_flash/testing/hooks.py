@@ -93,6 +93,7 @@ class TestHooks:
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """What a fixture does that outlives the test is not the test's own."""
+        __tracebackhide__ = True
         if fixturedef.scope == "function":
             return (yield)
         with self.session.outliving(request.addfinalizer):

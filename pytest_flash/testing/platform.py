@@ -238,5 +238,7 @@ def _identity(config: FlashConfig, environment: Environment, project: Project) -
     from ..provisioner.users import User
     from ..session import Identity
 
-    namespace = choose_namespace(config.namespace, environment, live=config.live)
+    namespace = choose_namespace(
+        config.namespace, environment, live=config.live, named="--flash-namespace"
+    )
     return Identity(project, namespace, "test", User.current())

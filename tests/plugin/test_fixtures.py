@@ -224,6 +224,7 @@ def test_an_app_that_is_missing_is_an_error_with_the_next_step(project: Any) -> 
     result = project.pytest()
     assert result.ret == 1
     assert "main.py, app.py, server.py" in "\n".join(result.outlines)
+    assert "pytest_flash/" not in "\n".join(result.outlines)
 
 
 def test_a_lifespan_that_fails_shows_the_apps_traceback(project: Any) -> None:
@@ -238,6 +239,7 @@ def test_a_lifespan_that_fails_shows_the_apps_traceback(project: Any) -> None:
     assert "the app did not start" in text
     assert "OSError: no disk" in text
     assert "main.py" in text
+    assert "pytest_flash/" not in text
 
 
 def test_the_app_sees_its_dotenv_and_the_session_leaves_no_trace(

@@ -131,7 +131,8 @@ def test_live_without_a_key_says_where_it_looked(project: Any) -> None:
     project.write("test_app.py", CALL)
     result = project.pytest("--flash-live")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "no RUNPOD_API_KEY in the environment" in "\n".join(result.errlines)
+    looked = f"in the environment, nor in {project.folder / '.env'} (no such file)"
+    assert f"no RUNPOD_API_KEY {looked}" in "\n".join(result.errlines)
 
 
 def test_the_guard_sees_a_connection(project: Any) -> None:

@@ -66,6 +66,35 @@ def test_a_startup_timeout_that_is_none_is_a_usage_error(project: Any, value: st
     assert f"{value!r} (from --flash-startup-timeout)" in text(result)
 
 
+def test_ini_files_hold_numbers_and_nothing_else(project: Any) -> None:
+    project.write("test_app.py", NOTHING)
+    (project.folder / "pytest.ini").unlink()
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\nflash_startup_timeout = 7.5\n")
+    assert header(project.pytest()) == ["flash: emulator, startup-timeout=7.5 s (from ini)"]
+    (project.folder / "pyproject.toml").unlink()
+    for value, problem in (("soon", "'soon'"), ("0", "must be a number of seconds above 0")):
+        ini(project, flash_startup_timeout=value)
+        result = project.pytest()
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert problem in text(result)
+
+
+def test_the_namespace_is_checked_and_told_at_once(project: Any) -> None:
+    project.write("test_app.py", NOTHING)
+    result = project.pytest("--flash-namespace=Not This")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "namespace 'Not This' (--flash-namespace) must be" in text(result)
+    result = project.pytest("--flash-namespace=anna", FLASH_NAMESPACE="bob")
+    assert header(result) == ["flash: emulator, namespace=anna (from --flash-namespace)"]
+
+
+def test_a_limit_below_zero_is_a_usage_error(project: Any) -> None:
+    project.write("test_app.py", NOTHING)
+    result = project.pytest("--flash-max-endpoints=-1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--flash-max-endpoints must be 0 or more" in text(result)
+
+
 def test_the_startup_timeout_cuts_a_lifespan_that_hangs(project: Any, passes: Passes) -> None:
     project.write(
         "main.py",
