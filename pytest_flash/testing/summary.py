@@ -72,7 +72,8 @@ class Totals:
         if self.run:
             slow = self.slowest
             slowest = f"; slowest: {slow.function}, {_time(slow) / 1000:.1f} s" if slow else ""
-            yield f"{self.run} jobs, {self.failed} failed, {self.cold} cold starts{slowest}"
+            jobs, starts = _count(self.run, "job"), _count(self.cold, "cold start")
+            yield f"{jobs}, {self.failed} failed, {starts}{slowest}"
         if self.live:
             yield from self._costs()
 
@@ -87,10 +88,10 @@ class Totals:
             else:
                 low, high = (each * milliseconds / 3_600_000 for each in hourly)
                 total_low, total_high = total_low + low, total_high + high
-                cost = f"about {_dollars(low, high)}"
+                cost = _dollars(low, high)
             yield f"{milliseconds / 1000:.1f} s of compute on {hardware} ({name}), {cost}"
         if len(self.computed) > 1 and complete:
-            yield f"about {_dollars(total_low, total_high)} in all, without starts and idle workers"
+            yield f"{_dollars(total_low, total_high)} in all, without starts and idle workers"
 
 
 def _time(job: Job) -> int:
@@ -99,5 +100,13 @@ def _time(job: Job) -> int:
 
 
 def _dollars(low: float, high: float) -> str:
-    """Such as ``$0.0012`` or ``$0.0010 to $0.0020``."""
-    return f"${low:.4f}" if f"{low:.4f}" == f"{high:.4f}" else f"${low:.4f} to ${high:.4f}"
+    """Such as ``about $0.0012``, ``about $0.0010 to $0.0020`` or ``less than $0.0001``."""
+    if high < 0.0001:
+        return "less than $0.0001"
+    return "about " + (
+        f"${low:.4f}" if f"{low:.4f}" == f"{high:.4f}" else f"${low:.4f} to ${high:.4f}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -240,6 +240,7 @@ def test_a_lifespan_that_fails_shows_the_apps_traceback(project: Any) -> None:
     assert "OSError: no disk" in text
     assert "main.py" in text
     assert "pytest_flash/" not in text
+    assert text.count("the app did not start:\n") == 1
 
 
 def test_the_app_sees_its_dotenv_and_the_session_leaves_no_trace(
