@@ -182,9 +182,9 @@ def _remote(
             f"@remote needs a resource, such as @remote(LiveServerless(name='gpu')); "
             f"got {resource_config!r}"
         )
-    packages = _requirements("dependencies", dependencies)
+    packages = requirements_of("dependencies", dependencies)
     _refuse_local_paths(packages)
-    system_packages = _requirements("system_dependencies", system_dependencies)
+    system_packages = requirements_of("system_dependencies", system_dependencies)
     route = route_of(resource_config, method, path)
     for name, value in (("accelerate_downloads", accelerate_downloads), ("local", local)):
         if not isinstance(value, bool):
@@ -192,7 +192,7 @@ def _remote(
 
     def decorate(function: Callable[..., Any], /) -> Any:
         _refuse_what_cannot_run(function)
-        file, line = _place(function)
+        file, line = place_of(function)
         spec = FunctionSpec(
             function=function,
             resource=resource_config,
@@ -252,7 +252,8 @@ def _refuse_unknown(unknown: dict[str, Any]) -> None:
         raise ConfigurationError(f"@remote has no argument {name!r}; {hint}")
 
 
-def _requirements(name: str, value: Any) -> tuple[str, ...]:
+def requirements_of(name: str, value: Any) -> tuple[str, ...]:
+    """``value`` as a tuple of strings. Raises ConfigurationError for anything that is no list."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -295,7 +296,7 @@ def _refuse_what_cannot_run(function: Any) -> None:
         )
 
 
-def _place(function: Any) -> tuple[str, int]:
+def place_of(function: Any) -> tuple[str, int]:
     """File and line of a function, or of the class that is being defined."""
     if inspect.isclass(function):
         file = getattr(sys.modules.get(function.__module__), "__file__", None) or "<unknown>"

@@ -162,6 +162,6 @@ def _way_out(spec: FunctionSpec, module: str) -> str:
         )
     requirement = named[0] if named else module
     return (
-        f"The worker has only what is declared: add dependencies=[{requirement!r}] to @remote of "
-        f"{spec.name} ({spec.location})"
+        f"The worker has only what is declared: add dependencies=[{requirement!r}] to "
+        f"{spec.declared_by} of {spec.name} ({spec.location})"
     )

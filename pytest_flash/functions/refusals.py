@@ -107,7 +107,8 @@ class Refusals:
                 refused = UndeclaredModuleError(
                     f"{taken.source.file}:{each.line}: {spec.name} imports {each.module}, and the "
                     f"worker has only what is declared: add dependencies=[{requirement!r}] to "
-                    f"@remote of {spec.name} ({spec.location}), or import it in a try statement"
+                    f"{spec.declared_by} of {spec.name} ({spec.location}), or import it in a try "
+                    "statement"
                 )
                 raise at(refused, taken.source.file, each.line, spec.name)
 

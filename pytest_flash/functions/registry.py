@@ -30,7 +30,8 @@ class FunctionSpec:
     worker's ``/execute``.
 
     ``owner`` and ``method`` are set for a method of a remote class; ``function`` is then the
-    method as the class defines it. A class itself is its own ``function``.
+    method as the class defines it. A class itself is its own ``function``. ``declared_by`` is what
+    takes ``dependencies``, for messages.
     """
 
     function: Callable[..., Any]
@@ -43,6 +44,7 @@ class FunctionSpec:
     route: Route | None = None
     owner: type | None = None
     method: str | None = None
+    declared_by: str = "@remote"
 
     @property
     def name(self) -> str:

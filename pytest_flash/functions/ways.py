@@ -76,6 +76,12 @@ async def in_order(
     are taken as they are needed: at most ``concurrency`` are ahead of the result that is awaited.
     """
     __tracebackhide__ = True
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "map runs on asyncio; on trio call the function in a nursery of your own"
+        ) from None
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be a whole number from 1, not {concurrency!r}")
     gate = asyncio.Semaphore(concurrency)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..errors import JobCancelledError, JobTimedOutError
+from ..errors import ConfigurationError, JobCancelledError, JobTimedOutError
 from ..functions.bridge import LoopThread, outcome, settled
 from ..functions.calls import RemoteCalls
+from ..functions.classes import RemoteClass
 from ..functions.handle import JobHandle
 from ..functions.rebuilt import remote_part
 from ..functions.registry import FunctionSpec
@@ -21,6 +23,27 @@ T = TypeVar("T")
 
 # What a test leaves behind is cancelled, and waited for, for so long.
 _ENDING = 5.0
+
+
+class _StandIn:
+    """What runs in place of a function, or of a class and its methods."""
+
+    def __init__(self, spec: FunctionSpec) -> None:
+        self.spec = spec
+        self._kind = RemoteClass(spec, local=False) if inspect.isclass(spec.function) else None
+
+    def instead_of(self, spec: FunctionSpec) -> FunctionSpec:
+        """Raises ConfigurationError for a method that this class lacks."""
+        __tracebackhide__ = True
+        if self._kind is None or spec.method is None:
+            return self.spec
+        try:
+            return self._kind.method(spec.method)
+        except AttributeError:
+            raise ConfigurationError(
+                f"{spec.name} was called, and {self.spec.name} ({self.spec.location}), which "
+                f"stands in for its class, has no {spec.method}"
+            ) from None
 
 
 class SessionCalls:
@@ -48,7 +71,7 @@ class SessionCalls:
         self._startup_timeout = startup_timeout
         self._explain = explain
         self._cancel = cancel
-        self._stubs: dict[FunctionSpec, list[FunctionSpec]] = {}
+        self._stubs: dict[object, list[_StandIn]] = {}
         self._active: dict[asyncio.Task[Any], Record] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
 
@@ -59,7 +82,8 @@ class SessionCalls:
         __tracebackhide__ = True
         shipped = self._shipped(spec)
         try:
-            return await self._submitted(shipped, self._calls.call(shipped, args, kwargs))
+            work = self._calls.call(shipped, args, kwargs)
+            return await self._submitted(shipped, work, stubbed=spec)
         except Exception as error:  # noqa: BLE001 - a function may raise anything
             # The worker's frames tell where it was; our own say nothing more.
             raise error.with_traceback(remote_part(error.__traceback__))  # noqa: B904 - the same
@@ -70,7 +94,8 @@ class SessionCalls:
         """Submit a job for ``spec``, or for what is stubbed for it. Raises as ``call``."""
         __tracebackhide__ = True
         shipped = self._shipped(spec)
-        handle = await self._submitted(shipped, self._calls.spawn(shipped, args, kwargs))
+        work = self._calls.spawn(shipped, args, kwargs)
+        handle = await self._submitted(shipped, work, stubbed=spec)
         handle.through = functools.partial(self._carried, shipped)
         return handle
 
@@ -78,7 +103,7 @@ class SessionCalls:
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """As ``RemoteCalls.construct``."""
-        return self._calls.construct(spec, args, kwargs)
+        return self._calls.construct(self._shipped(spec), args, kwargs)
 
     async def _carried(self, spec: FunctionSpec, work: Coroutine[Any, Any, Any]) -> Any:
         """Await what a handle does on the loop of the calls."""
@@ -90,12 +115,13 @@ class SessionCalls:
 
     def stub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
         """From now on run ``replacement`` in place of ``spec``."""
-        self._stubs.setdefault(spec, []).append(replacement)
+        self._stubs.setdefault(_known_by(spec), []).append(_StandIn(replacement))
 
     def unstub(self, spec: FunctionSpec, replacement: FunctionSpec) -> None:
         """Run what ran before ``replacement``: the function, or another replacement of it."""
-        kept = [each for each in self._stubs.get(spec, ()) if each is not replacement]
-        self._stubs[spec] = kept
+        known_by = _known_by(spec)
+        stubs = self._stubs.get(known_by, ())
+        self._stubs[known_by] = [each for each in stubs if each.spec is not replacement]
 
     def end(self, *, lasting: bool) -> None:
         """Cancel calls that are under way and their jobs, and wait until that is done.
@@ -121,21 +147,36 @@ class SessionCalls:
 
     def _shipped(self, spec: FunctionSpec) -> FunctionSpec:
         """What runs for ``spec``: its last stub that is in place, or itself."""
-        stubs = self._stubs.get(spec)
-        return stubs[-1] if stubs else spec
-
-    async def _submitted(self, spec: FunctionSpec, work: Coroutine[Any, Any, T]) -> T:
         __tracebackhide__ = True
-        limited = self._limited(spec, work, self._recorder.owner)
-        return await outcome(self._loop.submit(limited))
+        stubs = self._stubs.get(_known_by(spec))
+        return stubs[-1].instead_of(spec) if stubs else spec
 
-    async def _limited(self, spec: FunctionSpec, work: Coroutine[Any, Any, T], owner: Record) -> T:
+    async def _submitted(
+        self, spec: FunctionSpec, work: Coroutine[Any, Any, T], stubbed: FunctionSpec | None = None
+    ) -> T:
+        __tracebackhide__ = True
+        original = None if stubbed is spec else stubbed
+        limited = self._limited(spec, work, self._recorder.owner, original)
+        try:
+            return await outcome(self._loop.submit(limited))
+        finally:
+            # Cancelled before it began: Python would warn that nobody awaited it.
+            if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+                work.close()
+
+    async def _limited(
+        self,
+        spec: FunctionSpec,
+        work: Coroutine[Any, Any, T],
+        owner: Record,
+        stubbed: FunctionSpec | None,
+    ) -> T:
         """Await ``work`` for ``owner``: for so long, and no longer than its test lasts."""
         here = asyncio.current_task()
         assert here is not None
         self._active[here] = owner
         try:
-            with self._recorder.on_behalf_of(owner):
+            with self._recorder.on_behalf_of(owner, stubbed):
                 return await self._within_deadline(spec, work)
         except asyncio.CancelledError:
             if here not in self._overdue:
@@ -165,3 +206,10 @@ class SessionCalls:
             )
         finally:
             task.cancel()
+
+
+def _known_by(spec: FunctionSpec) -> object:
+    """What a function or a method is stubbed with: itself, or its class."""
+    if spec.owner is not None:
+        return spec.owner
+    return spec.function if inspect.isclass(spec.function) else spec

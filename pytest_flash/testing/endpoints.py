@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import ConfigurationError, SettingsError
-from ..functions.decorator import RemoteFunction
+from ..functions.classes import RemoteClass
+from ..functions.decorator import RemoteFunction, place_of, requirements_of
 from ..functions.registry import FunctionSpec
 
 if TYPE_CHECKING:
     from ..runpod import Endpoint
     from .calls import SessionCalls
-    from .recorder import Recorder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,7 +44,6 @@ class Endpoints(Mapping[str, "Endpoint"]):
         self,
         endpoints: Mapping[str, Endpoint],
         calls: SessionCalls,
-        recorder: Recorder,
         *,
         live: bool,
         at_end: Callable[[Callable[[], None]], None],
@@ -52,33 +51,43 @@ class Endpoints(Mapping[str, "Endpoint"]):
         self._endpoints = endpoints
         self._at_end = at_end
         self._calls = calls
-        self._recorder = recorder
         self._live = live
 
+    @overload
     def stub(
-        self, function: RemoteFunction[P, R], replacement: Callable[P, R | Awaitable[R]]
-    ) -> Stub:
+        self,
+        function: RemoteFunction[P, R],
+        replacement: Callable[P, R | Awaitable[R]],
+        *,
+        dependencies: Sequence[str] = (),
+    ) -> Stub: ...
+    @overload
+    def stub(
+        self, function: type[Any], replacement: type[Any], *, dependencies: Sequence[str] = ()
+    ) -> Stub: ...
+    def stub(self, function: Any, replacement: Any, *, dependencies: Sequence[str] = ()) -> Stub:
         """Run ``replacement`` in place of ``function`` until the test ends, or the fixture.
 
-        For functions that cannot run on this machine. The call takes the usual way, through the
-        endpoint's queue to a worker, to which the replacement's source travels as a function's
-        does; it has no dependencies. Calls that a remote function makes of another one stay in
-        its worker and are not replaced.
+        For what cannot run on this machine. The call takes the usual way, through the endpoint's
+        queue to a worker, to which the replacement's source travels as a function's does, with
+        ``dependencies`` of its own. A remote class is replaced by a class. Calls that a remote
+        function makes of another one stay in its worker and are not replaced.
 
         Raises SettingsError on Runpod, where the function itself can run, ConfigurationError for
-        anything but a remote function and a plain one.
+        anything but a remote function and a plain one, or a remote class and a plain one.
         """
         __tracebackhide__ = True
-        if not isinstance(function, RemoteFunction):
-            raise ConfigurationError(f"only @remote functions can be stubbed, not {function!r}")
+        if not isinstance(function, RemoteFunction | RemoteClass):
+            raise ConfigurationError(
+                f"only @remote functions and classes can be stubbed, not {function!r}"
+            )
         spec = function.spec
         if self._live:
             raise SettingsError(
                 f"{spec.name} ({spec.location}) cannot be stubbed on Runpod: mark the test with "
                 "@pytest.mark.flash_emulator, or leave out --flash-live"
             )
-        stand_in = _stand_in(spec, replacement)
-        self._recorder.stands_for(stand_in, spec)
+        stand_in = _stand_in(spec, replacement, dependencies)
         self._calls.stub(spec, stand_in)
         stub = Stub(lambda: self._calls.unstub(spec, stand_in))
         self._at_end(stub.undo)
@@ -103,19 +112,25 @@ class Endpoints(Mapping[str, "Endpoint"]):
         return f"<endpoints {names or 'none'}>"
 
 
-def _stand_in(spec: FunctionSpec, replacement: Callable[..., Any]) -> FunctionSpec:
+def _stand_in(spec: FunctionSpec, replacement: Any, dependencies: Sequence[str]) -> FunctionSpec:
     __tracebackhide__ = True
-    if not inspect.isfunction(replacement) or replacement.__name__ == "<lambda>":
+    if inspect.isclass(spec.function):
+        if not inspect.isclass(replacement):
+            raise ConfigurationError(
+                f"the replacement of the class {spec.name} must be a class; got {replacement!r}"
+            )
+    elif not inspect.isfunction(replacement) or replacement.__name__ == "<lambda>":
         raise ConfigurationError(
             f"the replacement of {spec.name} must be a function written with def, since its "
             f"source travels to the worker; got {replacement!r}"
         )
-    code = replacement.__code__
+    file, line = place_of(replacement)
     return replace(
         spec,
         function=replacement,
-        dependencies=(),
+        dependencies=requirements_of("dependencies", dependencies),
         system_dependencies=(),
-        file=code.co_filename,
-        line=code.co_firstlineno,
+        file=file,
+        line=line,
+        declared_by="flash_endpoints.stub",
     )

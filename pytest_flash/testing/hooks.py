@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .overrides import Overrides
 from .usage import end_run, set_exit_status, take_over
 
 if TYPE_CHECKING:
@@ -82,11 +83,14 @@ class TestHooks:
 
     def __init__(self, session: FlashSession) -> None:
         self.session = session
+        self._overrides = Overrides()
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A test begins."""
+        __tracebackhide__ = True
         self.session.begin_test()
+        self._overrides.prepare(item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -100,8 +104,9 @@ class TestHooks:
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """A test ends, and with it what it left unfinished."""
+        self._overrides.note(item)
         try:
             return (yield)
         finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from ..errors import ConfigurationError
+from ..functions.classes import RemoteClass
 from ..functions.decorator import RemoteFunction
 
 COMPLETED = "COMPLETED"
@@ -53,11 +54,21 @@ class Jobs(Sequence[Job]):
     def __init__(self, read: Callable[[], Sequence[Job]]) -> None:
         self._read = read
 
-    def of(self, function: RemoteFunction[..., Any]) -> Jobs:
-        """The jobs of one function, also where it was stubbed."""
+    def of(self, function: RemoteFunction[..., Any] | type[Any]) -> Jobs:
+        """The jobs of one function, or of a remote class's methods, also where it was stubbed."""
         __tracebackhide__ = True
+        if isinstance(function, RemoteClass):
+            owner, prefix = function.spec, f"{function.spec.name}."
+            return self._where(
+                lambda job: (
+                    job.function.startswith(prefix)
+                    and job.location.rpartition(":")[0] == owner.file
+                )
+            )
         if not isinstance(function, RemoteFunction):
-            raise ConfigurationError(f"only @remote functions have jobs, not {function!r}")
+            raise ConfigurationError(
+                f"only @remote functions and classes have jobs, not {function!r}"
+            )
         spec = function.spec
         wanted = (spec.name, spec.location)
         return self._where(lambda job: (job.function, job.location) == wanted)

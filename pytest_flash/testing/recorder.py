@@ -33,6 +33,7 @@ class Record:
 
 # Whose a request or a call is: it may go on when the next test runs already.
 _OWNER: ContextVar[Record | None] = ContextVar("flash_owner", default=None)
+_STUBBED: ContextVar[FunctionSpec | None] = ContextVar("flash_stubbed", default=None)
 
 
 class Recorder:
@@ -50,7 +51,6 @@ class Recorder:
         self._now = self._record
         self.lasting = Record()
         self._owners: dict[int, Record] = {}
-        self._originals: dict[tuple[str, str], FunctionSpec] = {}
 
     def begin(self) -> None:
         """A test begins."""
@@ -72,13 +72,14 @@ class Recorder:
         return _OWNER.get() or self._now
 
     @contextlib.contextmanager
-    def on_behalf_of(self, owner: Record) -> Iterator[None]:
-        """What this task or thread starts is ``owner``'s."""
-        token = _OWNER.set(owner)
+    def on_behalf_of(self, owner: Record, stubbed: FunctionSpec | None = None) -> Iterator[None]:
+        """What this task starts is ``owner``'s, and runs in the place of ``stubbed``."""
+        tokens = _OWNER.set(owner), _STUBBED.set(stubbed)
         try:
             yield
         finally:
-            _OWNER.reset(token)
+            _OWNER.reset(tokens[0])
+            _STUBBED.reset(tokens[1])
 
     def concerns(self, owner: Record) -> bool:
         """Whether it is of the test that runs, or of none."""
@@ -113,10 +114,6 @@ class Recorder:
                 if lasting or owner is not self.lasting
             ]
 
-    def stands_for(self, replacement: FunctionSpec, original: FunctionSpec) -> None:
-        """Jobs of ``replacement`` are stubbed ones of ``original``."""
-        self._originals[replacement.name, replacement.location] = original
-
     def raised(self, owner: Record, request: str, error: BaseException) -> None:
         """A handler raised."""
         with self._lock:
@@ -141,7 +138,7 @@ class Recorder:
             event.endpoint_id,
             started=time.monotonic(),
         )
-        original = self._originals.get((event.function, event.location))
+        original = _STUBBED.get()
         if original is not None:
             job = replace(job, function=original.name, location=original.location, stubbed=True)
         owner = self.owner

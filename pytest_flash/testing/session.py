@@ -90,9 +90,7 @@ class FlashSession:
         with self._noting_limits():
             made = self._platform.provision(wanted)
         self._ready.update({use.resource: made[use.resource.name] for use in uses})
-        return Endpoints(
-            made, self.calls, self.recorder, live=self.target.is_live, at_end=self._at_end
-        )
+        return Endpoints(made, self.calls, live=self.target.is_live, at_end=self._at_end)
 
     @contextlib.contextmanager
     def serving(self, app: FastAPI) -> Iterator[ThreadServer]:

@@ -107,3 +107,39 @@ def test_it(flash_endpoints):
 """,
     )
     passes(project.pytest(), passed=1)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_call_that_is_cancelled_before_it_began(
+    project: Any, passes: Passes, backend: str
+) -> None:
+    if backend == "trio":
+        project.python.need("trio")
+    project.write(
+        "test_app.py",
+        f"""
+import anyio, gc, pytest
+import main
+from pytest_flash.errors import ConfigurationError
+
+@pytest.fixture
+def anyio_backend():
+    return {backend!r}
+
+@pytest.mark.anyio
+async def test_it(flash_endpoints):
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await main.double(1)
+    gc.collect()  # Warns of a coroutine that nobody has awaited, which is an error here.
+
+@pytest.mark.anyio
+async def test_map(flash_endpoints, anyio_backend):
+    if anyio_backend == "trio":
+        with pytest.raises(ConfigurationError, match="map runs on asyncio"):
+            [each async for each in main.double.map([1])]
+    else:
+        assert [each["value"] async for each in main.double.map([1])] == [2]
+""",
+    )
+    passes(project.pytest(), passed=2)

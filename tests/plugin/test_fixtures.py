@@ -199,6 +199,77 @@ def test_it(flash_client):
     passes(project.pytest(), passed=1)
 
 
+def test_each_folder_may_override_app_and_configuration(project: Any, passes: Passes) -> None:
+    for name in ("one", "two"):
+        (project.folder / name).mkdir()
+        project.write(
+            f"{name}/conftest.py",
+            f"""
+import pytest
+from fastapi import FastAPI
+import main
+
+@pytest.fixture(scope="session")
+def flash_app():
+    app = FastAPI()
+    @app.get("/")
+    async def index():
+        return [{name!r}, (await main.double(1))["value"]]
+    return app
+""",
+        )
+        project.write(
+            f"{name}/test_{name}.py",
+            f"""
+import httpx
+
+def test_client(flash_client, flash_jobs):
+    assert flash_client.get("/").json() == [{name!r}, 2]
+    assert len(flash_jobs) == 1
+
+def test_server(flash_server, flash_app):
+    assert flash_server.app is flash_app
+""",
+        )
+    (project.folder / "slow").mkdir()
+    project.write(
+        "slow/conftest.py",
+        """
+import dataclasses, pytest
+
+@pytest.fixture(scope="session")
+def flash_config(flash_config):
+    return dataclasses.replace(flash_config, startup_timeout=44.0)
+""",
+    )
+    project.write(
+        "slow/test_slow.py",
+        """
+import main
+
+def test_it(flash_client, flash_server, flash_config):
+    assert flash_server.app is main.app
+    assert flash_client.get("/double/1").json()["value"] == 2
+    assert flash_config.startup_timeout == 44
+    assert flash_client.timeout.read == 44 + 600
+""",
+    )
+    project.write(
+        "test_top.py",
+        """
+import main
+
+def test_it(flash_client, flash_server):
+    assert flash_server.app is main.app
+    assert flash_client.timeout.read == 60 + 600
+""",
+    )
+    folders = ["one", "slow", "two", "test_top.py", "one/test_one.py::test_server"]
+    passes(project.pytest("--import-mode=importlib", *folders), passed=6)
+    result = project.pytest("-p", "no:randomly", "two", "one", "test_top.py", "slow", "-n1")
+    passes(result, passed=6)
+
+
 def test_the_app_is_named_by_option_over_ini(project: Any, passes: Passes) -> None:
     for name in ("one", "two"):
         project.write(
@@ -240,7 +311,7 @@ def test_a_lifespan_that_fails_shows_the_apps_traceback(project: Any) -> None:
     assert "OSError: no disk" in text
     assert "main.py" in text
     assert "pytest_flash/" not in text
-    assert text.count("the app did not start:\n") == 1
+    assert text.count("OSError: no disk") == 1
 
 
 def test_the_app_sees_its_dotenv_and_the_session_leaves_no_trace(
