@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.runpod import QueueClient
+from tests.functions.wire import Endpoints, work
 from tests.functions.workers import MinimalWorker, emulated, minimal_worker
+from tests.runpod.scripted import ScriptedServer, scripted
 
 _MODULES = count()
 _FOLDERS = count()
@@ -98,3 +101,21 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteCalls]:
     """Calls that run on a worker of the emulator."""
     with emulated(tmp_path_factory.mktemp("emulated")) as session:
         yield session.calls
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted() as made:
+        yield made
+
+
+@pytest.fixture
+def endpoints() -> Endpoints:
+    return Endpoints()
+
+
+@pytest.fixture
+def calls(server: ScriptedServer, endpoints: Endpoints) -> RemoteCalls:
+    made = RemoteCalls(QueueClient(server.embedded), endpoints.find)
+    made.shipping.call(work.spec, (), {})  # Tests with short time limits do not prepare anything.
+    return made

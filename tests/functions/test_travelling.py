@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from pytest_flash.functions.calls import RemoteCalls
-from tests.functions.travelling import CASES
+from tests.functions.travelling import code, modules, values
 from tests.functions.workers import MinimalWorker
 
 Import = Callable[[dict[str, str]], Any]
+CASES = {**modules.CASES, **values.CASES, **code.CASES}
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(CASES) >= 60
+    assert len(CASES) == sum(len(each.CASES) for each in (modules, values, code)) >= 60
 
 
 @pytest.mark.parametrize("name", CASES)
