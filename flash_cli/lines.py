@@ -95,16 +95,17 @@ def _job(event: events.JobEnded) -> Iterator[str]:
         parts.append(f"queue {duration(event.delay_time)}")
     if event.execution_time is not None:
         parts.append(f"run {duration(event.execution_time)}")
-    yield f"{label('job')} {event.function} on {event.endpoint}: {', '.join(parts)}"
+    name = f"{event.function} #{event.call}"
+    yield f"{label('job')} {name} on {event.endpoint}: {', '.join(parts)}"
     if event.state != "COMPLETED" or event.error is not None:
         for line in (event.traceback or event.error or "").rstrip().splitlines():
             yield f"{label('')} {click.style(line, fg='red')}"
 
 
 def _output(event: events.JobOutput) -> Iterator[str]:
-    prefix = click.style(f"{event.endpoint} |", dim=True)
-    for line in event.text.splitlines():
-        yield f"{prefix} {line}"
+    for line in event.lines:
+        whose, bar, text = line.partition(" | ")
+        yield f"{click.style(whose + bar.rstrip(), dim=True)} {text}"
 
 
 def _shortened(files: tuple[str, ...]) -> str:

@@ -152,8 +152,8 @@ class JobNamed:
 class JobOutput:
     """What a remote function printed or logged: whole lines, each reported once.
 
-    ``worker_id`` is None where it is not known. ``job_id`` is empty behind a load balancer, which
-    knows no jobs.
+    ``worker_id`` is None where it is not known. ``job_id`` is empty while Runpod has not named the
+    job, and behind a load balancer, which knows no jobs.
     """
 
     call: int
@@ -163,6 +163,12 @@ class JobOutput:
     job_id: str
     worker_id: str | None
     text: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines, without their ends, each behind the function and the number of its call."""
+        lines = self.text.removesuffix("\n").split("\n")
+        return tuple(f"{self.function} #{self.call} | {line}" for line in lines)
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,19 @@ from .provisioner.state import FOLDER, State
 from .provisioner.users import User
 from .provisioner.volumes import Volumes
 from .resources import ServerlessResource
-from .runpod import Endpoint, LoadBalancerClient, LogClient, ManagementClient, QueueClient
+from .runpod import (
+    Endpoint,
+    LoadBalancerClient,
+    LogClient,
+    ManagementClient,
+    Pace,
+    QueueClient,
+)
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
 from .workerpackages import shipping_to
+
+_LOG = logging.getLogger("pytest_flash")
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,8 @@ class Session:
 
     Endpoints on a live target are remembered in the project's ``.runpod``; those of the embedded
     Runpod end with it. ``max_creations`` limits what is created on a live target. With
-    ``record_values`` the events of calls tell arguments and results.
+    ``record_values`` the events of calls tell arguments and results; ``heard`` says whether they
+    tell output while jobs run.
     """
 
     def __init__(
@@ -93,12 +103,15 @@ class Session:
         max_creations: int | None = None,
         on_event: EventSink = ignore,
         record_values: bool = False,
+        heard: bool = True,
     ) -> None:
         self.target = target
         self._on_event = on_event
         self.provisioning = UnderWay()
         key = environment.get(API_KEY)
-        self.management = ManagementClient(target, key_source=key.source if key else None)
+        pace = Pace() if target.is_live else Pace.unlimited()
+        source = key.source if key else None
+        self.management = ManagementClient(target, key_source=source, pace=pace)
         self.ledger = ledger_of(target, identity, on_event) if target.is_live else None
         self.volumes = Volumes(self.management, create=not target.is_live)
         self.provisioner = Provisioner(
@@ -117,8 +130,8 @@ class Session:
             record_values=record_values,
             shipping=shipping_to(target, identity.project.root, environment),
             balancer=LoadBalancerClient(target),
-            # The official worker keeps what functions print until they end.
-            logs=None if target.is_live else LogClient(target),
+            logs=LogClient(target, pace=pace),
+            heard=heard,
         )
 
     def rollout(self) -> Rollout:
@@ -138,6 +151,7 @@ class Session:
 
     def close(self) -> None:
         """Close the management connections; a queue connection closes with its event loop."""
+        self.calls.close()
         self.management.close()
 
     async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
@@ -172,11 +186,14 @@ def connect_from_environment() -> RemoteCalls:
         "run",
         User.current(),
     )
-    return Session(target, identity, environment, on_event=_log).calls
+    heard = _LOG.isEnabledFor(logging.INFO)
+    return Session(target, identity, environment, on_event=_log, heard=heard).calls
 
 
 def _log(event: Event) -> None:
-    """Endpoints cost money: where nobody renders events, the log says what is made."""
-    if isinstance(event, JobStarted | JobNamed | JobOutput | JobEnded):
-        return  # The caller gets the result or the error.
-    logging.getLogger("pytest_flash").warning("%s", event)
+    """Where nobody renders events, the log says what is made, which costs money, and printed."""
+    if isinstance(event, JobOutput):
+        for line in event.lines:
+            _LOG.info("%s", line)
+    elif not isinstance(event, JobStarted | JobNamed | JobEnded):
+        _LOG.warning("%s", event)  # Of the others the caller gets the result or the error.

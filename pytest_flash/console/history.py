@@ -131,7 +131,8 @@ def _with_job(history: History, recorded: Recorded, event: _JobEvent) -> History
     if isinstance(event, events.JobNamed):
         job = replace(job, job_id=event.job_id)
     elif isinstance(event, events.JobOutput):
-        job = replace(job, job_id=event.job_id, stdout=_tail(job.stdout + _ended_line(event.text)))
+        job_id = event.job_id or job.job_id
+        job = replace(job, job_id=job_id, stdout=_tail(job.stdout + _ended_line(event.text)))
     else:
         job = _ended(job, recorded.at, event)
     return replace(history, jobs={**history.jobs, key: job})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..functions.onworker.aloud import unmarked
 from .endings import how_it_ended
 from .ids import new_id
 from .jobs import Job, JobQueue, JobState
@@ -260,7 +261,8 @@ class WorkerPool:
         worker.log.add("system", f"worker {worker.id} {event}")
 
     def _printed(self, worker: Worker, line: str) -> None:
-        _log.info("[%s] %s", worker.id, line)
+        if (shown := unmarked(line)) is not None:
+            _log.info("[%s] %s", worker.id, shown)
         worker.log.add("container", line)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:

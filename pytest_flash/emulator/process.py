@@ -12,8 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
+from ..functions.onworker.aloud import unmarked
 from .endings import await_end
 
 _LOG_PIECE = 1 << 11
@@ -169,9 +171,10 @@ class LogTail:
         return self._begun.decode("utf-8", errors="replace")
 
     def lines(self, count: int) -> list[str]:
-        """The last ``count`` lines."""
+        """The last ``count`` lines, as people should see them."""
         text = b"".join(self._chunks).decode("utf-8", errors="replace")
-        return text.splitlines()[-count:]
+        shown = (line for line in map(unmarked, reversed(text.splitlines())) if line is not None)
+        return [*islice(shown, count)][::-1]
 
 
 def spawn(argv: Sequence[str], env: Mapping[str, str], folder: Path) -> WorkerProcess:

@@ -23,6 +23,8 @@ from .balanced import BalancedCalls, refuse_jobs
 from .flight import Flight, Polling
 from .gathering import Prepared
 from .handle import JobHandle
+from .listeners import Listeners
+from .listening import Listening
 from .outcome import outcome_of
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
@@ -49,7 +51,8 @@ class RemoteCalls:
     seconds status polls may fail in a row, and ``wait`` how many a submission waits for its job's
     end. With ``record_values`` events say what was passed and returned. ``shipping`` finds what a
     function needs. Functions of load-balancing endpoints are called through ``balancer``. With
-    ``logs`` output is told while jobs run, and otherwise at their end.
+    ``logs`` output is told while jobs run, and otherwise at their end; ``heard`` False leaves that
+    to those who ask a job's handle for it.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
     so during the first 10 s this is left to a task of the event loop: when the loop ends before
@@ -68,12 +71,15 @@ class RemoteCalls:
         shipping: Shipping | None = None,
         balancer: LoadBalancerClient | None = None,
         logs: LogClient | None = None,
+        heard: bool = True,
     ) -> None:
         self._queue = queue
         self._balanced = BalancedCalls(balancer, endpoint_for) if balancer else None
         self._endpoint_for = endpoint_for
         self._wait = wait
-        self._polling = Polling(queue, outage, logs)
+        self._polling = Polling(queue, outage)
+        self._listeners = None if logs is None else Listeners(logs, on_event)
+        self._heard = heard
         self._reports = Reports(on_event)
         self._record_values = record_values
         self.shipping = shipping or Shipping()
@@ -111,6 +117,11 @@ class RemoteCalls:
         arguments = self._arguments(spec, args, kwargs)
         return JobHandle(await self._begin(spec, arguments, self._run, _RUN_LIMIT))
 
+    def close(self) -> None:
+        """Read no logs any more. Calls that are under way go on, and others may follow."""
+        if self._listeners is not None:
+            self._listeners.close()
+
     def construct(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Constructor:
@@ -129,7 +140,10 @@ class RemoteCalls:
         prepared, payload = self.shipping.send(spec, packed)
         self._latest[spec] = self._prefix_of(spec, prepared)
         kept = None if shown is None or len(packed.data) > _KEPT else pickle.dumps(packed)
-        return Arguments(protocol.request_arguments(payload), shown, kept)
+        # Behind a load balancer no job and no worker is known before the answer.
+        aloud = self._listeners is not None and spec.resource.routing == "QUEUE"
+        name = self._listeners.name() if self._listeners is not None and aloud else ""
+        return Arguments(protocol.request_arguments(payload, name), shown, kept, name)
 
     async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
         __tracebackhide__ = True
@@ -154,7 +168,7 @@ class RemoteCalls:
             raise
         outcome = outcome_of(spec, endpoint, job)
         recorded = self._record_values and outcome.error is None
-        report.output(job.id, job.worker_id, outcome.output)
+        report.output(job.id, job.worker_id, outcome.output.text)
         report.ended(job, outcome, shown(outcome.value) if recorded else None)
         return outcome.get()
 
@@ -170,13 +184,18 @@ class RemoteCalls:
         _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
+        listeners = self._listeners if arguments.name else None
+        listening = Listening(listeners, endpoint.id, arguments.name, report.heard)
+        if self._heard:
+            listening.begin()
         try:
             endpoint, job = await self._submit(spec, endpoint, body, submit)
         except BaseException as error:
+            listening.stop()
             report.broken(error)
             raise
         report.named(job)
-        return Flight(spec, endpoint, job, report, self._polling, self._record_values)
+        return Flight(spec, endpoint, job, report, self._polling, listening, self._record_values)
 
     def _prefix(self, spec: FunctionSpec) -> bytes:
         if spec not in self._latest:

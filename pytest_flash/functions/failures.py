@@ -40,7 +40,7 @@ def failure(
     own gives that. Every one has the attributes of RemoteError.
     """
     what = f"{spec.name} ({spec.location}) on endpoint {endpoint.name}"
-    stdout = response.output if response else ""
+    stdout = response.output.text if response else ""
     if job.state is JobState.CANCELLED:
         error: Exception = JobCancelledError(
             f"{what}: job {job.id} was cancelled, in Runpod's console or by another process; "

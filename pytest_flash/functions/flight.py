@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -13,13 +14,15 @@ import anyio
 from ..errors import (
     JobLostError,
     NotFoundError,
+    RemoteError,
     RunpodApiError,
     RunpodConnectionError,
     RunpodError,
 )
-from ..runpod import Endpoint, JobStatus, LogClient, QueueClient
+from ..runpod import Endpoint, JobStatus, QueueClient
 from .listening import Listening
 from .outcome import Outcome, outcome_of
+from .protocol import Output
 from .registry import FunctionSpec
 from .reports import CallReport
 from .turns import Turns
@@ -38,9 +41,8 @@ class Polling:
     job is asked for less often the more there are.
     """
 
-    def __init__(self, queue: QueueClient, outage: float, logs: LogClient | None = None) -> None:
+    def __init__(self, queue: QueueClient, outage: float) -> None:
         self.queue = queue
-        self.logs = logs
         self._outage = outage
         self._turns = Turns(queue.status_rate, _POLLS_AT_ONCE)
 
@@ -81,6 +83,7 @@ class Flight:
         job: JobStatus,
         report: CallReport,
         polling: Polling,
+        listening: Listening,
         record_values: bool,
     ) -> None:
         self.spec = spec
@@ -90,7 +93,7 @@ class Flight:
         self._report = report
         self._polling = polling
         self._record_values = record_values
-        self._listening = Listening(polling.logs, endpoint)
+        self._listening = listening
         self._background: set[asyncio.Task[None]] = set()
 
     async def result(self) -> Any:
@@ -118,7 +121,9 @@ class Flight:
         """Follow the job to its end; a caller that is cancelled leaves it as it is."""
         if self.outcome is None:
             try:
-                job = await self._polling.until_terminal(self.endpoint, self.job, self._seen)
+                job = await self._polling.until_terminal(
+                    self.endpoint, self.job, self._listening.update
+                )
             except NotFoundError as error:
                 lost = JobLostError(
                     f"{self.spec.name} ({self.spec.location}): job {self.job.id} is unknown to "
@@ -133,7 +138,7 @@ class Flight:
                 self._report.broken(error)
                 raise
             finally:
-                await self._listening.stop()
+                self._listening.stop()
             self.ended(job)
         assert self.outcome is not None
         return self.outcome
@@ -142,23 +147,29 @@ class Flight:
         """The job is terminal."""
         if self.outcome is None:
             self.job = job
-            self.outcome = outcome_of(self.spec, self.endpoint, job)
+            self.outcome, untold = self._read(job)
             recorded = self._record_values and self.outcome.error is None
             result = shown(self.outcome.value) if recorded else None
-            unheard = self._listening.rest(self.outcome.output)
-            self._report.output(job.id, job.worker_id, unheard)
+            self._report.output(job.id, job.worker_id, untold)
             self._report.ended(job, self.outcome, result)
 
     @property
     def output(self) -> str:
         """What the function has printed and logged, as far as it is known."""
-        return self.outcome.output if self.outcome is not None else self._listening.text
+        return self.outcome.output.text if self.outcome is not None else self._listening.text
 
-    def _seen(self, job: JobStatus) -> None:
-        self._listening.update(job, self._hear)
+    def _read(self, job: JobStatus) -> tuple[Outcome, str]:
+        """The outcome, and what of its output has not been told.
 
-    def _hear(self, job: JobStatus, text: str) -> None:
-        self._report.output(job.id, job.worker_id, text)
+        A job that ended without a word has printed what was heard of it.
+        """
+        outcome = outcome_of(self.spec, self.endpoint, job)
+        if outcome.error is None or outcome.output.text:
+            return outcome, self._listening.rest(outcome.output)
+        untold, heard = self._listening.rest(None), self._listening.text
+        if isinstance(outcome.error, RemoteError):
+            outcome.error.stdout = heard
+        return replace(outcome, output=Output(heard)), untold
 
     async def look(self) -> JobStatus:
         """The job as it is now. Raises RunpodError."""
@@ -168,6 +179,12 @@ class Flight:
                 self.ended(job)
             self.job = job
         return self.job
+
+    async def listen(self) -> None:
+        """Look at the job, and from now on hear what it prints. Raises RunpodError."""
+        job = await self.look()
+        if self.outcome is None and job.worker_id is not None:
+            self._listening.seek(job.worker_id)
 
     async def cancel(self) -> None:
         """Cancel the job, queued or running. Raises RunpodError."""

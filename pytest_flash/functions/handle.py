@@ -62,9 +62,10 @@ class JobHandle(Generic[R]):
     async def logs(self) -> str:
         """What the function has printed and logged, as far as it is known: all of it at the end.
 
-        On the embedded Runpod that grows while the job runs. Raises RunpodError.
+        While the job runs that grows, from the first time on that this is asked. Raises
+        RunpodError.
         """
-        await self.through(self._flight.look())
+        await self.through(self._flight.listen())
         return self._flight.output
 
     async def _result(self, timeout: float | None) -> Any:

@@ -1,92 +1,141 @@
-"""What a job prints, heard while it runs, from the log of its worker."""
+"""What one job prints, heard while it runs, each line once."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import re
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
-from ..errors import RunpodError
-from ..runpod import Endpoint, JobStatus, LogClient
+from ..runpod import JobState, JobStatus
+from .heard import Heard, shown
+from .onworker.aloud import Piece
+from .onworker.transcript import LEFT_OUT
+from .protocol import Output
 
-# Jobs that are over sooner tell all they printed with their result.
+if TYPE_CHECKING:
+    from .listeners import Listeners
+
+# Jobs that are over sooner tell all they printed with their result, unless their worker's log is
+# being read already.
 _PATIENCE = 1.0
-# A logged line as the worker prints it, and as our code on it keeps it (logging.BASIC_FORMAT).
-_LOGGED_THERE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \| ([A-Z]+) *\| (.*)", re.DOTALL)
-_LOGGED = re.compile(r"([A-Z]+):[^:]*:(.*)", re.DOTALL)
-# The worker's own lines.
-_NOT_OF_JOBS = ("flash worker: ",)
+# A line without an end is told in parts of this.
+_ENDLESS = 65_536
 
 
 class Listening:
-    """Listens to one job's worker, and tells each line once. ``hear`` gets whole lines.
+    """Listens to one job. ``tell`` gets what it printed, whole lines, and the worker's id.
 
-    A worker has one job at a time: what it prints from the job's beginning on is the job's.
+    ``tell`` is called from the thread that reads the logs. Without ``listeners`` nothing is heard
+    before the end. The rest may be called from any thread.
     """
 
-    def __init__(self, logs: LogClient | None, endpoint: Endpoint) -> None:
-        self._logs = logs
-        self._endpoint = endpoint
-        self._submitted = datetime.now(timezone.utc)
+    def __init__(
+        self,
+        listeners: Listeners | None,
+        endpoint_id: str,
+        name: str,
+        tell: Callable[[str, str | None], None],
+    ) -> None:
+        self.endpoint_id = endpoint_id
+        self.worker_id: str | None = None
+        self._listeners = listeners
+        self._tell = tell
+        self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._heard: list[str] = []
-        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._wanted = self._sought = self._closed = False
+        self._run = ""
+        self._heard = Heard()
+        self._begun: Piece | None = None
+        if listeners is not None:
+            listeners.expect(name, self)
 
     @property
     def text(self) -> str:
         """Everything that was heard."""
-        return "".join(self._heard)
+        with self._lock:
+            return self._heard.text + (self._begun.text if self._begun else "")
 
-    def update(self, job: JobStatus, hear: Callable[[JobStatus, str], None]) -> None:
-        """The job was looked at: begin to listen once it has run for a while."""
-        if self._logs is None or job.worker_id is None:
-            return
-        if self._task is not None and (self._heard or not self._task.done()):
-            return  # A log that could not be had is asked for again.
-        if job.state.is_terminal or time.monotonic() - self._began < _PATIENCE:
-            return
-        begun = self._submitted + timedelta(milliseconds=job.delay_time or 0)
-        self._task = asyncio.ensure_future(self._listen(self._logs, job, begun, hear))
+    def begin(self) -> None:
+        """The job is being submitted: listen once it has run for a while."""
+        self._wanted = True
+        if self._listeners is not None:
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self.seek)
 
-    async def stop(self) -> None:
-        """Listen no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+    def seek(self, worker_id: str | None = None) -> None:
+        """Have the log read in which the job is heard: that of this worker, if it is known."""
+        if self._listeners is not None and not self._closed:
+            if self._sought and worker_id in (None, self.worker_id):
+                return
+            self.worker_id = worker_id or self.worker_id
+            self._sought = True
+            self._listeners.seek(self)
 
-    def rest(self, output: str) -> str:
-        """The lines of ``output``, all that the job printed, that were not heard."""
-        heard = Counter(map(_known_by, self._heard))
-        rest = []
-        for line in output.splitlines(keepends=True):
-            whole = line if line.endswith("\n") else f"{line}\n"
-            if heard[_known_by(whole)] > 0:
-                heard[_known_by(whole)] -= 1
-            else:
-                rest.append(line)
-        return "".join(rest)
+    def update(self, job: JobStatus) -> None:
+        """The job was looked at."""
+        if job.state is JobState.IN_QUEUE:
+            self.stop()  # It has no worker, and is looked at again.
+        elif not job.state.is_terminal and (
+            self._sought or (self._wanted and time.monotonic() - self._began >= _PATIENCE)
+        ):
+            self.seek(job.worker_id)
 
-    async def _listen(
-        self,
-        logs: LogClient,
-        job: JobStatus,
-        begun: datetime,
-        hear: Callable[[JobStatus, str], None],
-    ) -> None:
-        assert job.worker_id is not None
-        # Where the log cannot be had, the result brings what was printed.
-        with contextlib.suppress(RunpodError):
-            async for line in logs.lines(self._endpoint.id, job.worker_id, begun):
-                if not line.startswith(_NOT_OF_JOBS):
-                    self._heard.append(f"{line}\n")
-                    hear(job, f"{line}\n")
+    def stop(self) -> None:
+        """Nobody waits for the job now; what is heard of it all the same is told."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._listeners is not None and self._sought:
+            self._sought = False
+            self._listeners.leave(self)
 
+    def take(self, piece: Piece, worker_id: str) -> None:
+        """The log of a worker says some of what the job prints."""
+        with self._lock:
+            if self._closed:
+                return
+            if piece.run != self._run:
+                # Another worker runs it, since the first was lost.
+                self._run, self._heard, self._begun = piece.run, Heard(), None
+            self.worker_id = worker_id
+            for at, text in self._heard.missing(piece.at, piece.text):
+                self._add(at, text)
 
-def _known_by(line: str) -> str:
-    """What ``line`` is recognised by: logged ones are formatted by the worker in its own way."""
-    logged = _LOGGED_THERE.match(line) or _LOGGED.match(line)
-    return ":".join(logged.groups()) if logged else line
+    def rest(self, output: Output | None) -> str:
+        """The job is over and printed ``output``: the lines that were not told. Ends the telling.
+
+        Where ``output`` is of another run than what was heard, that is all of it. Where there is
+        none, because the job was ended, it is the line that was begun.
+        """
+        self.stop()
+        with self._lock:
+            self._closed = True
+            if output is None:
+                return shown(self._begun.text) if self._begun else ""
+            if not output.run or output.run != self._run:
+                return shown(output.text)
+            rest = self._heard.unheard(output.kept, output.left_out)
+            # That something is left out matters where nobody has heard it.
+            told = output.text == output.kept or self._heard.has(output.left_out - 1)
+            return shown(rest if told else LEFT_OUT + rest)
+
+    def _add(self, at: int, text: str) -> None:
+        begun = self._begun
+        if begun is not None:
+            end = begun.at + len(begun.text)
+            if begun.at <= at < end:
+                at, text = end, text[end - at :]
+            if not text:
+                return
+            if at == end:
+                at, text = begun.at, begun.text + text
+        if text.endswith("\n") or "\r" in text or len(text) > _ENDLESS:
+            self._begun = None
+            self._heard.add(at, text)
+            line = shown(text).removesuffix("\n")
+            if line or "\r" not in text:
+                self._tell(f"{line}\n", self.worker_id)
+        else:
+            self._begun = Piece("", self._run, at, text)

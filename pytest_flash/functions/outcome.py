@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -10,6 +10,7 @@ from ..errors import JobFailedError, UnreadableResultError
 from ..runpod import Endpoint, JobState, JobStatus
 from . import protocol
 from .failures import failure, located
+from .protocol import Output
 from .registry import FunctionSpec
 
 
@@ -19,7 +20,7 @@ class Outcome:
 
     value: Any = None
     error: Exception | None = None
-    output: str = ""
+    output: Output = field(default_factory=Output)
     frames: TracebackType | None = None
 
     def get(self) -> Any:
@@ -42,7 +43,7 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcom
     if job.state is not JobState.COMPLETED or (response and not response.success):
         error = failure(spec, endpoint, job, response)
         # Not from the error, which may have an attribute of that name for something else.
-        output = response.output if response else ""
+        output = response.output if response else Output()
         return Outcome(error=error, output=output, frames=error.__traceback__)
     if response is None:
         unknown = JobFailedError(
@@ -51,8 +52,10 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcom
             f"{str(job.output)[:200]!r}. The endpoint's image must be a Flash worker image"
         )
         return Outcome(error=located(unknown, endpoint, job, ""))
+    output = Output(response.stdout)
     try:
-        value, output = protocol.read_result(response)
+        read, output = protocol.read_result(response)
+        return Outcome(read(), output=output)
     except Exception as error:  # noqa: BLE001 - unpickling runs code of any class
         unreadable = UnreadableResultError(
             f"{spec.name} ({spec.location}) returned a value that cannot be read here: "
@@ -60,6 +63,4 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcom
             "are installed here too, in the same versions of packages and Python"
         )
         unreadable.__cause__ = error
-        said = response.stdout
-        return Outcome(error=located(unreadable, endpoint, job, said), output=said)
-    return Outcome(value, output=output)
+        return Outcome(error=located(unreadable, endpoint, job, output.text), output=output)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import cloudpickle
 
 from .gathering import Prepared
 from .onworker.run import ANSWER, MARK
+from .onworker.transcript import LEFT_OUT
 from .packing import unpack
 from .registry import FunctionSpec
 from .shipping import Payload
@@ -36,14 +38,16 @@ def request_prefix(spec: FunctionSpec, source: Prepared) -> bytes:
     return json.dumps(request)[:-1].encode()
 
 
-def request_arguments(payload: Payload) -> tuple[bytes, ...]:
+def request_arguments(payload: Payload, name: str = "") -> tuple[bytes, ...]:
     """The rest of a FunctionRequest: two arguments, each bytes as base64 of their cloudpickle.
 
-    In pieces, which are large: they are put together once.
+    In pieces, which are large: they are put together once. With the ``name`` of the call, a third
+    argument, the worker says aloud what it prints.
     """
     # Base64 holds nothing that JSON escapes, and looking for it takes longer than making it.
     header, data = _encode(payload.header), _encode(payload.data)
-    return b', "args": ["', header, b'", "', data, b'"], "kwargs": {}}'
+    third = (b'", "', _encode(name)) if name else ()
+    return b', "args": ["', header, b'", "', data, *third, b'"], "kwargs": {}}'
 
 
 def job_request(prefix: bytes, arguments: tuple[bytes, ...]) -> bytes:
@@ -54,6 +58,24 @@ def job_request(prefix: bytes, arguments: tuple[bytes, ...]) -> bytes:
 def bare_request(prefix: bytes, arguments: tuple[bytes, ...]) -> bytes:
     """The body for a load balancer: the FunctionRequest itself."""
     return b"".join((prefix, *arguments))
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a function printed and logged, or the last of it.
+
+    ``text`` says so at its beginning where ``left_out`` characters came before. ``run`` is the
+    name of this run of the job in its worker's log.
+    """
+
+    text: str = ""
+    run: str = ""
+    left_out: int = 0
+
+    @property
+    def kept(self) -> str:
+        """The text without what it says of that."""
+        return self.text.removeprefix(LEFT_OUT) if self.left_out else self.text
 
 
 @dataclass(frozen=True)
@@ -70,9 +92,9 @@ class FunctionResponse:
     described: dict[str, Any] | None = None
 
     @property
-    def output(self) -> str:
+    def output(self) -> Output:
         """What the function printed and logged, each line once where our code could tell."""
-        return self.stdout if self.described is None else str(self.described["output"])
+        return Output(self.stdout) if self.described is None else Output(*self.described["output"])
 
 
 def read_response(output: Any) -> FunctionResponse | None:
@@ -94,17 +116,17 @@ def read_response(output: Any) -> FunctionResponse | None:
     )
 
 
-def read_result(response: FunctionResponse) -> tuple[Any, str]:
-    """What the function returned, and what it printed and logged.
+def read_result(response: FunctionResponse) -> tuple[Callable[[], Any], Output]:
+    """How to read what the function returned, and what it printed and logged.
 
     Code of ours on the worker returns both in one; where something else answered, the result is
     the value itself, and an absent one (an old worker's None) is None. Raises whatever unpickling
-    raises.
+    raises, here or when the value is read.
     """
     value = cloudpickle.loads(base64.b64decode(response.result)) if response.result else None
     if isinstance(value, tuple) and len(value) == 3 and value[0] == ANSWER:
-        return unpack(value[2]), value[1]
-    return value, response.stdout
+        return lambda: unpack(value[2]), Output(*value[1])
+    return lambda: value, Output(response.stdout)
 
 
 def _described(stdout: str) -> tuple[str, dict[str, Any] | None]:
@@ -124,5 +146,5 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _encode(data: bytes) -> bytes:
+def _encode(data: bytes | str) -> bytes:
     return base64.b64encode(pickle.dumps(data, protocol=5))

@@ -16,12 +16,14 @@ from .registry import FunctionSpec
 class Arguments:
     """The arguments of a call: as they are sent, and, where values are recorded, in words.
 
-    ``kept`` is what a call with the same arguments can be made of, unless it is large.
+    ``kept`` is what a call with the same arguments can be made of, unless it is large. ``name``
+    is the call's, under which its worker says aloud what it prints; empty where nobody listens.
     """
 
     sent: tuple[bytes, ...]
     shown: str | None = None
     kept: bytes | None = None
+    name: str = ""
 
 
 class Reports:
@@ -89,7 +91,11 @@ class CallReport:
         error = job.error or (response.error if response else None)
         if error is None and outcome.error is not None:
             error = str(outcome.error)
-        self._end(job, cold, outcome.output, error, result, outcome.traceback)
+        self._end(job, cold, outcome.output.text, error, result, outcome.traceback)
+
+    def heard(self, text: str, worker_id: str | None) -> None:
+        """The function printed or logged ``text``, and Runpod may not have named its job."""
+        self.output(self._job_id or "", worker_id, text)
 
     def output(self, job_id: str, worker_id: str | None, text: str) -> None:
         """The function printed or logged ``text``."""

@@ -49,7 +49,7 @@ class Pace:
     def wait(self) -> float:
         """Take a turn, waiting until there is one; returns the seconds waited."""
         began = self._clock()
-        while (left := self._take()) > 0:
+        while (left := self.turn()) > 0:
             self._sleep(left)
         return self._clock() - began
 
@@ -59,8 +59,8 @@ class Pace:
             until = self._clock() + min(seconds, self._window)
             self._held_until = max(self._held_until, until)
 
-    def _take(self) -> float:
-        """Record a turn that begins now, or return how long until there may be one."""
+    def turn(self) -> float:
+        """Take a turn that begins now, or return the seconds until there may be one."""
         with self._lock:
             now = self._clock()
             begins = self._held_until
@@ -68,7 +68,7 @@ class Pace:
                 begins = max(begins, self._turns[0] + self._window)
             if begins <= now:
                 self._turns.append(now)
-            return begins - now
+            return max(0.0, begins - now)
 
 
 def exhausted_for(header: str) -> float:

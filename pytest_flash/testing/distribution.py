@@ -52,6 +52,11 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def processes(config: pytest.Config) -> int:
+    """How many processes run this run's tests."""
+    return int(config.workerinput["workercount"]) if is_worker(config) else 1  # type: ignore[attr-defined]
+
+
 def _platform(config: pytest.Config) -> Platform:
     if not is_worker(config):
         local = LocalPlatform()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .distribution import platform_of
+from .distribution import is_worker, platform_of, processes
 from .platform import Order
 from .usage import end_run
 
@@ -65,8 +65,21 @@ def _session(
     patch = stack.enter_context(pytest.MonkeyPatch.context())
     for name, value in environment.missing().items():
         patch.setenv(name, value)
-    session = FlashSession(platform, target, settings, shipping_to(target, folder, environment))
+    session = FlashSession(
+        platform,
+        target,
+        settings,
+        shipping_to(target, folder, environment),
+        processes=processes(config),
+        # What workers of pytest-xdist print is read by nobody.
+        say=_say if config.getoption("capture") == "no" and not is_worker(config) else None,
+    )
     stack.callback(session.close)
     follow(session, config)
     stack.enter_context(registry.bound(session.calls))
     return session
+
+
+def _say(line: str) -> None:
+    """To whoever has asked for ``-s``: pytest captures nothing, and prints nothing later."""
+    print(line, flush=True)

@@ -41,11 +41,14 @@ class Recorder:
 
     One test runs at a time in a process, so what starts while it does is its own, unless it is of
     ``lasting``: what the app's lifespan does, and fixtures that outlive the test.
-    ``forward`` gets each ended job too.
+    ``forward`` gets each ended job too, and ``say`` each line that a function prints.
     """
 
-    def __init__(self, forward: Callable[[Job], None]) -> None:
+    def __init__(
+        self, forward: Callable[[Job], None], say: Callable[[str], None] | None = None
+    ) -> None:
         self._forward = forward
+        self._say = say
         self._lock = threading.Lock()
         self._record = Record()
         self._now = self._record
@@ -84,6 +87,11 @@ class Recorder:
     def concerns(self, owner: Record) -> bool:
         """Whether it is of the test that runs, or of none."""
         return owner is self._record or owner is self.lasting
+
+    @property
+    def tells_output(self) -> bool:
+        """Whether whoever runs the tests has read what functions printed."""
+        return self._say is not None
 
     @property
     def current(self) -> Jobs:
@@ -155,6 +163,9 @@ class Recorder:
                 owner.jobs[event.call] = replace(
                     job, stdout=stdout, worker_id=event.worker_id or job.worker_id
                 )
+        if self._say is not None:
+            for line in event.lines:
+                self._say(line)
 
     def _ended(self, event: JobEnded) -> None:
         job = self._change(

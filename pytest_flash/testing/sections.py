@@ -31,7 +31,7 @@ def sections(
     for job in jobs:
         if job.failed:
             yield f"flash: {_named(job)} failed", job.traceback or job.error or "no error text"
-        if job.stdout:
+        if job.stdout and not session.recorder.tells_output:
             yield f"flash: output of {_named(job)}", job.stdout[-_OUTPUT:]
     told = failure is not None and isinstance(failure.value, JobTimedOutError)
     if session.hangs and not told:

@@ -16,7 +16,7 @@ from ..functions.calls import RemoteCalls
 from ..functions.registry import FunctionSpec, registry
 from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
-from ..runpod import Endpoint, LoadBalancerClient, QueueClient
+from ..runpod import Endpoint, LoadBalancerClient, LogClient, QueueClient
 from . import clients
 from .calls import SessionCalls
 from .endpoints import Endpoints
@@ -43,14 +43,25 @@ _WAIT = 1.0
 
 
 class FlashSession:
-    """Where this process's remote functions run, and what its tests make of it."""
+    """Where this process's remote functions run, and what its tests make of it.
+
+    ``processes`` are as many as run this run's tests. ``say`` gets what functions print while they
+    run, line by line.
+    """
 
     def __init__(
-        self, platform: Platform, target: Target, settings: FlashConfig, shipping: Shipping
+        self,
+        platform: Platform,
+        target: Target,
+        settings: FlashConfig,
+        shipping: Shipping,
+        *,
+        processes: int = 1,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.target = target
         self.settings = settings
-        self.recorder = Recorder(platform.job_ended)
+        self.recorder = Recorder(platform.job_ended, say)
         self._platform = platform
         self._ready: dict[ServerlessResource, Endpoint] = {}
         self._queue, self._balancer = QueueClient(target), LoadBalancerClient(target)
@@ -62,13 +73,14 @@ class FlashSession:
         self._ends = [contextlib.ExitStack()]
         self.over_limit: EndpointLimitError | None = None
         """Why the run may not go on: it would create more endpoints than it may."""
-        calls = RemoteCalls(
+        calls = self._remote = RemoteCalls(
             self._queue,
             self._endpoint_for,
             on_event=self.recorder,
             wait=_WAIT,
             shipping=shipping,
             balancer=self._balancer,
+            logs=LogClient(target, shared_by=processes),
         )
         self.calls = SessionCalls(
             calls,
@@ -163,6 +175,7 @@ class FlashSession:
         """Cancel what is under way and close every connection."""
         self.calls.end(lasting=True)
         self._closed = True
+        self._remote.close()
         self._loop.run(self._queue.aclose(), _CLOSING)
         self._loop.stop()
         if self._transport is not None:

@@ -89,14 +89,14 @@ def test_the_start_screen_says_how_endpoints_stand(before: list[Event], state: s
 def test_a_job_is_one_line() -> None:
     lines = printed(started(), JobNamed(1, "job-1"), ended(), started(2), ended(2, cold=False))
     assert lines == [
-        "      job resize on live-gpu: completed cold, queue 12 ms, run 34 ms",
-        "      job resize on live-gpu: completed warm, queue 12 ms, run 34 ms",
+        "      job resize #1 on live-gpu: completed cold, queue 12 ms, run 34 ms",
+        "      job resize #2 on live-gpu: completed warm, queue 12 ms, run 34 ms",
     ]
 
 
 def test_a_failure_prints_the_remote_traceback_once() -> None:
     lines = printed(started(), failed())
-    assert lines[0] == "      job resize on live-gpu: failed cold, queue 12 ms, run 34 ms"
+    assert lines[0] == "      job resize #1 on live-gpu: failed cold, queue 12 ms, run 34 ms"
     assert "\n".join(lines).count("ZeroDivisionError") == 1
     assert "\n".join(lines).count("return 1 / 0") == 1
 
@@ -109,12 +109,12 @@ def test_a_call_without_an_answer_says_why() -> None:
         "output": None,
     }
     lines = printed(started(), ended(state=None, error="connection refused", **nothing))
-    assert lines == ["      job resize on live-gpu: no answer", "          connection refused"]
+    assert lines == ["      job resize #1 on live-gpu: no answer", "          connection refused"]
 
 
-def test_worker_output_names_its_endpoint_and_comes_once() -> None:
+def test_output_names_its_function_and_job_and_comes_once() -> None:
     lines = printed(started(), output("one\ntwo"), ended(stdout="one\ntwo\n"))
-    assert lines[:2] == ["live-gpu | one", "live-gpu | two"]
+    assert lines[:2] == ["resize #1 | one", "resize #1 | two"]
     assert len(lines) == 3
 
 
@@ -212,7 +212,7 @@ def test_what_no_terminal_can_show_is_replaced() -> None:
     written = io.BytesIO()
     stream = io.TextIOWrapper(written, encoding="ascii")
     Terminal(Output(stream)).show(output("snow ☃ \udc80"))
-    assert written.getvalue() == b"live-gpu | snow ? ?\n"
+    assert written.getvalue() == b"resize #1 | snow ? ?\n"
 
 
 def test_a_reader_that_is_gone_ends_nothing() -> None:

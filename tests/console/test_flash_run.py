@@ -278,17 +278,18 @@ def test_a_remote_failure_is_printed_once(
     wait_until(lambda: run.output.count(last) == 2, 30, "both to be printed")
     assert "await divide(by=by)" in run.output
     assert run.output.count("return 84 / by") == 1
-    assert "job divide on live-shop: failed" in run.output
+    assert re.search(r"job divide #\d+ on live-shop: failed", run.output)
 
 
-def test_worker_output_is_prefixed_with_its_endpoint(
+def test_output_is_prefixed_with_function_and_job(
     flash_run: Start, http: httpx.Client, project: Path, tmp_path: Path
 ) -> None:
     run = flash_run(cwd=project)
     file = tmp_path / "seen"
     file.touch()
     assert http.get(f"{run.url}/wait", params={"file": str(file)}).json() == "seen"
-    run.wait_for(f"live-shop | waiting for {file}")
+    run.wait_for(f"waiting for {file}")
+    assert re.search(rf"^\w+ #\d+ \| waiting for {file}$", run.output, re.MULTILINE)
     assert run.output.count(f"waiting for {file}") == 1
 
 

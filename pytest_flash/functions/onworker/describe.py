@@ -18,7 +18,7 @@ RUNTIME = "<pytest-flash>"
 _FRAMES = 100
 
 
-def describe(error: BaseException, output: str) -> bytes:
+def describe(error: BaseException, output: tuple[str, str, int]) -> bytes:
     """``error`` and all that is chained to it, pickled without any class of ours or the user's.
 
     A dict: ``output`` as given; ``traceback`` is the text of the whole; ``errors`` a list of

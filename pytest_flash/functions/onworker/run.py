@@ -16,7 +16,7 @@ import cloudpickle
 
 from . import describe, pickles, standin
 from .modules import Bundle, Shipped, Slice, Store, Value
-from .transcript import Transcript
+from .transcript import Output, Transcript
 
 MARK = "[pytest-flash error] "
 ANSWER = "pytest-flash answer"
@@ -51,23 +51,23 @@ def entry(
 ) -> Callable[..., Any]:
     """The function that the worker calls with a header and the arguments, both pickled bytes.
 
-    It returns ``(ANSWER, transcript, pickled result)``, or raises what the function raised after
-    leaving its description in the captured output.
+    It returns ``(ANSWER, output, pickled result)``, or raises what the function raised after
+    leaving its description in the captured output. With a ``name`` the output is said aloud.
     """
     bundle = _bundle(modules, sources)
     what = Target(*target)
     if awaits:
 
-        async def call(header: bytes, data: bytes) -> tuple[str, str, bytes]:
-            with _job(bundle, what, header, data, awaits) as (job, begin):
+        async def call(header: bytes, data: bytes, name: str = "") -> tuple[str, Output, bytes]:
+            with _job(bundle, what, header, data, awaits, name) as (job, begin):
                 value = begin()
                 job.result = await value if inspect.isawaitable(value) else value
             return job.answer()
 
         return call
 
-    def call_now(header: bytes, data: bytes) -> tuple[str, str, bytes]:
-        with _job(bundle, what, header, data, awaits) as (job, begin):
+    def call_now(header: bytes, data: bytes, name: str = "") -> tuple[str, Output, bytes]:
+        with _job(bundle, what, header, data, awaits, name) as (job, begin):
             job.result = begin()
         return job.answer()
 
@@ -86,15 +86,15 @@ class _Job:
         self.data = b""
         self.described = b""
 
-    def answer(self) -> tuple[str, str, bytes]:
-        return ANSWER, self.transcript.text(), self.data
+    def answer(self) -> tuple[str, Output, bytes]:
+        return ANSWER, self.transcript.output(), self.data
 
 
 @contextmanager
 def _job(
-    bundle: Bundle, target: Target, header: bytes, data: bytes, awaits: bool
+    bundle: Bundle, target: Target, header: bytes, data: bytes, awaits: bool, name: str
 ) -> Iterator[tuple[_Job, Callable[[], Any]]]:
-    with Transcript() as transcript:
+    with Transcript(name) as transcript:
         job = _Job(transcript)
         values, init = pickle.loads(header)
         try:
@@ -104,12 +104,12 @@ def _job(
                     job.data = _dumps(job.result, target)
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
-                    job.described = describe.describe(error, transcript.text())
+                    job.described = describe.describe(error, transcript.output())
                     raise
         except BaseException as error:
             if awaits and _is_stop(error):
                 raise
-            described = job.described or describe.describe(error, transcript.text())
+            described = job.described or describe.describe(error, transcript.output())
             transcript.whisper(MARK + base64.b64encode(described).decode())
             if not _is_reported(error):
                 text = f"{type(error).__name__}: {describe.text_of(error)}"

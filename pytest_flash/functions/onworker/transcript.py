@@ -6,21 +6,31 @@ import contextvars
 import io
 import logging
 import sys
+import threading
 from typing import Any
+
+from .aloud import Aloud
 
 # Characters that are kept; of more the beginning goes.
 _KEPT = 1_000_000
+LEFT_OUT = "[…]"
+# The text, under which name it was said aloud, and how many characters of it were left out.
+Output = tuple[str, str, int]
 _FORMATTER = logging.Formatter(logging.BASIC_FORMAT)
 
 
 class Transcript:
     """Listens to ``sys.stdout``, ``sys.stderr`` and the root logger for one call.
 
-    Others may run beside it, each in a task of its own.
+    Others may run beside it, each in a task of its own. Where the call has a name, what it prints
+    is said aloud too, under that name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, call: str = "") -> None:
         self._parts: list[str] = []
+        self._aloud = Aloud(call) if call else None
+        # A signal's handler may print while its thread does.
+        self._order = threading.RLock()
         self.beneath: dict[str, Any] = {}
 
     def __enter__(self) -> Transcript:
@@ -40,12 +50,19 @@ class Transcript:
 
     def add(self, text: str) -> None:
         """Keep ``text``."""
-        self._parts.append(text)
+        # A child process may have been forked while another thread held the lock.
+        if self._aloud is None or not self._aloud.is_ours:
+            self._parts.append(text)
+            return
+        with self._order:
+            self._parts.append(text)
+            self._aloud.add(text)
 
-    def text(self) -> str:
+    def output(self) -> Output:
         """Everything so far, in order of time."""
-        text = "".join(self._parts)
-        return text if len(text) <= _KEPT else f"[…]{text[-_KEPT:]}"
+        text, run = "".join(self._parts), self._aloud.run if self._aloud else ""
+        left_out = max(0, len(text) - _KEPT)
+        return (f"{LEFT_OUT}{text[left_out:]}" if left_out else text), run, left_out
 
     def whisper(self, line: str) -> None:
         """Put a line into what the worker captures, and where it can be helped into no log."""
@@ -91,9 +108,10 @@ class _Tee:
     def write(self, text: str) -> int:
         """Write to the stream beneath, and to the call that writes."""
         listener = _listener()
-        if listener is not None:
-            listener.add(text)
         self._beneath(listener).write(text)
+        if listener is not None:
+            # Now, since the stream beneath may write to the worker's log, where a line ends first.
+            listener.add(text)
         return len(text)
 
     def writelines(self, lines: Any) -> None:
