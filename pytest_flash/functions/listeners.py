@@ -220,7 +220,7 @@ class _Attendance:
         """Read a worker's log; where it breaks off, behind what was read."""
         failures, last = 0, ""
         while failures < _FAILURES:
-            began, wait = self._loop.time(), 0.0
+            began, wait, refused = self._loop.time(), 0.0, False
             try:
                 async for entry in self._listeners.logs.follow(self._id, worker, last):
                     last = entry.id or last
@@ -228,10 +228,10 @@ class _Attendance:
                         self._changed.set()
             except RunpodApiError as error:
                 self._ask_no_more(error)
-                wait = float(error.retry_after or 0)
+                wait, refused = float(error.retry_after or 0), True
             except RunpodConnectionError:
                 pass  # As above.
-            lasted = self._loop.time() - began > self._manners.last
+            lasted = not refused and self._loop.time() - began > self._manners.last
             failures = 1 if lasted else failures + 1
             again = min(self._manners.first * 2.0 ** (failures - 1), self._manners.last)
             await asyncio.sleep(max(wait, again))

@@ -207,7 +207,8 @@ def test_a_client_that_times_out_is_told_where_it_hangs(project: Any, passes: Pa
     assert re.search(r"linger on live-gpu: job \S+ is IN_PROGRESS, [\d.]+ s old", hang)
     assert "endpoint live-gpu: jobs: 1 completed, 1 inProgress; workers: 1 running" in hang
     assert re.search(r"worker \w+: RUNNING, process \d+", hang)
-    assert "its last line: lingering" in hang
+    # The job's, as far as it was heard, and its worker's.
+    assert hang.count("  its last line: lingering\n") == 2
     assert f'File "{main}", line {line("time.sleep")} in linger' in hang
     assert "bootstrap" not in hang
     assert re.search(r"GET /linger: for [\d.]+ s", hang)
@@ -215,6 +216,41 @@ def test_a_client_that_times_out_is_told_where_it_hangs(project: Any, passes: Pa
     # The handler of the first test has ended, with its job.
     assert "linger" not in asleep
     assert f"{main}:{line('await asyncio.sleep')} in asleep" in asleep
+
+
+def test_output_of_a_job_that_was_ended_is_told(project: Any, passes: Passes) -> None:
+    project.write(
+        "test_app.py",
+        "import asyncio\nimport main\n"
+        "def test_it(flash_endpoints):\n    asyncio.run(main.linger())\n",
+    )
+    result = project.pytest()
+    passes(result, failed=1)
+    (output,) = (body for title, body in sections(result).items() if "output of linger" in title)
+    assert output == "lingering"
+
+
+def test_output_is_read_as_it_comes_by_those_who_capture_none(project: Any, passes: Passes) -> None:
+    project.write(
+        "test_app.py",
+        "import asyncio\nimport main\nimport pathlib\n"
+        "def test_first(flash_endpoints):\n    asyncio.run(main.says('a'))\n"
+        "def test_second(flash_endpoints):\n"
+        "    asyncio.run(main.says('b'))\n    assert 0\n",
+    )
+    project.write(
+        "main.py",
+        APP + "@remote(quick)\ndef says(text):\n    import time\n    print(text)\n"
+        "    time.sleep(2)\n    print('then', text)\n",
+    )
+    result = project.pytest("-s", "-v")
+    passes(result, passed=1, failed=1)
+    text = report(result)
+    first, second = text.split("test_app.py::test_second", 1)
+    assert re.findall(r"says #1 \| (.*)", first) == ["a", "then a"]
+    assert "says #1" not in second
+    assert re.findall(r"says #2 \| (.*)", second) == ["b", "then b"]
+    assert "flash: output of" not in text
 
 
 def test_a_call_without_an_end_is_cut_and_told(project: Any, passes: Passes) -> None:
