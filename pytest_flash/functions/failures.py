@@ -43,8 +43,8 @@ def failure(
     stdout = response.output.text if response else ""
     if job.state is JobState.CANCELLED:
         error: Exception = JobCancelledError(
-            f"{what}: job {job.id} was cancelled, in Runpod's console or by another process; "
-            "call again to run it"
+            f"{what}: job {job.id} was cancelled: by its handle, in Runpod's console, or by "
+            "another process; call again to run it"
         )
     elif job.state is JobState.TIMED_OUT:
         error = _timed_out(what, endpoint, job)

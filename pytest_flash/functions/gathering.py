@@ -252,7 +252,8 @@ class Gathering:
         above = {each for name in present for each in with_parents(name)[:-1]} - present
         entries += [(name, "", "", True, None, True) for name in sorted(above)]
         self._refusals.size(self._spec, texts, SOURCE_LIMIT)
-        self._refusals.secrets_in(self._spec, "its source", json.dumps(texts).encode())
+        what = f"the source that {self._spec.name} needs"
+        self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
         values = tuple(
             (module, name, line)
             for module, taken in self._slices.items()

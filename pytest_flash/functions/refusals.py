@@ -10,7 +10,7 @@ import types
 import typing
 import weakref
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import CannotTravelError, UndeclaredModuleError
@@ -59,7 +59,9 @@ class Refusals:
         try:
             yield
         except Exception as error:
-            what = self._culprit(spec, args, kwargs) or _free_variable(spec, self._project)
+            parts = _parts(spec, args, kwargs)
+            found = (f"{what}, {a(v)}," for what, v in parts if self._is_unsendable(v))
+            what = next(found, "something")
             way_out = ". Pass plain data, or what is needed to make it there"
             refused = CannotTravelError(
                 f"{spec.location}: {what} of {spec.name} cannot be sent to a worker: "
@@ -67,15 +69,23 @@ class Refusals:
             )
             raise at(refused, spec.file, spec.line, spec.name) from error
 
-    def secrets_in(self, spec: FunctionSpec, what: str, *data: bytes) -> None:
+    def secrets_in_arguments(
+        self, spec: FunctionSpec, data: bytes, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Refuse arguments, pickled in ``data``, that hold the Runpod key."""
+        if self._holds_secret(data):
+            parts = _parts(spec, args, kwargs)
+            found = (what for what, v in parts if self._holds_secret(pack(v, self._project)[0]))
+            self.secrets_in(spec, f"{next(found, 'something')} of {spec.name}", data)
+
+    def secrets_in(self, spec: FunctionSpec, what: str, data: bytes) -> None:
         """Refuse data that holds the Runpod key."""
-        for secret in self._secrets:
-            if any(secret in each for each in data):
-                refused = CannotTravelError(
-                    f"{spec.location}: {what} of {spec.name} contains the Runpod API key, which "
-                    "stays on this machine; if a worker needs a key, pass one made for it"
-                )
-                raise at(refused, spec.file, spec.line, spec.name)
+        if self._holds_secret(data):
+            refused = CannotTravelError(
+                f"{spec.location}: {what} contains the Runpod API key, which stays on this "
+                "machine; if a worker needs a key, pass one made for it"
+            )
+            raise at(refused, spec.file, spec.line, spec.name)
 
     def size(self, spec: FunctionSpec, texts: Mapping[str, str], limit: int) -> None:
         """Refuse more source than a call may carry."""
@@ -137,32 +147,41 @@ class Refusals:
             return str(error) or type(error).__name__
         return None
 
-    def _culprit(
-        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> str | None:
-        try:
-            names = list(inspect.signature(spec.function).parameters)
-        except (TypeError, ValueError):
-            names = []
-        given = [(names[i] if i < len(names) else str(i + 1), v) for i, v in enumerate(args)]
-        for name, value in (*given, *kwargs.items()):
-            try:
-                pack(value, self._project)
-            except Exception:  # noqa: BLE001 - as above
-                return f"argument {name!r}, {a(value)},"
-        return None
+    def _holds_secret(self, data: bytes) -> bool:
+        return any(secret in data for secret in self._secrets)
 
-
-def _free_variable(spec: FunctionSpec, project: ProjectModules) -> str:
-    function = inspect.unwrap(spec.function)
-    code = getattr(function, "__code__", None)
-    cells = getattr(function, "__closure__", None) or ()
-    for name, cell in zip(code.co_freevars if code else (), cells, strict=False):
+    def _is_unsendable(self, value: Any) -> bool:
         try:
-            pack(cell.cell_contents, project)
+            pack(value, self._project)
         except Exception:  # noqa: BLE001 - the value's own code may raise anything
-            return f"the local variable {name!r}, {a(cell.cell_contents)},"
-    return "something"
+            return True
+        return False
+
+
+def _parts(
+    spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """What goes with a call, each with what it is called."""
+    names = _parameters(spec)
+    given = [(names[i] if i < len(names) else str(i + 1), v) for i, v in enumerate(args)]
+    for name, value in (*given, *kwargs.items()):
+        yield f"argument {name!r}", value
+    function = inspect.unwrap(spec.function)
+    cells = getattr(function, "__closure__", None) or ()
+    for name, cell in zip(function.__code__.co_freevars if cells else (), cells, strict=True):
+        with suppress(ValueError):  # Nothing is bound to it yet.
+            yield f"the local variable {name!r}", cell.cell_contents
+
+
+def _parameters(spec: FunctionSpec) -> list[str]:
+    try:
+        names = list(inspect.signature(spec.function).parameters)
+    except (TypeError, ValueError):
+        return []
+    if spec.owner is None or spec.method is None:
+        return names
+    static = isinstance(inspect.getattr_static(spec.owner, spec.method), staticmethod)
+    return names if static else names[1:]
 
 
 class _Enough(BaseException):

@@ -70,7 +70,7 @@ class Shipping:
             init, args = args[0], args[1:]
         with self._refusals.of_arguments(spec, args, kwargs):
             data, references = self._packed(spec, args, kwargs)
-        self._refusals.secrets_in(spec, "an argument", data)
+        self._refusals.secrets_in_arguments(spec, data, args, kwargs)
         return Packed(data, references, init)
 
     def send(self, spec: FunctionSpec, packed: Packed) -> tuple[Prepared, Payload]:
@@ -103,7 +103,7 @@ class Shipping:
         """The arguments of a remote class, as its methods' calls take them along."""
         with self._refusals.of_arguments(spec, args, kwargs):
             data, references = pack((args, dict(kwargs)), self._project)
-        self._refusals.secrets_in(spec, "an argument", data)
+        self._refusals.secrets_in_arguments(spec, data, args, kwargs)
         same = inspect.signature(spec.function).bind(*args, **kwargs)
         same.apply_defaults()
         return Constructor(data, references, digest((same.args, same.kwargs), self._project))
@@ -149,7 +149,8 @@ class Shipping:
                 f"{spec.location}: {spec.name} uses {name} of {module}, which was plain data at "
                 f"the first call and is a {type(value).__name__} now; give it another name"
             )
-        self._refusals.secrets_in(spec, f"{name} ({module}, line {line})", packed[0])
+        what = f"{name} ({module}, line {line}), which {spec.name} uses,"
+        self._refusals.secrets_in(spec, what, packed[0])
         digest = hashlib.blake2b(packed[0], digest_size=12).digest()
         return name_on_worker(module), name, line, digest, packed[0]
 

@@ -290,7 +290,12 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "the key in the source": (
         remote("return KEY", "KEY = str('the-users-own-runpod-key')"),
-        "contains the Runpod API key",
+        "KEY (main, line 6), which f uses, contains the Runpod API key",
+    ),
+    "the key in a closure": (
+        "def make(key):\n    @remote(gpu)\n    def f(x):\n        return key\n    return f\n"
+        "f = make(''.join(['the-users-own', '-runpod-key']))\n",
+        "the local variable 'key' of f contains the Runpod API key",
     ),
     "the key in a value": (
         remote(
@@ -298,7 +303,7 @@ REFUSED: dict[str, tuple[str, str]] = {
             "CONFIG = {'k': ['the-users-own', '-runpod-key']}",
             "CONFIG['k'] = ''.join(CONFIG['k'])",
         ),
-        "contains the Runpod API key",
+        "CONFIG (main, line 6), which f uses, contains the Runpod API key",
     ),
     "a lock as an argument": (remote("return x"), "argument 'x', a lock, of f cannot be sent"),
 }

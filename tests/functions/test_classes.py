@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_flash import LiveServerless, remote
-from pytest_flash.errors import ConfigurationError
+from pytest_flash.errors import CannotTravelError, ConfigurationError
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.functions.registry import registry
 from tests.functions.travelling import HEAD
@@ -316,3 +317,11 @@ def test_a_class_of_a_function_and_one_without_a_file(caller: Any) -> None:
         ]
 
     assert run(calls()) == [7, 14, 5, 19, 2, 4]
+
+
+def test_what_a_method_cannot_be_given_is_named(module: Module, caller: Any) -> None:
+    made: Any = module(HEAD + MODEL)
+    with pytest.raises(CannotTravelError, match=r"argument 'x', a lock, of Model\.predict"):
+        run(made.Model("m").predict(threading.Lock()))
+    with pytest.raises(CannotTravelError, match=r"argument 'x', a lock, of Model\.plain"):
+        run(made.Model("m").plain(threading.Lock()))
