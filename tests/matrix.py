@@ -1,16 +1,20 @@
 """Runs the plugin's tests beside other versions and plugins: ``python -m tests.matrix [NAME ...]``.
 
-Each environment is made anew in a temporary folder; the projects that the tests write run on it,
-the tests themselves on this Python.
+Each environment is made anew in a temporary folder, which bytecode goes to as well; the projects
+that the tests write run on it, the tests themselves on this Python.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import venv
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.environment import ROOT
@@ -27,6 +31,24 @@ ENVIRONMENTS = {
     **{f"with-{name}": (NEWEST, name) for name in OTHERS},
 }
 
+# Seconds: of one test, after which stacks are shown, and of a whole environment.
+_HANGS = 300
+_LIMIT = 3600.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one environment ended: its last line, seconds, and the exit status of pytest."""
+
+    name: str
+    line: str
+    seconds: float
+    status: int
+
+    def __str__(self) -> str:
+        said = "passed" if self.status == 0 else f"FAILED ({self.status})"
+        return f"{self.name:28}  {said:11}  {self.seconds:5.0f} s  {self.line.strip('= ')}"
+
 
 def main() -> int:
     """Run every environment that was named, by default all; 1 when one has failed."""
@@ -34,16 +56,41 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ENVIRONMENTS))
     parser.add_argument("--tests", nargs="*", default=["tests/plugin"], help="files or folders")
     options = parser.parse_args()
-    failed = []
+    unknown = set(options.names) - set(ENVIRONMENTS)
+    if unknown:
+        parser.error(f"no environment {', '.join(sorted(unknown))}; see --help")
+    outcomes = []
     for name in options.names or ENVIRONMENTS:
-        with tempfile.TemporaryDirectory(prefix="flash-matrix-") as folder:
-            print(f"== {name}: {', '.join(ENVIRONMENTS[name])}", flush=True)
-            python = _make(Path(folder), ENVIRONMENTS[name])
-            command = [sys.executable, "-m", "pytest", "-q", "-rs", *options.tests]
-            if subprocess.run([*command, f"--plugin-python={python}"], cwd=ROOT).returncode:
-                failed.append(name)
-    print(f"failed: {', '.join(failed)}" if failed else "all passed")
-    return 1 if failed else 0
+        print(f"== {name}: {', '.join(ENVIRONMENTS[name])}", flush=True)
+        outcomes.append(_run(name, options.tests))
+    print("", *outcomes, sep="\n")
+    return 1 if any(each.status for each in outcomes) else 0
+
+
+def _run(name: str, tests: list[str]) -> Outcome:
+    """Make the environment and run ``tests``, whose output is passed on."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="flash-matrix-") as folder:
+        python = _make(Path(folder, "environment"), ENVIRONMENTS[name])
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
+        command += ["-o", f"faulthandler_timeout={_HANGS}", f"--plugin-python={python}"]
+        process = subprocess.Popen(
+            [*command, *tests],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode"))},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        limit = threading.Timer(_LIMIT, process.kill)
+        limit.start()
+        last = "no output"
+        with process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                last = line.strip() or last
+        limit.cancel()
+    return Outcome(name, last, time.monotonic() - started, process.returncode)
 
 
 def _make(folder: Path, packages: tuple[str, ...]) -> Path:
