@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -11,8 +12,12 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_configure() -> None:
-    """Let the many processes that tests start keep bytecode: without it each compiles us anew."""
+    """What the many processes that tests start are to inherit."""
+    # Without bytecode each would compile us anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # A shell's background jobs ignore Ctrl-C, and so does all that they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import httpx
     from fastapi import FastAPI
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .testing.endpoints import Endpoints
     from .testing.jobs import Jobs
     from .testing.session import FlashSession
+
+TEST_FILES: pytest.StashKey[set[Path]] = pytest.StashKey()
+"""The files of every test that was collected, also of those that were deselected."""
 
 
 @contextlib.contextmanager
@@ -86,8 +90,9 @@ def flash_endpoints(
 
     ``stub`` replaces a function for one test.
     """
+    test_files = request.config.stash[TEST_FILES]
     with _told():
-        return flash_session.provision({item.path for item in request.session.items})
+        return flash_session.provision(test_files)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .fixtures import (
+    TEST_FILES,
     flash_app,
     flash_async_client,
     flash_client,
@@ -119,8 +120,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return header(config)
 
 
+# First, since others take items away.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Skip the tests that are marked for the other target."""
+    """Skip the tests that are marked for the other target; remember which files hold tests."""
+    # Not those of doctests, which stand in the app's modules.
+    config.stash[TEST_FILES] = {item.path for item in items if isinstance(item, pytest.Function)}
     if config.getoption("flash_live"):
         name, reason = "flash_emulator", f"runs on the embedded Runpod only, not with {_LIVE}"
     else:
