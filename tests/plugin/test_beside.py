@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import descendants, wait_gone, wait_until
+
 Passes = Callable[..., None]
 USES_IT = (
     "def test_it(flash_client):\n    assert flash_client.get('/double/1').json()['value'] == 2\n"
@@ -50,23 +52,54 @@ def test_a_rerun_has_its_own_jobs_and_the_same_emulator(project: Any, passes: Pa
     assert len(set((project.folder / "tries").read_text().split())) == 1
 
 
+HANGS = """
+import asyncio, threading, time
+import pytest
+from pytest_flash import LiveServerless, remote
+from pytest_flash.errors import JobCancelledError
+
+@remote(LiveServerless(name="gpu"))
+def linger():
+    import time
+    time.sleep(600)
+
+def call():
+    with pytest.raises(JobCancelledError):
+        asyncio.run(linger())
+
+def test_warm(flash_client):
+    flash_client.get("/double/1")
+
+@pytest.mark.timeout(5, func_only=True)
+def test_hangs(flash_client):
+    open("ready", "w").close()
+    threading.Thread(target=call, daemon=True).start()
+    time.sleep(600)
+"""
+
+
 def test_a_timeout_tells_where_it_hangs(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import time\nfrom pytest_flash import LiveServerless, remote\n"
-        "import asyncio, threading\n"
-        "@remote(LiveServerless(name='gpu'))\n"
-        "def linger():\n    import time\n    time.sleep(600)\n"
-        "def test_it(flash_client):\n"
-        "    flash_client.get('/double/1')\n"
-        "    threading.Thread(target=lambda: asyncio.run(linger()), daemon=True).start()\n"
-        "    time.sleep(600)\n",
-    )
-    result = project.pytest("--timeout=6", "--timeout-method=signal")
+    project.write("test_app.py", HANGS)
+    result = project.pytest("--timeout=100", "--timeout-method=signal")
+    passes(result, passed=1, failed=1)
     text = "\n".join(result.outlines)
     assert "Timeout" in text
     assert re.search(r"linger on live-gpu: job \S+ is IN_PROGRESS", text)
     assert "in linger" in text
+
+
+def test_a_timeout_that_ends_the_process_leaves_none(project: Any) -> None:
+    project.write("test_app.py", HANGS)
+    run = project.start("--timeout=100", "--timeout-method=thread")
+    try:
+        wait_until((project.folder / "ready").exists, 100, "the test to be under way")
+        tree = descendants(run.pid)
+        assert len(tree) >= 3  # pytest, the emulator and a worker.
+        assert run.wait(60) == 1
+        wait_gone(tree, 30)
+    finally:
+        run.kill()
+        run.wait()
 
 
 def test_a_monkeypatched_app_module_is_what_handlers_see(project: Any, passes: Passes) -> None:

@@ -100,6 +100,75 @@ def test_four_workers_share_one_emulator_and_one_provisioning(project: Any, pass
     assert text(result).count("live-gpu: created") == 1
 
 
+@pytest.mark.parametrize(
+    ("distribution", "tests"), [("loadscope", 8), ("worksteal", 8), ("each", 16)]
+)
+def test_tests_may_be_distributed_in_any_way(
+    project: Any, passes: Passes, distribution: str, tests: int
+) -> None:
+    project.write("test_app.py", MANY)
+    result = project.pytest("-n2", f"--dist={distribution}")
+    passes(result, passed=tests)
+    assert len(emulators(project)) == 1
+    assert f"{2 * tests} jobs, 0 failed" in text(result)
+
+
+def test_what_a_test_leaves_is_cancelled_and_no_other_tests_jobs(
+    project: Any, passes: Passes
+) -> None:
+    project.write(
+        "waits.py",
+        """
+import pathlib, time
+from pytest_flash import LiveServerless, remote
+
+HERE = pathlib.Path(__file__).parent
+
+@remote(LiveServerless(name="gpu"))
+def until(path):
+    import pathlib, time
+    while not pathlib.Path(path).exists():
+        time.sleep(0.02)
+    return "there"
+""",
+    )
+    project.write(
+        "test_waits.py",
+        """
+import asyncio
+from waits import HERE, until
+
+def test_waits(flash_endpoints):
+    async def wait():
+        handle = await until.spawn(str(HERE / "left"))
+        (HERE / "waits").touch()
+        return await handle.result()
+    assert asyncio.run(wait()) == "there"
+""",
+    )
+    project.write(
+        "test_leaves.py",
+        """
+import asyncio, time
+from waits import HERE, until
+
+def test_leaves(flash_endpoints, flash_jobs):
+    deadline = time.monotonic() + 90
+    while not (HERE / "waits").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    asyncio.run(until.spawn(str(HERE / "never")))
+    assert len(flash_jobs.unfinished) == 1
+
+def test_after(flash_endpoints):
+    (HERE / "left").touch()
+""",
+    )
+    result = project.pytest("-n2", "--dist=loadfile")
+    passes(result, passed=3)
+    assert "2 jobs, 1 failed" in text(result)
+
+
 def test_four_workers_share_one_provisioning_live(
     project: Any, passes: Passes, variables: dict[str, str], endpoints: Endpoints
 ) -> None:
