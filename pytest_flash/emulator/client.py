@@ -47,7 +47,7 @@ class EmulatorProcess:
         cls, project: Path, *, timeout: float = 20.0, log: Path | None = None
     ) -> EmulatorProcess:
         """Start an emulator for ``project`` and wait, for up to ``timeout`` seconds, until it
-        serves.
+        takes connections. It serves them a moment later, when it has imported the rest.
 
         ``log`` receives what the emulator and its workers print; without it only the emulator's
         own warnings are kept, for error messages. Raises EmulatorError with the last of them.

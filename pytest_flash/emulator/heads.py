@@ -18,23 +18,14 @@ HEAD_LIMIT: Final = 1_000_000
 class BoundedHeadProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which ends a connection that sends more than ``HEAD_LIMIT`` of head."""
 
-    _head: int | None = None  # bytes so far of a head that is not complete
+    _head = 0  # bytes so far of a head that is not complete
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of a request."""
         super().data_received(data)
-        if self._head is None:
+        if "method" in (self.scope or ()):  # which uvicorn knows once the head is complete
+            self._head = 0
             return
         self._head += len(data)
         if self._head > HEAD_LIMIT and not self.transport.is_closing():
             self.send_400_response("The head of the request is larger than 1 MB.")
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        super().on_message_begin()
-        self._head = 0
-
-    def on_headers_complete(self) -> None:
-        """A head is complete."""
-        super().on_headers_complete()
-        self._head = None

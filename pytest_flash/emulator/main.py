@@ -71,17 +71,17 @@ async def _serve(
     lifeline: int | None,
     programs: ProgramSource | None,
 ) -> None:
-    from .programs import ProjectPrograms
-
     stop = asyncio.Event()
     with _stopped_by_signals(stop):
         origin = f"http://{in_url(config.host)}:{listener.getsockname()[1]}"
-        source = programs if programs is not None else ProjectPrograms(config)
-        parts = _assemble(config, origin, folder, source)
-        serving = asyncio.create_task(_server(parts.app).serve(sockets=[listener]))
         if lifeline is not None:
             _stopped_by_end_of(lifeline, stop)
+        # Connections are taken from here on, and served once the rest is imported: most of the
+        # time that a start takes, in which the caller can do something else.
         announce(Announcement.of(origin, config.api_key))
+        source = programs if programs is not None else _programs(config)
+        parts = _assemble(config, origin, folder, source)
+        serving = asyncio.create_task(_server(parts.app).serve(sockets=[listener]))
         _log.info("the emulator, process %d, serves at %s", os.getpid(), origin)
         threading.Thread(target=_preload, daemon=True).start()
         try:
@@ -90,6 +90,12 @@ async def _serve(
             source.close()
             await parts.webhooks.close()
             await _close(parts.endpoints, serving)
+
+
+def _programs(config: EmulatorConfig) -> ProgramSource:
+    from .programs import ProjectPrograms
+
+    return ProjectPrograms(config)
 
 
 @dataclass(frozen=True)
