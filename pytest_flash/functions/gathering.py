@@ -34,6 +34,9 @@ SOURCE_LIMIT = 8 * 1024 * 1024
 
 References = frozenset[tuple[str, str]]
 
+# Runpod docs, operation-reference and load-balancing overview: what a result may be, in bytes.
+_RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -266,12 +269,12 @@ class Gathering:
         return name if name.isidentifier() else "remote_function"
 
     def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
+        limit, method = _RESULT_LIMITS[self._spec.resource.routing], self._spec.method or ""
         if self._home is None:
-            target: tuple[Any, ...] = ("carried", "", "", self._spec.method or "")
+            target: tuple[Any, ...] = ("carried", "", "", method, limit)
         else:
-            kind = "method" if self._spec.method else "named"
-            module = name_on_worker(self._home.module)
-            target = (kind, module, self._home.path, self._spec.method or "")
+            kind, module = "method" if method else "named", name_on_worker(self._home.module)
+            target = (kind, module, self._home.path, method, limit)
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{runtime.boot()}"

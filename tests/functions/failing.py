@@ -215,6 +215,9 @@ CASES: dict[str, Failure] = {
         "f returned a generator, which cannot be sent back",
         "",
     ),
+    "a large result": Failure(
+        remote("return b'x' * 15_100_000"), "JobFailedError", "f returned 20.1 MB as sent", ""
+    ),
     "a coroutine as the result": Failure(
         remote("return h()", "async def h(): pass"), "TypeError", "await it in f, defined with", ""
     ),

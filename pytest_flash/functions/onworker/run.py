@@ -31,19 +31,25 @@ class ReplacedError(Exception):
 
 
 class UnsendableResultError(TypeError):
-    """What the function returned cannot be pickled."""
+    """What the function returned cannot be pickled, or is too large."""
 
 
 @dataclass(frozen=True)
 class Target:
     """What to call. ``kind``: ``named`` in its module, ``carried`` with the arguments, or a
     ``method`` of the class that is named; ``method`` is set for one of a class that is carried,
-    too."""
+    too. ``limit``: the bytes that a result may have."""
 
     kind: str
     module: str
     path: str
-    method: str = ""
+    method: str
+    limit: int
+
+    @property
+    def name(self) -> str:
+        """The function's name, for people."""
+        return ".".join(filter(None, (self.path, self.method))) or "the function"
 
 
 def entry(
@@ -150,16 +156,22 @@ def _dumps(value: Any, target: Target) -> bytes:
     except Exception as error:  # runs the user's __reduce__ and __getstate__
         if isinstance(error, ImportError) and standin.is_of_placeholder(error):
             raise error.with_traceback(None) from None
-        name = ".".join(filter(None, (target.path, target.method))) or "the function"
         way_out = "return plain data"
         if inspect.isawaitable(value):
-            way_out = f"await it in {name}, defined with async"
+            way_out = f"await it in {target.name}, defined with async"
         elif inspect.isgenerator(value) or inspect.isasyncgen(value):
             way_out = "return a list"
         raise UnsendableResultError(
-            f"{name} returned a {type(value).__name__}, which cannot be sent back: {error}; "
-            f"{way_out}"
+            f"{target.name} returned a {type(value).__name__}, which cannot be sent back: "
+            f"{error}; {way_out}"
         ) from error
+    sent = len(data) * 4 // 3  # as base64
+    if sent > target.limit:
+        raise UnsendableResultError(
+            f"{target.name} returned {sent / 1e6:.1f} MB as sent, and Runpod takes "
+            f"{target.limit / 1e6:.0f} MB; store it, such as on a network volume, and return "
+            "where it is"
+        )
     return data
 
 
