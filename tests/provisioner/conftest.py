@@ -21,6 +21,7 @@ from pytest_flash.runpod import ManagementClient
 from pytest_flash.runpod.pace import Pace
 from pytest_flash.settings import Environment
 from pytest_flash.target import Target, TargetKind
+from tests.support.environment import LIVE_IMAGES
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +94,7 @@ def provisioner(
             client,
             Blueprint(
                 Owner(project, namespace),
-                Environment({}),
+                Environment(LIVE_IMAGES),
                 Volumes(client, create=False),
                 live=True,
             ),

@@ -27,6 +27,7 @@ from pytest_flash.runpod import ManagementClient
 from pytest_flash.runpod.pace import Pace
 from pytest_flash.settings import Environment
 from pytest_flash.target import Target, TargetKind
+from tests.support.environment import LIVE_IMAGES
 
 
 def main() -> None:
@@ -41,7 +42,9 @@ def main() -> None:
     ledger = Ledger(state, scope, User.current(), order["creator"])
     guard = reaping(target, ledger) if order["reaper"] else contextlib.nullcontext()
     with guard, ManagementClient(target, pace=Pace.unlimited()) as client:
-        blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
+        blueprint = Blueprint(
+            owner, Environment(LIVE_IMAGES), Volumes(client, create=False), live=True
+        )
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
         for step, *rest in order["steps"]:
             if step == "ensure":
