@@ -114,8 +114,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "progress": {"handler": progress},
 }
 
-if "UNFIT" in os.environ:
-    runpod.serverless.register_fitness_check(weights)
-runpod.serverless.start(KINDS[sys.argv[1]])
-if "MARK_END" in os.environ:
-    mark(os.environ["MARK_END"])
+if __name__ == "__main__":  # It starts a process, which on Python 3.14 imports this anew.
+    if "UNFIT" in os.environ:
+        runpod.serverless.register_fitness_check(weights)
+    runpod.serverless.start(KINDS[sys.argv[1]])
+    if "MARK_END" in os.environ:
+        mark(os.environ["MARK_END"])

@@ -116,6 +116,7 @@ async def handle(job: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-logging.getLogger().setLevel(logging.INFO)
-# Many jobs are taken at once, since a worker that takes single ones takes one a second.
-runpod.serverless.start({"handler": handle, "concurrency_modifier": lambda _: 100})
+if __name__ == "__main__":  # It starts a process, which on Python 3.14 imports this anew.
+    logging.getLogger().setLevel(logging.INFO)
+    # Many jobs are taken at once, since a worker that takes single ones takes one a second.
+    runpod.serverless.start({"handler": handle, "concurrency_modifier": lambda _: 100})

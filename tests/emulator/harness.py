@@ -163,11 +163,18 @@ def _serving(arguments: Callable[[int], list[str]], **variables: str) -> Iterato
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
-    shown = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    state = shown.stdout.strip()
+    if not Path("/proc/self/stat").exists():
+        state = _output("ps", "-o", "stat=", "-p", str(pid)).strip()
+    else:  # Slim images have no ps.
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].strip()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
     return bool(state) and not state.startswith("Z")
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 @contextmanager

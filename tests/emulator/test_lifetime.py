@@ -17,6 +17,7 @@ import pytest
 from pytest_flash.emulator.client import EmulatorProcess
 from pytest_flash.errors import EmulatorError
 from tests.emulator.harness import Emulator, StartEmulator, is_alive, until
+from tests.support.processes import descendants
 
 
 def busy(emulator: Emulator) -> list[int]:
@@ -25,13 +26,8 @@ def busy(emulator: Emulator) -> list[int]:
     emulator.running(one, emulator.run(one, do="sleep", seconds=60))
     child = emulator.call(other, do="child")["output"]
     idle = emulator.call(other, do="pid")["output"]
-    folders = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(emulator.process.pid)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    children = [int(pid) for pid in folders.stdout.split()]
+    below = descendants(emulator.process.pid)
+    children = [each.pid for each in below if each.pid not in (emulator.process.pid, child)]
     assert idle in children
     assert len(children) == 2
     return [*children, child]
