@@ -84,6 +84,10 @@ def run(
     the current folder. Remote functions run on Runpod where there is a RUNPOD_API_KEY, else on
     the embedded Runpod: worker processes on this machine, no account, no cost.
     """
+    for option, given in (("--dry-run", dry_run), ("--warm", warm)):
+        if given and not auto_provision:
+            raise click.UsageError(f"{option} goes with --auto-provision; add it")
+
     from pytest_flash.runner.warm import start_parent
 
     # Before anything else: what it imports is what makes a start slow.

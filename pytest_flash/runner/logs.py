@@ -6,6 +6,7 @@ import logging
 import logging.config
 import os
 import traceback
+from asyncio import CancelledError
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -15,6 +16,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from ..console.app import WithoutConsole
 from ..errors import FlashError
+from .serve import GRACE_IS_OVER
 
 E = TypeVar("E", BaseException, traceback.TracebackException)
 
@@ -54,7 +56,11 @@ class WithoutRemoteTraceback(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record, and shorten what will be printed of its exception."""
         error = record.exc_info[1] if record.exc_info else None
-        if error is not None and any(map(_is_explained, _chain(error))):
+        if isinstance(error, CancelledError) and GRACE_IS_OVER in error.args:
+            # Such as a stream that lasts for as long as its reader: nothing went wrong in it.
+            record.msg, record.args = f"A request was ended: {GRACE_IS_OVER}", ()
+            record.exc_info = None
+        elif error is not None and any(map(_is_explained, _chain(error))):
             record.exc_text = _shortened(error)  # Formatters take it as it is.
         return True
 

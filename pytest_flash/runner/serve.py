@@ -25,6 +25,9 @@ from .hungthreads import ImpatientPool, PoolThreads
 from .parking import HandOver
 from .sockets import listen, url_of
 
+GRACE_IS_OVER = "the server stops, and its grace is over"
+"""What requests are told that are cancelled because they take longer than a server that ends."""
+
 _TICK = 1.0
 _POLL = 0.01
 _ARRIVAL = 0.25
@@ -161,7 +164,7 @@ class AppServer(uvicorn.Server):
     def _drop(self) -> None:
         """End the connections and requests that have outlived the grace."""
         for task in self.server_state.tasks:
-            task.cancel("the server stops, and its grace is over")
+            task.cancel(GRACE_IS_OVER)
         for connection in list(self.server_state.connections):
             connection.transport.close()
 

@@ -8,6 +8,8 @@ from ipaddress import ip_address
 
 from ..errors import PortTakenError, ServerError
 
+_WHICH = "name an address of this machine with --host"
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening TCP socket on ``host``; port 0 takes a free one.
@@ -20,9 +22,7 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, OverflowError, UnicodeError) as error:
-        raise ServerError(
-            f"cannot listen on {host}:{port}: {error}; name an address of this machine with --host"
-        ) from error
+        raise ServerError(f"cannot listen on {host}:{port}: {error}; {_WHICH}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -38,7 +38,9 @@ def listen(host: str, port: int) -> socket.socket:
                 f"port {port} needs privileges that this user has not; choose one from 1024 up "
                 "with --port"
             ) from error
-        raise ServerError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise ServerError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; {_WHICH}"
+        ) from error
     return listener
 
 

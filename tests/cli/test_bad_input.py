@@ -48,6 +48,28 @@ def test_a_folder_without_an_app(flash_run: Start, tmp_path: Path) -> None:
     refused(flash_run(cwd=tmp_path), "no app in", "main.py, app.py, server.py")
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--warm"])
+def test_what_goes_with_auto_provision_alone(flash_run: Start, main: Path, option: str) -> None:
+    """A dry run that serves would create what is called."""
+    run = flash_run(option, cwd=main.parent)
+    assert run.wait() == 2
+    assert f"{option} goes with --auto-provision" in run.output
+
+
+def test_a_closed_standard_output(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "flash_cli", "run"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("flash: no app in")
+
+
 def test_an_app_dir_that_does_not_exist(flash_run: Start, tmp_path: Path) -> None:
     run = flash_run("--app-dir", str(tmp_path / "nowhere"))
     assert run.wait() == 2

@@ -12,6 +12,7 @@ from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import JobFailedError, RunpodConnectionError
 from pytest_flash.functions.registry import registry
 from pytest_flash.runner.logs import WithoutRemoteTraceback
+from pytest_flash.runner.serve import GRACE_IS_OVER
 
 _TRACE = 'File "main.py", line 3, in work\n    return 1 / 0\nZeroDivisionError: division by zero'
 
@@ -25,7 +26,7 @@ def logged(raising: Callable[[], None]) -> str:
     record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), None)
     try:
         raising()
-    except (JobFailedError, RunpodConnectionError, LookupError):
+    except (JobFailedError, RunpodConnectionError, LookupError, asyncio.CancelledError):
         record.exc_info = sys.exc_info()
     assert WithoutRemoteTraceback().filter(record)
     return logging.Formatter("%(message)s").format(record)
@@ -99,6 +100,13 @@ def test_of_our_own_errors_the_apps_frames_are_shown() -> None:
     assert "in handler" in text
     assert "RunpodConnectionError: no answer" in text
     assert "decorator.py" not in text
+
+
+def test_a_request_that_outlives_its_server_is_one_line() -> None:
+    def handler() -> None:
+        raise asyncio.CancelledError(GRACE_IS_OVER)
+
+    assert logged(handler) == f"A request was ended: {GRACE_IS_OVER}"
 
 
 def test_the_apps_own_errors_are_told_in_full() -> None:
