@@ -62,7 +62,8 @@ def undeploy(request: Request) -> int:
 def _list(work: Undeploy) -> int:
     listing, volumes = work.listing(), work.ledger.volumes()
     if not listing and not volumes:
-        click.echo(f"Nothing is recorded in {work.ledger.state.path}.")
+        namespace = work.ledger.scope.namespace
+        click.echo(f"Nothing is recorded in {work.ledger.state.path} for namespace {namespace}.")
     for deployed in listing:
         record = deployed.record
         state = "exists" if deployed.exists else "gone"
@@ -73,9 +74,11 @@ def _list(work: Undeploy) -> int:
         )
     for volume in volumes:
         click.echo(
-            f"network volume {volume.name}  {volume.id}  {volume.data_center}; flash never "
-            "deletes volumes"
+            f"network volume {volume.name}  {volume.id or 'unknown id'}  {volume.data_center}; "
+            "flash never deletes volumes"
         )
+    if elsewhere := work.elsewhere():
+        click.echo(f"Not shown: endpoints recorded here, {', '.join(elsewhere)}.")
     return 0
 
 

@@ -68,10 +68,15 @@ class Ledger:
             if record is not None:
                 draft.put(self.scope, replace(record, deleting=True))
 
-    def made_volume(self, volume: Volume) -> None:
-        """Write down a network volume that was created. Nothing here ever deletes one."""
+    def put_volume(self, volume: Volume) -> None:
+        """Write down a network volume that was or will be created. Nothing here deletes one."""
         with self.state.change() as draft:
             draft.put_volume(self.scope, volume)
+
+    def forget_volume(self, volume: Volume) -> None:
+        """Remove the record of a volume: it was not created."""
+        with self.state.change() as draft:
+            draft.remove_volume(self.scope, volume)
 
     def volumes(self) -> tuple[Volume, ...]:
         """The network volumes that were created in this scope."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import ProvisioningError
+from ..errors import ProvisioningError, RunpodApiError
 from ..events import EventSink, Notice, Planned, PlannedStep
 from ..resources import NetworkVolume
 from ..runpod import Endpoint, ManagementClient
@@ -61,11 +61,7 @@ class Rollout:
     def apply(self, plan: Plan) -> dict[str, Endpoint]:
         """Create the missing volumes, then make every endpoint as its resource says."""
         for volume in self.missing_volumes(plan):
-            made = self.volumes.make(volume)
-            if self.ledger is not None:
-                place = volume.dataCenterId.value
-                self.ledger.made_volume(records.Volume(made.name, place, made.id))
-            self.on_event(Notice(f"network volume {made.name} created ({made.size} GB)"))
+            self._make(volume)
         return self.provisioner.ensure_all(
             (wanted.resource, wanted.source_file) for wanted, _ in plan.steps
         )
@@ -87,12 +83,36 @@ class Rollout:
 
     def described(self, plan: Plan) -> Planned:
         """``plan`` as rows for a table."""
-        steps = [_row(wanted, step) for wanted, step in plan.steps]
+        steps = [
+            PlannedStep(
+                each.name,
+                "create",
+                f"{each.size} GB in {each.dataCenterId.value}",
+                "network volume, billed until you delete it",
+            )
+            for each in self.missing_volumes(plan)
+        ]
+        steps += [_row(wanted, step) for wanted, step in plan.steps]
         steps += [
             PlannedStep(each.endpoint_name, "orphan", "", f"{each.resource!r} is in no code")
             for each in plan.orphans
         ]
         return Planned(tuple(steps))
+
+    def _make(self, volume: NetworkVolume) -> None:
+        """Create a volume, written down before: it is billed even if nobody hears the answer."""
+        recorded = records.Volume(volume.name, volume.dataCenterId.value, None)
+        if self.ledger is not None:
+            self.ledger.put_volume(recorded)
+        try:
+            made = self.volumes.make(volume)
+        except RunpodApiError as error:
+            if self.ledger is not None and error.status < 500:
+                self.ledger.forget_volume(recorded)
+            raise
+        if self.ledger is not None:
+            self.ledger.put_volume(replace(recorded, id=made.id))
+        self.on_event(Notice(f"network volume {made.name} created ({made.size} GB)"))
 
     def _question(self, plan: Plan, volumes: Iterable[NetworkVolume]) -> str:
         prices = Prices.of(self.client)

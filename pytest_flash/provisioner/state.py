@@ -46,6 +46,10 @@ class Contents:
         found = (each.record for each in self._records.values() if each.scope == scope)
         return tuple(sorted(found, key=lambda record: record.resource))
 
+    def scopes(self) -> frozenset[Scope]:
+        """Whose records there are."""
+        return frozenset(each.scope for each in self._records.values())
+
     def volumes(self, scope: Scope) -> tuple[Volume, ...]:
         """Every volume that we created, by name and data center."""
         found = (each.volume for each in self._volumes.values() if each.scope == scope)

@@ -46,6 +46,19 @@ class Undeploy:
             Deployed(each, each.endpoint_id in ids, len(each.living_users())) for each in records
         )
 
+    def elsewhere(self) -> tuple[str, ...]:
+        """How many endpoints this state file has for others, and whose they are, in words."""
+        mine, contents = self.ledger.scope, self.ledger.state.read()
+        told = []
+        for scope in contents.scopes() - {mine}:
+            whose = f"of namespace {scope.namespace} (--namespace {scope.namespace})"
+            if scope.account != mine.account:
+                whose = "made with another API key, or at another URL"
+            elif scope.project != mine.project:
+                whose = f"of project {scope.project}"
+            told.append(f"{len(contents.records(scope))} {whose}")
+        return tuple(sorted(told))
+
     def named(self, names: Sequence[str]) -> tuple[Record, ...]:
         """The records of resources or endpoints called ``names``.
 

@@ -68,7 +68,7 @@ def undeploy(app: App, variables: dict[str, str]) -> Callable[..., Any]:
         return subprocess.run(
             [sys.executable, "-m", "flash_cli", "undeploy", *arguments],
             cwd=app.folder,
-            env=clean_environment(**variables, **more),
+            env=clean_environment(**{**variables, **more}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -178,6 +178,10 @@ def test_a_missing_volume_is_created_after_asking_and_never_deleted(
     assert "network volume models: 20 GB in EU-RO-1" in refused.output
     assert endpoints() == []
 
+    planned = provision("--dry-run", ends=True)
+    assert "20 GB in EU-RO-1  network volume" in planned.output
+    assert "models" not in undeploy("list").stdout
+
     agreed = provision("--yes")
     assert "network volume models created" in agreed.output
     (endpoint,) = endpoints()
@@ -188,6 +192,17 @@ def test_a_missing_volume_is_created_after_asking_and_never_deleted(
     assert "models" in undeploy("list").stdout
     again = provision()
     assert "created (20 GB)" not in again.output
+
+
+def test_undeploy_names_those_of_other_namespaces_and_keys(
+    app: App, provision: Any, undeploy: Any
+) -> None:
+    """They cost money as well, and are not what was asked for."""
+    app.define(a="")
+    provision("--namespace", "ns1")
+    assert "1 of namespace ns1 (--namespace ns1)" in undeploy("list").stdout
+    assert "live-ns1-a" in undeploy("list", "--namespace", "ns1").stdout
+    assert "1 made with another API key" in undeploy("list", RUNPOD_API_KEY="other").stdout
 
 
 def test_undeploy_lists_and_deletes_by_name(
