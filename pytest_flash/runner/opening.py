@@ -49,6 +49,7 @@ async def opened(
     try:
         yield target
     finally:
+        stopped.cancel()  # From here on its end is no failure.
         await asyncio.wait([starting])
         if (emulator := starting.result()) is not None:
             emulator.stop()

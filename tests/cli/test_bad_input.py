@@ -48,6 +48,12 @@ def test_a_folder_without_an_app(flash_run: Start, tmp_path: Path) -> None:
     refused(flash_run(cwd=tmp_path), "no app in", "main.py, app.py, server.py")
 
 
+def test_a_module_that_does_not_exist(flash_run: Start, main: Path) -> None:
+    run = flash_run("shop.main:app", cwd=main.parent)
+    refused(run, "no module 'shop.main' below")
+    assert "never retrieved" not in run.output
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--warm"])
 def test_what_goes_with_auto_provision_alone(flash_run: Start, main: Path, option: str) -> None:
     """A dry run that serves would create what is called."""
