@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import dataclass
 
@@ -114,7 +115,10 @@ class CallReport:
 
     def broken(self, error: BaseException) -> None:
         """The call ended before its job did."""
-        self._end(None, False, "", str(error) or type(error).__name__)
+        text = str(error) or type(error).__name__
+        if isinstance(error, asyncio.CancelledError):
+            text = "its caller gave up, or was cancelled, before there was a result"
+        self._end(None, False, "", text)
 
     def _end(
         self,

@@ -168,15 +168,15 @@ class Recorder:
                 self._say(line)
 
     def _ended(self, event: JobEnded) -> None:
+        # Of a job whose caller gave up this says less than what was heard of it before.
+        known = {"id": event.job_id, "worker_id": event.worker_id, "stdout": event.stdout}
         job = self._change(
             event.call,
-            id=event.job_id,
+            **{name: value for name, value in known.items() if value},
             status=event.state,
             delay_time=event.delay_time,
             execution_time=event.execution_time,
-            worker_id=event.worker_id,
             cold=event.cold,
-            stdout=event.stdout,
             error=event.error,
             traceback=event.traceback,
             ended=True,

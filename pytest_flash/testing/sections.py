@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from .session import FlashSession
 
-# Of a worker's output the end is shown.
-_OUTPUT = 20_000
+# Characters of one section; of a worker's output the end is shown.
+_MOST = 20_000
 
 
 def sections(
@@ -24,19 +24,29 @@ def sections(
     """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs."""
     session.settle()
     for each in session.recorder.errors:
-        yield f"flash: the app raised ({each.request})", explained(each.error)
+        yield f"flash: the app raised ({each.request})", _shortened(explained(each.error))
     jobs = session.recorder.recent
     if jobs:
         yield "flash: jobs of this test", table(jobs)
     for job in jobs:
         if job.failed:
-            yield f"flash: {_named(job)} failed", job.traceback or job.error or "no error text"
+            told = job.traceback or job.error or "no error text"
+            yield f"flash: {_named(job)} failed", _shortened(told)
         if job.stdout and not session.recorder.tells_output:
-            yield f"flash: output of {_named(job)}", job.stdout[-_OUTPUT:]
-    told = failure is not None and isinstance(failure.value, JobTimedOutError)
-    if session.hangs and not told:
+            yield f"flash: output of {_named(job)}", _shortened(job.stdout, start=0)
+    explains_itself = failure is not None and isinstance(failure.value, JobTimedOutError)
+    if session.hangs and not explains_itself:
         yield "flash: still under way", session.explain_hang()
 
 
 def _named(job: Job) -> str:
     return f"{job.function} (job {job.id})" if job.id else job.function
+
+
+def _shortened(text: str, start: int = _MOST // 2) -> str:
+    """``text`` without what is too much: after its first ``start`` characters, before its last."""
+    left_out = len(text) - _MOST
+    if left_out <= 0:
+        return text
+    parts = (text[:start], f"... {left_out:,} characters ...", text[start + left_out :])
+    return "\n".join(filter(None, parts))

@@ -149,6 +149,30 @@ def test_what_a_handler_raises_later_is_in_no_other_report(project: Any, passes:
     assert not re.search("Captured log (setup|call)", report(result))
 
 
+def test_what_is_too_much_is_left_out(project: Any, passes: Passes) -> None:
+    project.write(
+        "main.py",
+        APP + "\n@remote(quick)\ndef loud():\n    print('first')\n    print('x' * 100_000)\n"
+        "    print('last')\n    raise ValueError('y' * 100_000)\n"
+        "@app.get('/much')\nasync def much():\n    await loud()\n",
+    )
+    project.write(
+        "test_app.py",
+        "def test_it(flash_client):\n    assert flash_client.get('/much').status_code == 200\n",
+    )
+    result = project.pytest()
+    passes(result, failed=1)
+    found = sections(result)
+    assert len(found) == 4
+    assert all(len(text) < 21_000 for text in found.values())
+    raised = found["flash: the app raised (GET /much)"]
+    assert "await loud()" in raised
+    assert re.search(r"\n\.\.\. \d+,\d+ characters \.\.\.\n", raised)
+    (output,) = (text for title, text in found.items() if "output of" in title)
+    assert output.startswith("... ")
+    assert output.endswith("last")
+
+
 def test_frames_of_the_framework_are_left_out(project: Any, passes: Passes) -> None:
     project.write(
         "main.py",

@@ -94,6 +94,7 @@ def test_a_caller_that_gives_up(flash_endpoints, flash_jobs):
         asyncio.run(asyncio.wait_for(main.linger("/dev/null"), 0.5))
     (job,) = flash_jobs
     assert job.failed and job.status is None
+    assert job.error.startswith("its caller gave up")
 """,
     )
     passes(project.pytest(), passed=3)
