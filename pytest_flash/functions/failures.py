@@ -27,6 +27,7 @@ E = TypeVar("E", bound=Exception)
 
 _TRACEBACK = "Traceback (most recent call last):"
 _LAST_LINE = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
+_NOT_STARTED = "no worker starts"
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 
 
@@ -99,6 +100,8 @@ def _from_text(
     """The error behind the text that a worker gives where our code on it had no say."""
     summary, separator, trace = text.partition(_TRACEBACK)
     if not separator:
+        if text.startswith(_NOT_STARTED):
+            return JobFailedError(f"{what} failed before a worker took it: {text.strip()}")
         if response is None and not _is_document(text):
             return WorkerDiedError(
                 f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it "

@@ -32,6 +32,8 @@ _TICK = 1.0
 _POLL = 0.01
 _ARRIVAL = 0.25
 _STOP_DEADLINE = 10.0
+THREAD = "flash-server"
+"""The name of the thread that an app is served in."""
 
 
 class AppServer(uvicorn.Server):
@@ -216,7 +218,7 @@ class ThreadServer:
         if observed is not None:
             self._server.config.app = observed
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="flash-server", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
 
     def start(self, timeout: float) -> None:
         """Return when the app serves.

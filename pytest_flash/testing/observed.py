@@ -14,6 +14,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..runner.serve import THREAD
 from .frames import is_own, place
 from .recorder import Record, Recorder
 
@@ -25,6 +26,8 @@ _POOLS = ("AnyIO worker", "asyncio_")
 # Handlers raise, and background tasks run, after the answer has arrived; so long is no hang.
 _A_WHILE = 0.25
 _POLL = 0.005
+# A line that the event loop's thread does not leave for so long blocks it.
+_BLOCKED = 0.1
 
 
 @dataclass
@@ -107,8 +110,8 @@ class ObservedApp:
 
     @property
     def hangs(self) -> bool:
-        """Whether a request of the test that runs has been under way for a while."""
-        return any(each.hangs for _, each in self._concerning())
+        """Whether a request of the test has been under way for a while, or none can be served."""
+        return any(each.hangs for _, each in self._concerning()) or _blocked() is not None
 
     def settle(self) -> None:
         """Wait for the requests that end: what they raise belongs to the test's report."""
@@ -117,6 +120,9 @@ class ObservedApp:
 
     def under_way(self) -> Iterator[str]:
         """A line for each request that is being handled: for how long, and where it waits."""
+        blocked = _blocked()
+        if blocked is not None:
+            yield f"the app's event loop is blocked: {blocked}"
         now = time.monotonic()
         for task, request in self._concerning():
             where = _waits_at(task.get_coro()) or "in the event loop"
@@ -165,14 +171,28 @@ def _generator_in(frame: FrameType) -> Any:
 
 def _threads() -> Iterator[str]:
     """Where the threads are in which the app's code blocks."""
+    yield from (f"a thread of the app: {where}" for where in _places(*_POOLS))
+
+
+def _blocked() -> str | None:
+    """The line of the user's code that keeps the server's event loop from everything else."""
+    before = next(_places(THREAD), None)
+    if before is None:
+        return None
+    time.sleep(_BLOCKED)
+    return before if next(_places(THREAD), None) == before else None
+
+
+def _places(*names: str) -> Iterator[str]:
+    """Where in the user's code the threads are whose names begin with one of ``names``."""
     frames = sys._current_frames()
     for thread in threading.enumerate():
-        if thread.name.startswith(_POOLS) and thread.ident in frames:
+        if thread.name.startswith(names) and thread.ident in frames:
             frame: FrameType | None = frames[thread.ident]
             while frame is not None and (shown := _shown(frame)) is None:
                 frame = frame.f_back
             if frame is not None:
-                yield f"a thread of the app: {shown}"
+                yield str(shown)
 
 
 def _shown(frame: FrameType) -> str | None:

@@ -109,17 +109,23 @@ class FlashSession:
         """Serve ``app`` while the context lasts. Raises ServerError."""
         self._app = ObservedApp(app, self.recorder)
         server = ThreadServer(app, observed=self._app)
-        try:
+        with self._saying_where(self._app):
             server.start(self.settings.startup_timeout)
-        except ServerError as error:
-            where = "\n".join(f"  {line}" for line in self._app.under_way())
-            raise ServerError(f"{error}\n{where}".rstrip()) from error.__cause__
         try:
             yield server
         finally:
             # Handlers that wait for a job would hold the server up.
             self.calls.end(lasting=True)
-            server.stop()
+            with self._saying_where(self._app):
+                server.stop()
+
+    @contextlib.contextmanager
+    def _saying_where(self, app: ObservedApp) -> Iterator[None]:
+        try:
+            yield
+        except ServerError as error:
+            where = "\n".join(f"  {line}" for line in app.under_way())
+            raise ServerError(f"{error}\n{where}".rstrip()) from error.__cause__
 
     def client(self, url: str, endpoints: Endpoints) -> httpx.Client:
         """A client of the server at ``url``, to be closed."""
@@ -222,7 +228,7 @@ class FlashSession:
         await asyncio.gather(*map(cancel, jobs))
 
     async def _explain(self) -> str:
-        requests = tuple(self._app.under_way()) if self._app else ()
+        requests = await to_thread.run_sync(tuple, self._app.under_way()) if self._app else ()
         return await report_hangs(
             self.recorder.current.unfinished, requests, self._queue, self.target
         )

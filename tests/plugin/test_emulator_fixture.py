@@ -132,3 +132,22 @@ def test_works(flash_client):
 """,
     )
     passes(project.pytest("-n2", "--dist=loadfile", "--import-mode=prepend"), passed=2)
+
+
+def test_a_job_that_no_worker_took_is_not_said_to_have_run(project: Any, passes: Passes) -> None:
+    project.write(
+        "test_app.py",
+        """
+import asyncio
+import pytest
+import main
+from pytest_flash.errors import JobFailedError
+
+def test_it(flash_endpoints, flash_emulator):
+    flash_emulator.fail_starts("no such image")
+    with pytest.raises(JobFailedError, match="before a worker took it: .*no such image") as caught:
+        asyncio.run(main.double(1))
+    assert type(caught.value) is JobFailedError
+""",
+    )
+    passes(project.pytest(), passed=1)

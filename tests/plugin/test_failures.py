@@ -277,6 +277,29 @@ def test_output_is_read_as_it_comes_by_those_who_capture_none(project: Any, pass
     assert "flash: output of" not in text
 
 
+def test_an_event_loop_that_is_blocked_is_told(project: Any, passes: Passes) -> None:
+    project.write(
+        "main.py",
+        APP + "\n@app.get('/block')\nasync def block():\n    import time\n    time.sleep(600)\n",
+    )
+    project.write(
+        "test_app.py",
+        "import httpx, pytest\n"
+        "def test_blocks(flash_client):\n"
+        "    with pytest.raises(httpx.ReadTimeout):\n"
+        "        flash_client.get('/block', timeout=0.5)\n"
+        "def test_next(flash_client):\n    flash_client.get('/double/1', timeout=0.5)\n",
+    )
+    result = project.pytest()
+    passes(result, passed=1, failed=1, errors=1)
+    main = project.folder / "main.py"
+    number = len(main.read_text().splitlines())
+    where = f"the app's event loop is blocked: {main}:{number} in block: time.sleep(600)"
+    assert where in sections(result)["flash: still under way"]
+    assert "the app's server did not stop within 10 s" in report(result)
+    assert report(result).count(where) >= 2
+
+
 def test_a_call_without_an_end_is_cut_and_told(project: Any, passes: Passes) -> None:
     project.write(
         "test_app.py",
