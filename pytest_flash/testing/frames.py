@@ -49,6 +49,7 @@ def _trim(told: traceback.TracebackException) -> None:
         if index >= last or not any(part in frame.filename for part in _FRAMEWORK)
     ]
     told.stack = traceback.StackSummary.from_list(kept)
-    for other in (told.__cause__, told.__context__):
+    grouped = getattr(told, "exceptions", None) or ()  # From Python 3.11 on.
+    for other in (told.__cause__, told.__context__, *grouped):
         if other is not None:
             _trim(other)

@@ -114,8 +114,9 @@ class ObservedApp:
         return any(each.hangs for _, each in self._concerning()) or _blocked() is not None
 
     def settle(self) -> None:
-        """Wait for the requests that end: what they raise belongs to the test's report."""
-        while any(each.ends for _, each in self._concerning()):
+        """Wait a moment for requests that end: what they raise belongs to the test's report."""
+        deadline = time.monotonic() + _A_WHILE
+        while any(each.ends for _, each in self._concerning()) and time.monotonic() < deadline:
             time.sleep(_POLL)
 
     def under_way(self) -> Iterator[str]:

@@ -177,19 +177,26 @@ def test_frames_of_the_framework_are_left_out(project: Any, passes: Passes) -> N
     project.write(
         "main.py",
         APP + "\n@app.middleware('http')\nasync def around(request, call_next):\n"
-        "    return await call_next(request)\n",
+        "    return await call_next(request)\n"
+        "@app.get('/both')\nasync def both():\n    if not hasattr(asyncio, 'TaskGroup'):\n"
+        "        return await divide(1, 0)\n"
+        "    async with asyncio.TaskGroup() as group:\n        group.create_task(divide(1, 0))\n",
     )
     project.write(
         "test_app.py",
         "def test_it(flash_client):\n    assert flash_client.get('/broken').status_code == 200\n"
+        "def test_both(flash_client):\n    assert flash_client.get('/both').status_code == 200\n"
         "def test_hangs(flash_client):\n    flash_client.get('/asleep', timeout=0.5)\n",
     )
     result = project.pytest()
-    passes(result, failed=2)
+    passes(result, failed=3)
     raised = sections(result)["flash: the app raised (GET /broken)"]
     assert "in around" in raised
     assert "in broken" in raised
     assert "site-packages" not in raised
+    both = sections(result)["flash: the app raised (GET /both)"]
+    assert "return a / b" in both
+    assert "pytest_flash" not in both
     where = f"{project.folder / 'main.py'}:{line('await asyncio.sleep')} in asleep"
     assert f"a task of the app: {where}" in report(result)
 
