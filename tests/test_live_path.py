@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,6 +92,34 @@ def test_a_plain_process_with_a_key_is_live(
     )
     assert done.returncode == 0, done.stderr
     assert names(endpoints) == ["live-quickstart-cpu", "live-quickstart-gpu"]
+
+
+def test_a_plain_process_logs_what_functions_print_while_they_do(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(
+        "import asyncio, logging\n"
+        "from pytest_flash import CpuLiveServerless, remote\n"
+        "logging.basicConfig(level=logging.INFO, format='%(relativeCreated)d %(message)s')\n"
+        "@remote(CpuLiveServerless(name='talk'))\n"
+        "def talk():\n"
+        "    import time\n"
+        "    print('first')\n    time.sleep(4)\n    print('last')\n"
+        "asyncio.run(talk())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    told = re.findall(r"^(\d+) talk #1 \| (.*)$", done.stderr, re.MULTILINE)
+    (began, first), (ended, last) = told
+    assert (first, last) == ("first", "last")
+    assert int(ended) - int(began) > 1000
 
 
 def test_a_plain_process_without_a_key_names_the_ways() -> None:
