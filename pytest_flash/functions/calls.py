@@ -29,7 +29,7 @@ from .outcome import outcome_of
 from .registry import FunctionSpec
 from .reports import Arguments, Reports
 from .shipping import Constructor, Packed, Shipping
-from .submitting import EndpointFor, until_taken
+from .submitting import EndpointFor, until_cancelled, until_taken
 from .values import shown, shown_call
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
@@ -253,7 +253,7 @@ class RemoteCalls:
         with contextlib.suppress(RunpodError):
             job = await request
             if not job.state.is_terminal:
-                await self._queue.cancel(endpoint.id, job.id)
+                await until_cancelled(lambda: self._queue.cancel(endpoint.id, job.id))
 
 
 def _check_size(spec: FunctionSpec, size: int, limit: int) -> None:

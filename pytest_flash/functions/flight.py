@@ -25,6 +25,7 @@ from .outcome import Outcome, outcome_of
 from .protocol import Output
 from .registry import FunctionSpec
 from .reports import CallReport
+from .submitting import until_cancelled
 from .turns import Turns
 from .values import shown
 
@@ -189,14 +190,16 @@ class Flight:
     async def cancel(self) -> None:
         """Cancel the job, queued or running. Raises RunpodError."""
         if self.outcome is None:
-            job = await self._polling.queue.cancel(self.endpoint.id, self.job.id)
+            queue = self._polling.queue
+            job = await until_cancelled(lambda: queue.cancel(self.endpoint.id, self.job.id))
             if job.state.is_terminal:
                 self.ended(job)
 
     async def _cancel(self) -> None:
         # Nobody waits for this job any more: where it cannot be cancelled, its time limit ends it.
+        queue = self._polling.queue
         with contextlib.suppress(RunpodError):
-            await self._polling.queue.cancel(self.endpoint.id, self.job.id)
+            await until_cancelled(lambda: queue.cancel(self.endpoint.id, self.job.id))
 
     async def _insist(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Wait up to ``seconds`` for ``work``, however often the caller is cancelled."""

@@ -1,4 +1,4 @@
-"""Sending what must not run twice: again only after an answer that says that it was not taken."""
+"""What is sent again: jobs only after an answer that says that they were not taken."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ EndpointFor = Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]]
 
 # For how long what is refused with 429 is sent again; seconds, also below.
 _BUSY = 120.0
+_CANCELLING = 30.0
 _PAUSE_FIRST, _PAUSE_LAST = 0.5, 8.0
 
 
@@ -34,7 +35,7 @@ async def until_taken(
     was deleted behind our back. After a 429 it is sent again for up to two minutes, as late as
     ``Retry-After`` asks. Raises what ``send`` raises, and the last 404 or 429.
     """
-    deadline, gone, pause = time.monotonic() + _BUSY, False, _PAUSE_FIRST
+    pauses, gone = _Pauses(_BUSY), False
     while True:
         try:
             return endpoint, await send(endpoint)
@@ -44,9 +45,39 @@ async def until_taken(
             gone = True
             endpoint = await endpoint_for(spec, endpoint)
         except RunpodApiError as error:
-            # Not all at once, where many were refused together.
-            wait = max(error.retry_after or 0, pause) * (1 + random.random() / 4)
-            if error.status != 429 or time.monotonic() + wait > deadline:
+            if error.status != 429 or not await pauses.after(error):
                 raise
-            await anyio.sleep(wait)
-            pause = min(pause * 2, _PAUSE_LAST)
+
+
+async def until_cancelled(cancel: Callable[[], Awaitable[T]]) -> T:
+    """What ``cancel`` gives, which may be sent as often as one likes.
+
+    Runpod takes few cancellations at once, so one that is refused with 429 or a status from 500
+    is sent again for half a minute. Raises what else ``cancel`` raises, and the last refusal.
+    """
+    pauses = _Pauses(_CANCELLING)
+    while True:
+        try:
+            return await cancel()
+        except RunpodApiError as error:
+            passes = error.status == 429 or error.status >= 500
+            if not passes or not await pauses.after(error):
+                raise
+
+
+class _Pauses:
+    """Ever longer ones, for up to ``seconds`` in all."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._next = _PAUSE_FIRST
+
+    async def after(self, error: RunpodApiError) -> bool:
+        """Wait until another try makes sense; False, at once, where there is no time for it."""
+        # Not all at once, where many were refused together.
+        wait = max(error.retry_after or 0, self._next) * (1 + random.random() / 4)
+        if time.monotonic() + wait > self._deadline:
+            return False
+        await anyio.sleep(wait)
+        self._next = min(self._next * 2, _PAUSE_LAST)
+        return True

@@ -10,9 +10,6 @@ from typing import cast
 import h11
 import httpx
 
-# Bytes of a request that leaves in one piece, so that its receiver wakes once.
-_SHORT = 65_536
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,8 +47,7 @@ class Connection(asyncio.Protocol):
         """
         self._answer = self._loop.create_future()
         self._head, self._body = None, []
-        for piece in self._message(request, content):
-            self._transport.write(piece)
+        self._transport.write(self._message(request, content))
         timer = None if patience is None else _Patience(self, self._loop, patience)
         try:
             return await self._answer
@@ -85,17 +81,15 @@ class Connection(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
 
-    def _message(self, request: httpx.Request, content: bytes) -> list[bytes]:
-        """The request as it is sent: in one piece, unless putting it together costs more."""
+    def _message(self, request: httpx.Request, content: bytes) -> bytes:
         head = h11.Request(
             method=request.method, target=request.url.raw_path, headers=request.headers.raw
         )
         events = [head, h11.Data(data=content), h11.EndOfMessage()]
         try:
-            pieces = [self._http.send(event) or b"" for event in events]
+            return b"".join(self._http.send(event) or b"" for event in events)
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from error
-        return pieces if len(content) > _SHORT else [b"".join(pieces)]
 
     def _read(self) -> None:
         """Take what h11 has understood so far."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import anyio
 import pytest
 
 from pytest_flash.functions.calls import RemoteCalls
-from tests.functions.wire import RUNNING, cancelled, paths, work
-from tests.runpod.scripted import Exchange, ScriptedServer
+from tests.functions.wire import POLL, RUNNING, cancelled, paths, work
+from tests.runpod.scripted import Act, Exchange, ScriptedServer, refuses
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import wait_until
 
@@ -37,6 +39,37 @@ def test_a_call_cancelled_between_polls_returns_with_its_job_cancelled(
         assert cancelled(server)
 
     asyncio.run(asyncio.wait_for(interrupted(), 10))
+
+
+@pytest.mark.parametrize("refusal", [refuses(429), refuses(502)], ids=["429", "502"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_cancellation_that_is_refused_for_now_is_sent_again(
+    server: ScriptedServer, calls: RemoteCalls, refusal: Act, named: bool
+) -> None:
+    arrived, asked = threading.Event(), itertools.count()
+
+    def answer(exchange: Exchange) -> None:
+        if "/cancel/" in exchange.path and next(asked) < 2:
+            refusal(exchange)
+            return
+        if not named and "/runsync" in exchange.path:
+            arrived.set()
+            exchange.server.owner.closing.wait(0.3)
+        RUNNING(exchange)
+
+    server.always = answer
+
+    async def interrupted() -> None:
+        task = asyncio.ensure_future(calls.call(work.spec, (), {}))
+        ready = (lambda: POLL in paths(server)) if named else arrived.is_set
+        await asyncio.to_thread(wait_until, ready, 10, "the job")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        sent = lambda: paths(server).count("/ep0/cancel/job1") == 3  # noqa: E731
+        await asyncio.to_thread(wait_until, sent, 10, "three cancellations")
+
+    asyncio.run(asyncio.wait_for(interrupted(), 20))
 
 
 def test_a_cancel_scope_that_ends_cancels_the_job(
