@@ -18,7 +18,8 @@ def test_its_examples_run(project: Any, passes: Callable[..., None]) -> None:
     assert len(files) == text.count("```python")
     for name, source in files.items():
         project.write(name, source)
-    project.write("config.json", '{"least": 2}')
+    (config,) = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    project.write("config.json", config)
     tests = sum(source.count("\ndef test_") for source in files.values())
     assert tests == 8
     passes(project.pytest(), passed=tests)
