@@ -1,4 +1,4 @@
-"""The worker's connection against servers that answer badly, late or never."""
+"""The worker's connections against servers that answer badly, late or never."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from pytest_flash.emulator.worker.connection import AsyncConnection
-from pytest_flash.emulator.worker.transport import Reply, TransportError
+from pytest_flash.emulator.worker.transport import Connection
+from pytest_flash.emulator.worker.wire import Reply, TransportError
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 Ask = Callable[[AsyncConnection, str], Awaitable[None]]
@@ -64,16 +65,20 @@ def test_a_server_that_closes_every_connection_is_an_error() -> None:
     run([[OK], []], ask)
 
 
-@pytest.mark.parametrize(
+broken_answers = pytest.mark.parametrize(
     "answer",
     [
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nno",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nyes!",
         b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nconte",
         b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
     ],
 )
+
+
+@broken_answers
 def test_a_broken_answer_is_an_error_and_nothing_is_sent_again(answer: bytes) -> None:
     async def ask(connection: AsyncConnection, url: str) -> None:
         with pytest.raises(TransportError):
@@ -102,3 +107,45 @@ def test_a_request_that_waits_can_be_given_up() -> None:
             await get(connection, url)
 
     assert len(run([[b""]], ask)) == 1
+
+
+def run_in_thread(
+    answers: list[list[bytes]], ask: Callable[[Connection, str], None], *, timeout: float = 5.0
+) -> list[bytes]:
+    """As ``run``, for the connection of threads."""
+    connection = Connection(timeout=timeout)
+
+    async def in_thread(_: AsyncConnection, url: str) -> None:
+        await asyncio.to_thread(ask, connection, url)
+
+    try:
+        return run(answers, in_thread)
+    finally:
+        connection.close()
+
+
+def test_a_thread_is_answered_over_one_connection_until_the_server_closes_it() -> None:
+    def ask(connection: Connection, url: str) -> None:
+        assert connection.send("GET", url, {}) == Reply(204, b"")
+        for _ in range(4):
+            assert connection.send("POST", url, {}, b"").body == b"ok"
+
+    requests = run_in_thread([[b"HTTP/1.1 204 No Content\r\n\r\n", OK], [OK, OK], [OK]], ask)
+    assert len(requests) == 5
+
+
+@broken_answers
+def test_a_broken_answer_to_a_thread_is_an_error(answer: bytes) -> None:
+    def ask(connection: Connection, url: str) -> None:
+        with pytest.raises(TransportError):
+            connection.send("GET", url, {})
+
+    assert len(run_in_thread([[answer]], ask)) == 1
+
+
+def test_a_thread_waits_for_so_long_and_no_longer() -> None:
+    def ask(connection: Connection, url: str) -> None:
+        with pytest.raises(TransportError, match="timed out"):
+            connection.send("GET", url, {})
+
+    assert len(run_in_thread([[b""]], ask, timeout=0.1)) == 1

@@ -1,8 +1,4 @@
-"""One keep-alive HTTP connection on the worker's event loop.
-
-It speaks to the emulator alone, whose answers have a Content-Length or no body. ``http.client``
-would cost a worker more than all the rest of a small job, and asyncio's streams twice as much.
-"""
+"""One keep-alive HTTP connection on the worker's event loop, as cheap for each job as may be."""
 
 from __future__ import annotations
 
@@ -10,15 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import cast
 
-from .transport import Reply, TransportError
+from .wire import Incoming, Reply, ServerClosedError, TransportError, address, request
 
 _BUFFER_SIZE = 1 << 18
-_END_OF_HEAD = b"\r\n\r\n"
-_BODILESS = (204, 304)
-
-
-class ServerClosedError(ConnectionError):
-    """The server closed the connection before it answered anything."""
 
 
 class AsyncConnection:
@@ -40,12 +30,7 @@ class AsyncConnection:
 
         Raises TransportError when it is refused, reset, too late or not what an emulator says.
         """
-        netloc, slash, target = url.partition("://")[2].partition("/")
-        lines = [f"{method} {slash}{target} HTTP/1.1", f"Host: {netloc}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if body:
-            lines.append(f"Content-Length: {len(body)}")
-        message = "\r\n".join(lines).encode("latin-1") + _END_OF_HEAD + body
+        netloc, message = request(method, url, headers, body)
         if netloc != self._netloc:
             self.close()
             self._netloc = netloc
@@ -74,11 +59,8 @@ class AsyncConnection:
             self._link = None
 
     async def _connected(self) -> _Link:
-        host, _, port = self._netloc.rpartition(":")
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(
-            lambda: _Link(self._timeout), host.strip("[]"), int(port)
-        )
+        _, link = await loop.create_connection(lambda: _Link(self._timeout), *address(self._netloc))
         if self._aborted:
             link.close()
         self._link = link
@@ -94,8 +76,7 @@ class _Link(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
         self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
-        self._expected = 0
+        self._incoming = Incoming()
         self._answer: asyncio.Future[Reply] | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -130,37 +111,25 @@ class _Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """asyncio's."""
-        self._received += self._buffer[:nbytes]
         try:
-            if len(self._received) >= self._expected:
-                self._read()
+            reply = self._incoming.add(self._buffer[:nbytes])
+            if self._answer is None or self._answer.done():
+                raise ValueError("an answer that nobody asked for")
         except ValueError as error:
             self._fail(error)
+            return
+        if reply is not None:
+            self._incoming = Incoming()
+            self._answer.set_result(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         """asyncio's."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._received:
+        if self._incoming.begun:
             self._fail(EOFError("the answer broke off"))
         else:
             self._fail(ServerClosedError(str(error or "the server closed the connection")))
-
-    def _read(self) -> None:
-        """Give the answer to whoever waits for it, if it is complete. Raises ValueError."""
-        end = self._received.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if end < len(_END_OF_HEAD):
-            return
-        status, length = _parse(bytes(self._received[:end]))
-        self._expected = end + length
-        if len(self._received) < self._expected:
-            return
-        reply = Reply(status, bytes(self._received[end : self._expected]))
-        del self._received[: self._expected]
-        self._expected = 0
-        if self._received or self._answer is None or self._answer.done():
-            raise ValueError("an answer that nobody asked for")
-        self._answer.set_result(reply)
 
     def _fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():
@@ -176,16 +145,3 @@ class _Link(asyncio.BufferedProtocol):
             self._fail(TimeoutError(f"no answer within {self._timeout:g} s"))
         else:
             self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
-
-
-def _parse(head: bytes) -> tuple[int, int]:
-    """Status and length of the body. Raises ValueError for what an emulator does not say."""
-    status = int(head[9:12])
-    length = 0
-    for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-        elif name.lower() == b"transfer-encoding":
-            raise ValueError("an answer without a Content-Length")
-    return status, 0 if status in _BODILESS else length

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from .connection import AsyncConnection
 from .settings import WorkerSettings
-from .transport import Connection, Reply, TransportError
+from .transport import Connection
+from .wire import Reply, TransportError
 
 _TAKE_TIMEOUT = 90.0
 _PING_TIMEOUT = 20.0
@@ -150,7 +151,7 @@ def _send(
     method: str,
     url: str,
     headers: dict[str, str],
-    body: bytes | None = None,
+    body: bytes = b"",
 ) -> Reply:
     try:
         return connection.send(method, url, headers, body)

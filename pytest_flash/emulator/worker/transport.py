@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-# What a keep-alive connection raises when the server closed it between two requests.
-_STALE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+from .wire import Incoming, Reply, ServerClosedError, TransportError, address, request
 
-
-class TransportError(Exception):
-    """No complete answer arrived."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Status and body of one answer."""
-
-    status: int
-    body: bytes
+_PIECE = 1 << 16
 
 
 class Connection:
@@ -32,42 +19,47 @@ class Connection:
     def __init__(self, *, timeout: float) -> None:
         self._timeout = timeout
         self._netloc = ""
-        self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
-    def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Reply:
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Send a request to an ``http`` address and read the whole answer.
 
-        Raises TransportError when it is refused, reset, timed out or not HTTP.
+        Raises TransportError when it is refused, reset, timed out or not what an emulator says.
         """
-        parts = urlsplit(url)
-        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        if parts.netloc != self._netloc:
+        netloc, message = request(method, url, headers, body)
+        if netloc != self._netloc:
             self.close()
-            self._netloc = parts.netloc
+            self._netloc = netloc
         try:
-            if self._connection is not None:
+            if self._socket is not None:
                 try:
-                    return self._exchange(method, target, headers, body)
-                except _STALE:
+                    return _exchange(self._socket, message)
+                except ServerClosedError:
                     self.close()
-            return self._exchange(method, target, headers, body)
-        except (OSError, http.client.HTTPException) as error:
+            self._socket = socket.create_connection(address(netloc), self._timeout)
+            return _exchange(self._socket, message)
+        except (OSError, EOFError, ValueError) as error:
             self.close()
             raise TransportError(f"{method} {url}: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
-    def _exchange(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Reply:
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._netloc, timeout=self._timeout)
-        self._connection.request(method, target, body=body, headers=dict(headers))
-        response = self._connection.getresponse()
-        return Reply(response.status, response.read())
+
+def _exchange(connection: socket.socket, message: bytes) -> Reply:
+    incoming = Incoming()
+    try:
+        connection.sendall(message)
+        while data := connection.recv(_PIECE):
+            if reply := incoming.add(data):
+                return reply
+    except ConnectionError as error:
+        if not incoming.begun:
+            raise ServerClosedError(str(error)) from error
+        raise
+    if incoming.begun:
+        raise EOFError("the answer broke off")
+    raise ServerClosedError("the server closed the connection")
