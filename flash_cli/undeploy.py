@@ -67,7 +67,7 @@ def _list(work: Undeploy) -> int:
     for deployed in listing:
         record = deployed.record
         state = "exists" if deployed.exists else "gone"
-        use = f", used by {deployed.users} session(s)" if deployed.users else ""
+        use = _use(deployed.users)
         click.echo(
             f"{record.endpoint_name}  {record.endpoint_id or 'unknown id'}  {state}, created by "
             f"{record.created_by} {record.created_at}{use}  {record.source_file}"
@@ -82,10 +82,17 @@ def _list(work: Undeploy) -> int:
     return 0
 
 
+def _use(users: int) -> str:
+    return f", used by {users} session(s)" if users else ""
+
+
 def _delete(work: Undeploy, request: Request) -> int:
     records = _records(work, request)
     loose = work.unrecorded(parse_age(request.older_than)) if request.unrecorded else ()
-    lines = [f"  {each.endpoint_name} ({each.endpoint_id})" for each in records]
+    lines = [
+        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(each.living_users()))}"
+        for each in records
+    ]
     lines += [f"  {each.name} ({each.id}), not recorded" for each in loose]
     if not lines:
         click.echo("There is nothing to delete.")

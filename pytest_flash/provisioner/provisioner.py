@@ -17,7 +17,7 @@ from ..errors import (
     ProvisioningError,
     RunpodApiError,
 )
-from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink
+from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink, Notice
 from ..resources import ServerlessResource
 from ..runpod import Endpoint, ManagementClient
 from .blueprint import Blueprint
@@ -260,6 +260,14 @@ class Provisioner:
                 raise ProvisioningError(
                     f"endpoint {found[0].name!r} ({found[0].id}) lost its variable "
                     f"{OWNER_VARIABLE}, so it is left alone; delete it in the Runpod console"
+                )
+            if found and found[0].env[OWNER_VARIABLE] != marker:
+                whose = found[0].env[OWNER_VARIABLE]
+                self._on_event(
+                    Notice(
+                        f"endpoint {found[0].name} ({found[0].id}) belongs to {whose!r} now, so it "
+                        "is left alone and no longer recorded here"
+                    )
                 )
         return [each for each in found if each.env.get(OWNER_VARIABLE) == marker]
 

@@ -392,13 +392,14 @@ def test_removing_what_is_already_gone_succeeds(
 
 
 def test_nothing_foreign_is_deleted_by_a_record(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, ledger: MakeLedger, events: list[Event]
 ) -> None:
     mine = provisioner()
     made = mine.ensure(LiveServerless(name="gpu"), FILE)
     client.update(made.id, {"env": {"PYTEST_FLASH_OWNER": "other/default"}})
     provisioner().remove(ledger().records())
     assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
+    assert any("belongs to 'other/default' now" in str(event) for event in events)
 
 
 def test_an_endpoint_that_lost_its_mark_is_neither_changed_nor_deleted_nor_forgotten(
