@@ -17,7 +17,7 @@ _POLL = 0.01
 
 
 class ImpatientPool(ThreadPoolExecutor):
-    """A pool whose ``shutdown`` waits for at most ``patience`` seconds.
+    """A pool whose ``shutdown`` waits for at most ``patience`` seconds, counted from ``begin``.
 
     For ``asyncio.to_thread``: the end of an event loop shuts its default executor down.
     """
@@ -26,7 +26,13 @@ class ImpatientPool(ThreadPoolExecutor):
         # Named as asyncio's own.
         super().__init__(thread_name_prefix="asyncio")
         self._patience = patience
+        self._deadline: float | None = None
         self._unfinished: set[Future[Any]] = set()
+
+    def begin(self) -> float:
+        """What runs is to end from now on; until when, on the monotonic clock."""
+        self._deadline = time.monotonic() + self._patience
+        return self._deadline
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run ``fn`` in a thread."""
@@ -39,7 +45,8 @@ class ImpatientPool(ThreadPoolExecutor):
         """Take nothing more, and wait for a while for what runs."""
         super().shutdown(wait=False, cancel_futures=cancel_futures)
         if wait:
-            concurrent.futures.wait(list(self._unfinished), timeout=self._patience)
+            left = (self._deadline or self.begin()) - time.monotonic()
+            concurrent.futures.wait(list(self._unfinished), timeout=max(left, 0))
 
 
 class PoolThreads:
@@ -48,11 +55,10 @@ class PoolThreads:
     def __init__(self) -> None:
         self._before = set(threading.enumerate())
 
-    def abandon(self, patience: float) -> None:
-        """Wait for up to ``patience`` seconds until none is at work; let Python exit without the
-        rest, though it joins the threads of pools before it exits, daemons too.
+    def abandon(self, deadline: float) -> None:
+        """Wait until none is at work, or the monotonic clock shows ``deadline``; let Python exit
+        without the rest, though it joins the threads of pools before it exits, daemons too.
         """
-        deadline = time.monotonic() + patience
         while (busy := self._busy()) and time.monotonic() < deadline:
             time.sleep(_POLL)
         for thread in busy:

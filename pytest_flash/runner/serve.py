@@ -210,11 +210,8 @@ class ThreadServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = url_of(self._listener)
         self._started = threading.Event()
-        self._grace = grace
-        self._pools = PoolThreads()
-        self._server = AppServer(
-            app, grace=grace, pool=ImpatientPool(grace), on_started=self._started.set
-        )
+        self._pool, self._pools = ImpatientPool(grace), PoolThreads()
+        self._server = AppServer(app, grace=grace, pool=self._pool, on_started=self._started.set)
         if observed is not None:
             self._server.config.app = observed
         self._error: BaseException | None = None
@@ -234,6 +231,7 @@ class ThreadServer:
                 raise self._error or ServerError("the app's server ended while it started")
             if time.monotonic() > deadline:
                 self._server.stop()
+                self._pools.abandon(deadline)
                 self._listener.close()
                 raise ServerError(
                     f"the app did not start within {timeout:g} s: its lifespan, or what it calls, "
@@ -250,10 +248,11 @@ class ThreadServer:
         Threads in which the app's code has not returned then go on until Python exits, and do not
         keep it from that. Raises ServerError when the app's lifespan fails to shut down, or blocks.
         """
+        deadline = self._pool.begin()
         self._server.stop()
         if self._thread.ident is not None:
             self._thread.join(_STOP_DEADLINE)
-        self._pools.abandon(self._grace)
+        self._pools.abandon(deadline)
         self._listener.close()
         if self._thread.is_alive():
             raise ServerError(

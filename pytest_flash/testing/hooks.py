@@ -36,6 +36,7 @@ class RunHooks:
     def __init__(self, platform: LocalPlatform, before: Callable[[], None] = _nothing) -> None:
         self._platform = platform
         self._before = before
+        self._told = False
 
     # The innermost wrapper: after fixtures and workers are gone, before the terminal's summary.
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -64,13 +65,23 @@ class RunHooks:
             terminalreporter.write_sep("=", "flash")
             for line in lines:
                 terminalreporter.write_line(line)
-        if totals.undeleted:
+        self._tell_what_is_left(terminalreporter)
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """What is left on Runpod, where pytest gives no summary, as after an internal error."""
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None:
+            self._tell_what_is_left(reporter)
+
+    def _tell_what_is_left(self, terminalreporter: Any) -> None:
+        undeleted, self._told = {} if self._told else self._platform.totals.undeleted, True
+        if undeleted:
             terminalreporter.write_sep(
                 "=", "endpoints that could not be deleted on Runpod", red=True
             )
-            for name, error in totals.undeleted.items():
+            for name, error in undeleted.items():
                 terminalreporter.write_line(f"{name}: {error}")
-            names = " ".join(totals.undeleted)
+            names = " ".join(undeleted)
             terminalreporter.write_line(
                 f"Run 'flash undeploy {names}'; the next test run tries again first"
             )
@@ -84,6 +95,14 @@ class TestHooks:
     def __init__(self, session: FlashSession) -> None:
         self.session = session
         self._overrides = Overrides()
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """The run ends: by Ctrl-C, or pytest.exit."""
+        self.session.interrupted = True
+
+    def pytest_internalerror(self) -> None:
+        """The run ends: a plugin has failed."""
+        self.session.interrupted = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

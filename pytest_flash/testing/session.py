@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,8 @@ class FlashSession:
         self._closed = False
         # What is undone at the end of the test and, above it, of fixtures that outlive it.
         self._ends = [contextlib.ExitStack()]
+        self.interrupted = False
+        """Whether the run ends in the midst of a test, as on Ctrl-C."""
         self.over_limit: EndpointLimitError | None = None
         """Why the run may not go on: it would create more endpoints than it may."""
         calls = self._remote = RemoteCalls(
@@ -116,7 +119,7 @@ class FlashSession:
         finally:
             # Handlers that wait for a job would hold the server up.
             self.calls.end(lasting=True)
-            with self._saying_where(self._app):
+            with self._at_least_telling(), self._saying_where(self._app):
                 server.stop()
 
     @contextlib.contextmanager
@@ -203,6 +206,17 @@ class FlashSession:
                 )
         self._ready[spec.resource] = endpoint
         return endpoint
+
+    @contextlib.contextmanager
+    def _at_least_telling(self) -> Iterator[None]:
+        """Where no test is left that an error could belong to, print it: raised, it would take
+        the place of pytest's summary and exit code."""
+        try:
+            yield
+        except ServerError as error:
+            if not self.interrupted:
+                raise
+            print(f"\nflash: {error}", file=sys.stderr)
 
     def _at_end(self, undo: Callable[[], None]) -> None:
         self._ends[-1].callback(undo)

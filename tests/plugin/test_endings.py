@@ -126,6 +126,16 @@ def test_a_hung_thread_takes_no_report_along(
     assert (project.folder / ".coverage").exists()
 
 
+def test_a_lifespan_that_hangs_in_a_thread(project: Any, passes: Passes) -> None:
+    project.write(
+        "main.py", APP.replace("yield", "await asyncio.to_thread(time.sleep, 600)\n    yield")
+    )
+    project.write("test_app.py", "def test_it(flash_client):\n    pass\n")
+    result = project.pytest("--flash-startup-timeout=3", timeout=60)
+    passes(result, errors=1)
+    result.stdout.fnmatch_lines(["*ServerError: the app did not start within 3 s*"])
+
+
 def test_a_lifespan_that_fails_at_the_end_is_an_error(project: Any, passes: Passes) -> None:
     project.write("main.py", APP.replace('pathlib.Path("ended").write_text("yes")', "1 / 0"))
     project.write("test_app.py", "def test_it(flash_client):\n    pass\n")

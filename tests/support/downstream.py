@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.support.environment import clean_environment
+from tests.support.processes import Process, descendants
 
 APP = """\
 import os
@@ -101,6 +104,25 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def watched(
+        self, *arguments: str, timeout: float = 120, **variables: str
+    ) -> tuple[pytest.RunResult, set[Process]]:
+        """As ``pytest``, with every process that the run was seen to start."""
+        tree: set[Process] = set()
+        output = self.folder.parent / "output"
+        with output.open("wb") as file:
+            run = self.start(*arguments, output=file, **variables)
+            try:
+                deadline = time.monotonic() + timeout
+                while run.poll() is None and time.monotonic() < deadline:
+                    tree |= descendants(run.pid)
+                    time.sleep(0.05)  # The interval of a wait that has a deadline.
+                code = run.wait(1)
+            finally:
+                run.kill()
+                run.wait()
+        return pytest.RunResult(code, output.read_text().splitlines(), [], 0.0), tree
+
     def pytest(self, *arguments: str, timeout: float = 120, **variables: str) -> pytest.RunResult:
         """Run pytest in the project and wait, for up to ``timeout`` seconds."""
         done = subprocess.run(
@@ -116,13 +138,16 @@ class Project:
         out, err = done.stdout.splitlines(), done.stderr.splitlines()
         return pytest.RunResult(done.returncode, out, err, 0.0)
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
-        """Start pytest in the project, in a session of its own."""
+    def start(
+        self, *arguments: str, output: IO[bytes] | None = None, **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Start pytest in the project, in a session of its own; ``output`` gets what it prints."""
         return subprocess.Popen(
             self._command(arguments),
             cwd=self.folder,
             env=clean_environment(**variables),
-            stdout=subprocess.DEVNULL,
+            stdout=output or subprocess.DEVNULL,
+            stderr=subprocess.STDOUT if output else None,
             start_new_session=True,
         )
 
