@@ -127,9 +127,8 @@ def test_a_hung_thread_takes_no_report_along(
 
 
 def test_a_lifespan_that_hangs_in_a_thread(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py", APP.replace("yield", "await asyncio.to_thread(time.sleep, 600)\n    yield")
-    )
+    hangs = "    await asyncio.to_thread(time.sleep, 600)\n    yield\n"
+    project.write("main.py", APP.replace("    yield\n", hangs, 1))
     project.write("test_app.py", "def test_it(flash_client):\n    pass\n")
     result = project.pytest("--flash-startup-timeout=3", timeout=60)
     passes(result, errors=1)
