@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -146,42 +147,61 @@ def test_a_lifespan_that_fails_at_the_end_is_an_error(project: Any, passes: Pass
 RUNS = """\
 import pytest
 
-@pytest.mark.parametrize("x", range(200))
+@pytest.mark.parametrize("x", range(1000))
 def test_it(flash_client, x):
     assert flash_client.get(f"/double/{x}").json()["value"] == 2 * x
 """
 
 
-def test_ctrl_c_at_any_moment_leaves_nothing(
+@pytest.mark.parametrize(
+    ("number", "to_all", "few", "many"),
+    [
+        (signal.SIGINT, False, 2, 30),
+        (signal.SIGINT, True, 2, 30),
+        (signal.SIGTERM, False, 2, 12),
+        (signal.SIGHUP, True, 2, 12),
+    ],
+    ids=["interrupted", "ctrl-c", "terminated", "terminal-closed"],
+)
+def test_a_signal_at_any_moment_leaves_nothing(
     project: Any,
     request: pytest.FixtureRequest,
     variables: dict[str, str],
     endpoints: Endpoints,
+    number: signal.Signals,
+    to_all: bool,
+    few: int,
+    many: int,
 ) -> None:
     project.write("main.py", APP)
     project.write("test_app.py", RUNS)
-    chance = random.Random(5)
-    moments = 30 if request.config.getoption("soak") else 2
-    for n in range(moments):
+    chance = random.Random(number + to_all)
+    soak = request.config.getoption("soak")
+    for n in range(many if soak else few):
         live, workers = n % 2 == 1, ("-n2",) if n % 4 >= 2 else ()
         options = ("--flash-live",) if live else ()
         run = project.start(*options, *workers, **(variables if live else {}))
+        after = chance.uniform(0.3, 8.0 if soak else 4.0)
         try:
-            interrupt(run, after=chance.uniform(0.3, 4.0))
+            end(run, number, to_all=to_all, after=after)
         finally:
             run.kill()
             run.wait()
-        assert endpoints() == [], n
+        if number is signal.SIGINT:
+            assert endpoints() == [], (n, after)
+        else:
+            wait_until(lambda: endpoints() == [], 60, f"the end of the endpoints: {n}, {after}")
 
 
-def interrupt(run: Any, after: float) -> None:
-    """Send SIGINT ``after`` seconds, and wait for the end of the run and all it started."""
+def end(run: Any, number: signal.Signals, *, to_all: bool, after: float) -> None:
+    """Send ``number`` after some seconds, and wait for the end of the run and all it started."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         run.wait(after)
     tree = descendants(run.pid)
-    run.send_signal(signal.SIGINT)
+    # As a terminal does, or as ``kill``.
+    (os.killpg if to_all else os.kill)(run.pid, number)
     run.wait(60)
-    wait_gone(tree, 30)
+    wait_gone(tree, 60 if number is not signal.SIGINT else 30)
 
 
 def test_keeping_outlives_ctrl_c(
