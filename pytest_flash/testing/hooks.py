@@ -96,13 +96,10 @@ class TestHooks:
         self.session = session
         self._overrides = Overrides()
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """The run ends: by Ctrl-C, or pytest.exit."""
-        self.session.interrupted = True
-
-    def pytest_internalerror(self) -> None:
-        """The run ends: a plugin has failed."""
-        self.session.interrupted = True
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """The run ends, in the midst of a test perhaps: by Ctrl-C, -x, pytest.exit or an error."""
+        self.session.tests_over = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

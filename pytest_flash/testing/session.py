@@ -72,8 +72,8 @@ class FlashSession:
         self._closed = False
         # What is undone at the end of the test and, above it, of fixtures that outlive it.
         self._ends = [contextlib.ExitStack()]
-        self.interrupted = False
-        """Whether the run ends in the midst of a test, as on Ctrl-C."""
+        self.tests_over = False
+        """Whether what happens now belongs to no test any more."""
         self.over_limit: EndpointLimitError | None = None
         """Why the run may not go on: it would create more endpoints than it may."""
         calls = self._remote = RemoteCalls(
@@ -210,11 +210,12 @@ class FlashSession:
     @contextlib.contextmanager
     def _at_least_telling(self) -> Iterator[None]:
         """Where no test is left that an error could belong to, print it: raised, it would take
-        the place of pytest's summary and exit code."""
+        the place of pytest's summary and exit code.
+        """
         try:
             yield
         except ServerError as error:
-            if not self.interrupted:
+            if not self.tests_over:
                 raise
             print(f"\nflash: {error}", file=sys.stderr)
 
