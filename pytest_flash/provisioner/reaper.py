@@ -59,7 +59,8 @@ class _Order:
 def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
     """While the block lasts, have what ``ledger``'s test session created deleted if it is killed.
 
-    Enter it before anything is created, and leave it when the session has cleaned up itself.
+    Enter it before anything is created, and leave it when the session has cleaned up itself. With
+    an exception, such as a second Ctrl-C, it counts as killed.
     """
     order = _Order(
         target.management_url,
@@ -84,11 +85,14 @@ def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
         start_new_session=True,
     )
     _tell(reaper, json.dumps(asdict(order)).encode() + b"\n")
+    assert reaper.stdin is not None
     try:
         yield
-    finally:
-        _tell(reaper, _DONE)
-        _end(reaper)
+    except BaseException:
+        reaper.stdin.close()
+        raise
+    _tell(reaper, _DONE)
+    _end(reaper)
 
 
 def _tell(reaper: subprocess.Popen[bytes], text: bytes) -> None:

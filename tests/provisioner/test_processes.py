@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -198,3 +199,14 @@ def test_a_create_under_way_when_its_session_is_killed_is_undone(
     process.wait()
     wait_until(client.endpoints, 30, "the endpoint that nobody waits for")
     wait_until(lambda: client.endpoints() == [], 60, "its end")
+
+
+def test_a_session_that_is_interrupted_before_it_has_cleaned_up_is_cleaned_up_after(
+    start: Start, client: ManagementClient
+) -> None:
+    process = start(["ensure", {"a": 1}], ["wait"], ["release"], creator="test", reaper=True)
+    assert reached(process).keys() == {"a"}
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    wait_until(lambda: client.endpoints() == [], 30, "the end of the endpoint")
