@@ -68,8 +68,9 @@ class PoolThreads:
         frames = sys._current_frames()
         return [
             thread
-            for thread in list(_joined_at_exit())
-            if thread.daemon
+            for thread in threading.enumerate()
+            if thread in _joined_at_exit()
+            and thread.daemon
             and thread not in self._before
             and thread.ident in frames
             # Where one waits for work.
