@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -9,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from pytest_flash.runpod import Endpoint
+from pytest_flash.settings import MANAGEMENT_URL
 from tests.support.processes import wait_gone, wait_until
+from tests.support.relay import relaying
 
 Endpoints = Callable[[], list[Endpoint]]
 ALONE_OR_NOT = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
@@ -156,3 +159,27 @@ def test_what_a_broken_run_created_live_is_deleted(
     result, _ = project.watched("--flash-live", **variables)
     assert result.ret == (pytest.ExitCode.INTERNAL_ERROR if how == "pass" else 7)
     wait_until(lambda: endpoints() == [], 30, "the end of the endpoint")
+
+
+def test_what_is_left_on_runpod_is_told_without_a_summary_too(
+    project: Any, variables: dict[str, str]
+) -> None:
+    project.write("conftest.py", A_PLUGIN_FAILS)
+    project.write(
+        "test_app.py",
+        HEAD + "import time\ndef test_it(flash_client):\n    use(flash_client)\n"
+        "    open('ready', 'w').close()\n    while os.path.exists('ready'): time.sleep(0.05)\n",
+    )
+    ready, printed = project.folder / "ready", project.folder / "printed"
+    with contextlib.ExitStack() as stack:
+        with relaying(variables[MANAGEMENT_URL]) as relay:
+            addresses = {**variables, MANAGEMENT_URL: relay.url}
+            output = stack.enter_context(printed.open("wb"))
+            run = stack.enter_context(project.start("--flash-live", output=output, **addresses))
+            stack.callback(run.kill)
+            wait_until(ready.exists, 60, "the test to be under way")
+        ready.unlink()  # The management plane is away by now.
+        assert run.wait(60) == pytest.ExitCode.INTERNAL_ERROR
+    text = printed.read_text()
+    assert text.count("endpoints that could not be deleted on Runpod") == 1
+    assert "Run 'flash undeploy" in text
