@@ -142,7 +142,7 @@ def test_an_app_that_blocks_takes_no_report_along(project: Any) -> None:
     result.stdout.fnmatch_lines(
         [
             "flash: the app's server did not stop within 10 s: *",
-            "  the app's event loop: *main.py:* in blocks: time.sleep(600)",
+            "  the app's event loop is blocked: *main.py:* in blocks: time.sleep(600)",
             PROVISIONED,
         ]
     )
