@@ -104,7 +104,8 @@ def test_a_run_that_breaks(
     result.stdout.fnmatch_lines([PROVISIONED])
     # pytest-xdist reports a test that was interrupted as one that crashed.
     interrupted = code is pytest.ExitCode.INTERRUPTED and not workers
-    assert reported(project) == ("0" if interrupted else "1")
+    # Some versions of pytest count what fails after a test as one more.
+    assert (reported(project) == "0") == interrupted
 
 
 @pytest.mark.parametrize(
