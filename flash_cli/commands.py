@@ -170,7 +170,7 @@ def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: 
 @click.option("--all", "everything", is_flag=True, help="Every endpoint recorded here.")
 @click.option("--orphans", is_flag=True, help="Those that no code of the app defines any more.")
 @click.option("--unrecorded", is_flag=True, help="Those of this project without a record.")
-@click.option("--older-than", default="0s", help="With --unrecorded: an age, such as 2h.")
+@click.option("--older-than", help="With --unrecorded: an age, such as 2h.")
 @click.option("--app", help="With --orphans: the app, as flash run takes it.")
 @click.option("--namespace", help="Whose endpoints.  [default: FLASH_NAMESPACE]")
 @click.option("--env-file", type=click.Path(path_type=Path), help="Variables to load.")
@@ -180,7 +180,7 @@ def undeploy(
     everything: bool,
     orphans: bool,
     unrecorded: bool,
-    older_than: str,
+    older_than: str | None,
     app: str | None,
     namespace: str | None,
     env_file: Path | None,
@@ -192,12 +192,17 @@ def undeploy(
     """
     if not (names or everything or orphans or unrecorded):
         raise click.UsageError("say what: names, list, --all, --orphans or --unrecorded")
+    # Each would delete more than was said.
+    if everything and names and names != ("list",):
+        raise click.UsageError(f"--all deletes more than {', '.join(names)}; give one of them")
+    if older_than is not None and not unrecorded:
+        raise click.UsageError("--older-than goes with --unrecorded alone; add it")
 
     from .undeploy import Request
     from .undeploy import undeploy as carry_out
 
     request = Request(
-        names, everything, orphans, unrecorded, older_than, app, namespace, env_file, yes
+        names, everything, orphans, unrecorded, older_than or "0s", app, namespace, env_file, yes
     )
     sys.exit(carry_out(request))
 

@@ -68,12 +68,17 @@ def _from_pyproject(root: Path) -> Project:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
-    config = document.get("tool", {}).get("flash", {})
-    if not isinstance(config, dict):
-        raise SettingsError(f"{path}: [tool.flash] must be a table")
+    config = _table(_table(document, "tool", path), "flash", path)
     refuse_unknown_keys(config, _KNOWN_KEYS, f"{path}: [tool.flash]")
-    name = config.get("project") or document.get("project", {}).get("name") or root.name
+    name = config.get("project") or _table(document, "project", path).get("name") or root.name
     return Project(root=root, name=_clean(str(name)), config=config)
+
+
+def _table(parent: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    table = parent.get(key, {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: {key!r} must be a table, such as [project] or [tool.flash]")
+    return table
 
 
 def _clean(name: str) -> str:

@@ -42,3 +42,10 @@ def test_a_broken_pyproject_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.flash\n")
     with pytest.raises(SettingsError, match=r"pyproject.toml cannot be read"):
         find_project(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['project = "shop"', "tool = 1", "[tool]\nflash = true"])
+def test_what_should_be_a_table_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"pyproject.toml: '(project|tool|flash)' must be"):
+        find_project(tmp_path)

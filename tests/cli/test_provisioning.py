@@ -229,6 +229,15 @@ def test_undeploy_lists_and_deletes_by_name(
     assert "Nothing is recorded in" in undeploy("list").stdout
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--all", "a", "--yes"], ["--all", "--older-than", "2h", "--yes"]]
+)
+def test_undeploy_deletes_no_more_than_was_said(undeploy: Any, arguments: list[str]) -> None:
+    refused = undeploy(*arguments)
+    assert refused.returncode == 2
+    assert "Usage" in refused.stderr
+
+
 def test_undeploy_orphans_imports_the_app(
     app: App, provision: Any, endpoints: Endpoints, undeploy: Any
 ) -> None:
