@@ -65,6 +65,7 @@ class Provisioner:
         self._guard = threading.Lock()
         self._max_creations = max_creations
         self._creations = 0
+        self._stopped = False
 
     def known(self, resource: ServerlessResource) -> Endpoint | None:
         """The endpoint of ``resource`` if it was provisioned before; costs nothing."""
@@ -113,6 +114,10 @@ class Provisioner:
     def creations(self) -> int:
         """How many endpoints have been created, or were tried to."""
         return self._creations
+
+    def stop(self) -> None:
+        """Create nothing any more; what is under way goes on. From any thread."""
+        self._stopped = True
 
     def plan(self, resources: Iterable[tuple[ServerlessResource, str]]) -> Plan:
         """What ``ensure_all`` would do, and the records that none of ``resources`` explains."""
@@ -212,6 +217,8 @@ class Provisioner:
         return endpoint
 
     def _count_creation(self, wanted: Wanted) -> None:
+        if self._stopped:
+            raise ProvisioningError(f"{wanted.endpoint_name} is not created: this was stopped")
         with self._guard:
             if self._max_creations is not None and self._creations >= self._max_creations:
                 raise EndpointLimitError(

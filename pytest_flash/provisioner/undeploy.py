@@ -12,6 +12,7 @@ from ..errors import FlashError, ProvisioningError, SettingsError
 from ..resources.fields import bare_name
 from ..runpod import Endpoint, ManagementClient
 from .ledger import Ledger
+from .owner import Owner
 from .provisioner import Provisioner
 from .records import Record
 from .spec import OWNER_VARIABLE
@@ -41,9 +42,18 @@ class Undeploy:
     def listing(self) -> tuple[Deployed, ...]:
         """Every record of the namespace, checked with one list call."""
         records = self.ledger.records()
-        ids = {endpoint.id for endpoint in self.client.endpoints()} if records else set()
+        existing = self.client.endpoints() if records else []
+        ids = {endpoint.id for endpoint in existing}
+        # An intent has no id: its endpoint is known by name and mark.
+        marker = Owner(self.ledger.scope.project, self.ledger.scope.namespace).marker
+        ours = {each.name for each in existing if each.env.get(OWNER_VARIABLE) == marker}
         return tuple(
-            Deployed(each, each.endpoint_id in ids, len(each.living_users())) for each in records
+            Deployed(
+                each,
+                each.endpoint_id in ids if each.endpoint_id else each.endpoint_name in ours,
+                len(each.living_users()),
+            )
+            for each in records
         )
 
     def elsewhere(self) -> tuple[str, ...]:

@@ -87,8 +87,12 @@ class Remotes:
         return self._session is not None and self._session.provisioning.busy
 
     def settle(self, timeout: float) -> None:
-        """Return when no such request is under way any more, or after ``timeout`` seconds."""
+        """Return when no such request is under way any more, or after ``timeout`` seconds.
+
+        What has not begun to be created is not.
+        """
         if self._session is not None:
+            self._session.provisioner.stop()
             self._session.provisioning.wait(timeout)
 
     def discover(self) -> None:

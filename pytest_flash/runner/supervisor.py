@@ -108,12 +108,16 @@ def _tell_what_stays(target: Target, assignment: Assignment, desk: Desk) -> None
     project, namespace = assignment.project, assignment.namespace
     identity = Identity(project, namespace, "run", assignment.user)
     records = ledger_of(target, identity, desk.tell).records()
-    names = [each.endpoint_name for each in records if each.endpoint_id]
+    names = [each.endpoint_name for each in records]
+    told = [
+        each.endpoint_name if each.endpoint_id else f"{each.endpoint_name} (perhaps)"
+        for each in records
+    ]
     if names:
         option = "" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}"
         desk.tell(
             Notice(
-                f"{len(names)} endpoint(s) stay on Runpod: {', '.join(names)}. Remove them with "
+                f"{len(names)} endpoint(s) stay on Runpod: {', '.join(told)}. Remove them with "
                 f"'flash undeploy{option} {' '.join(names)}' in {project.root}"
             )
         )

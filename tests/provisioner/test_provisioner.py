@@ -428,6 +428,16 @@ def test_no_more_is_created_than_the_limit(provisioner: Make, client: Management
     assert [endpoint.name for endpoint in client.endpoints()] == ["live-a"]
 
 
+def test_what_is_stopped_creates_nothing_more(provisioner: Make, client: ManagementClient) -> None:
+    mine, known = provisioner(), LiveServerless(name="gpu")
+    made = provisioner().ensure(known, FILE)
+    mine.stop()
+    with pytest.raises(ProvisioningError, match="live-cpu is not created: this was stopped"):
+        mine.ensure(LiveServerless(name="cpu"), FILE)
+    assert mine.ensure(known, FILE).id == made.id
+    assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
+
+
 def test_a_wrong_key_is_an_error_without_the_key(account: Target) -> None:
     wrong = replace(account, api_key="not-the-key")
     refusal = pytest.raises(AuthenticationError, match=r"GET .*/v2/serverless: 401")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,22 @@ def test_the_list_says_what_exists_and_who_uses_it(
     listed = {each.record.resource: (each.exists, each.users) for each in work.listing()}
 
     assert listed == {"a": (True, 1), "b": (False, 1)}
+
+
+def test_an_intent_is_listed_by_whether_it_came_true(
+    work: Undeploy, provisioner: Make, client: ManagementClient
+) -> None:
+    provisioner().ensure_all([(LiveServerless(name=each), FILE) for each in ("a", "b")])
+    with work.ledger.state.change() as draft:
+        for record in draft.records(work.ledger.scope):
+            draft.put(work.ledger.scope, replace(record, endpoint_id=None))
+    (gone,) = [each for each in client.endpoints() if each.name == "live-b"]
+    client.delete(gone.id)
+
+    assert [(each.record.resource, each.exists) for each in work.listing()] == [
+        ("a", True),
+        ("b", False),
+    ]
 
 
 def test_names_of_resources_and_endpoints_both_work(
