@@ -76,7 +76,57 @@ async def get_refused(number: int):
         return {"number": error.number, "text": str(error)}
 """
 
+WORK = """
+from .main import resource
+from pytest_flash import remote
+
+from .units import K
+
+KNOWN = {}
+
+
+class Shape:
+    def __init_subclass__(cls):
+        KNOWN[cls.__name__] = cls
+
+
+class Square(Shape):
+    def area(self, x):
+        return K * x * x
+
+
+@remote(resource)
+def area(name, x):
+    return KNOWN[name]().area(x)
+"""
+
 TESTS = """
+import asyncio
+
+import app
+from pytest_flash import remote
+
+
+def test_a_package_that_imports_the_web_half(flash_client):
+    assert app.area.blocking("Square", 3) == 18
+
+
+def test_a_class_of_a_function(flash_client):
+    @remote(app.resource)
+    class Counter:
+        def __init__(self, start):
+            self.at = start
+
+        async def next(self):
+            self.at += 1
+            return self.at
+
+    async def calls():
+        return [await Counter(5).next(), await Counter(start=5).next(), await Counter(1).next()]
+
+    assert asyncio.run(calls()) == [6, 7, 2]
+
+
 def test_values_and_helpers(flash_client):
     assert flash_client.get("/pair/3").json() == {"first": 3, "second": 4}
 
@@ -91,10 +141,18 @@ def test_exceptions_keep_their_type(flash_client):
 
 
 def test_a_projects_tests_pass_on_the_official_worker(official: Path, tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(APP)
+    package = tmp_path / "app"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from .work import area\nfrom .main import app, resource\n"
+    )
+    (package / "main.py").write_text(APP)
+    (package / "units.py").write_text("K = 2\n")
+    (package / "work.py").write_text(WORK)
     (tmp_path / "test_main.py").write_text(TESTS)
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "mine"\n[tool.pytest.ini_options]\naddopts = "-p no:cacheprovider"\n'
+        'flash_app = "app.main:app"\n'
         f'[tool.flash.emulator.images]\n"official/functions" = "{official} {HERE}/'
         'reference_worker.py"\n'
     )
@@ -108,4 +166,4 @@ def test_a_projects_tests_pass_on_the_official_worker(official: Path, tmp_path: 
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "3 passed" in run.stdout
+    assert "5 passed" in run.stdout
