@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
 
 REMOTE = "_flash_remote"
@@ -16,7 +17,8 @@ def strip(tree: ast.AST, remote_lines: frozenset[int]) -> list[ast.AST]:
     """Take ``@remote`` decorators and signature annotations out of ``tree``.
 
     ``remote_lines`` are the lines on which the decorators to drop stand. Annotations stay where
-    another decorator may read them. Returns the functions and classes that were remote.
+    another decorator may read them, and those of built-in types everywhere. Returns the functions
+    and classes that were remote.
     """
     remote: list[ast.AST] = []
     for node in ast.walk(tree):
@@ -137,10 +139,14 @@ def _bound_inside(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
 
 
 def _strip_annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    node.returns = None
+    """Leave those that need nothing but built-in names."""
     given = node.args
-    for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs):
-        argument.annotation = None
-    for collector in (given.vararg, given.kwarg):
-        if collector is not None:
-            collector.annotation = None
+    collectors = (each for each in (given.vararg, given.kwarg) if each is not None)
+    for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs, *collectors):
+        argument.annotation = _if_built_in(argument.annotation)
+    node.returns = _if_built_in(node.returns)
+
+
+def _if_built_in(annotation: ast.expr | None) -> ast.expr | None:
+    names = (each.id for each in ast.walk(annotation or ast.Pass()) if isinstance(each, ast.Name))
+    return annotation if all(hasattr(builtins, name) for name in names) else None

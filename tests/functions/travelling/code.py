@@ -227,6 +227,15 @@ CASES: dict[str, Case] = {
         [1, 2, 3],
         (3,),
     ),
+    "annotations of built-in types": Case(
+        remote(
+            "return str(inspect.signature(h))",
+            "import inspect",
+            "def h(a: int, *b: list[str] | None, c: fastapi.Request = 1) -> 'Later':\n    pass",
+        ),
+        "(a: int, *b: list[str] | None, c=1) -> 'Later'",
+        (1,),
+    ),
     "inspect.getsource": Case(
         remote("return inspect.getsource(h)", "import inspect", "def h():\n    return 'here'"),
         "def h():\n    return 'here'\n",
