@@ -186,7 +186,7 @@ def test_frames_of_the_framework_are_left_out(project: Any, passes: Passes) -> N
         "test_app.py",
         "def test_it(flash_client):\n    assert flash_client.get('/broken').status_code == 200\n"
         "def test_both(flash_client):\n    assert flash_client.get('/both').status_code == 200\n"
-        "def test_hangs(flash_client):\n    flash_client.get('/asleep', timeout=0.5)\n",
+        "def test_hangs(flash_client):\n    flash_client.get('/asleep', timeout=1.5)\n",
     )
     result = project.pytest()
     passes(result, failed=3)
@@ -224,8 +224,8 @@ def test_a_client_that_times_out_is_told_where_it_hangs(project: Any, passes: Pa
         "test_app.py",
         "import pathlib\n"
         "def test_it(flash_client):\n    flash_client.get('/double/1')\n"
-        "    flash_client.get('/linger', timeout=2)\n"
-        "def test_asleep(flash_client):\n    flash_client.get('/asleep', timeout=0.5)\n",
+        "    flash_client.get('/linger', timeout=4)\n"
+        "def test_asleep(flash_client):\n    flash_client.get('/asleep', timeout=1.5)\n",
     )
     result = project.pytest()
     passes(result, failed=2)

@@ -107,7 +107,7 @@ def test_it(flash_endpoints, how):
     started = time.monotonic()
     with pytest.raises(JobFailedError) as caught:
         asyncio.run(die(how))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60  # Not the 600 s that it may take.
     assert ("7" if how == "exit" else "SIGKILL") in str(caught.value)
     assert asyncio.run(die("live"))
 """,

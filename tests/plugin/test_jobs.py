@@ -301,10 +301,9 @@ def test_leaves_a_job(flash_client, flash_jobs, tmp_path, waits):
     assert len(flash_jobs.unfinished) == 2
 
 def test_next(flash_client, flash_jobs):
-    started = time.monotonic()
     assert flash_client.get("/double/2").json() == 4
     assert len(flash_jobs) == 1
-    assert flash_jobs[0].delay_time < 5000
+    assert flash_jobs[0].delay_time < 60_000
 """,
     )
     passes(project.pytest(), passed=3)
@@ -331,7 +330,7 @@ def test_spawns(flash_endpoints, flash_jobs, tmp_path):
 
 def test_next(flash_client, flash_jobs):
     assert flash_client.get("/double/2").json() == 4
-    assert flash_jobs[0].delay_time < 5000
+    assert flash_jobs[0].delay_time < 60_000
 """,
     )
     passes(project.pytest(), passed=2)

@@ -60,8 +60,8 @@ def test_a_run_that_is_ended_leaves_no_process(
         tree = descendants(run.pid)
         assert len(tree) >= 3  # pytest, the emulator and a worker.
         run.send_signal(number)
-        assert run.wait(10) == leaves
-        wait_gone(tree, 3)
+        assert run.wait(30) == leaves
+        wait_gone(tree, 10)
     finally:
         run.kill()
         run.wait()
@@ -82,7 +82,7 @@ def test_a_finished_run_leaves_no_process(project: Any) -> None:
     assert result.ret == 0, "\n".join(result.outlines)
     pids = json.loads((project.folder / "pids.json").read_text())
     assert len(pids) >= 3
-    wait_until(lambda: not any(alive(pid) for pid in pids), 3, "the end of every process")
+    wait_until(lambda: not any(alive(pid) for pid in pids), 10, "the end of every process")
 
 
 def alive(pid: int) -> bool:
