@@ -90,7 +90,7 @@ def flash_endpoints(
 
     ``stub`` replaces a function for one test.
     """
-    test_files = request.config.stash[TEST_FILES]
+    test_files = request.config.stash.get(TEST_FILES, set())
     with _told():
         return flash_session.provision(test_files)
 

@@ -40,10 +40,11 @@ def open_session(request: pytest.FixtureRequest, settings: FlashConfig) -> Itera
 
 
 def _open(platform: Platform, order: Order) -> Target:
-    with ThreadPoolExecutor(1, thread_name_prefix="flash-opening") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="flash-opening") as pool:
         opening = pool.submit(platform.open, order)
-        # Half a second of imports, while another process starts.
-        import_module(".session", __package__)
+        # Half a second of imports, while another process starts. Not on the main thread: a Ctrl-C
+        # in the middle of one can leave Python's import lock taken, for which the other would wait.
+        pool.submit(import_module, ".session", __package__).result()
         return opening.result()
 
 
