@@ -67,6 +67,33 @@ def test_a_run_that_is_ended_leaves_no_process(
         run.wait()
 
 
+def test_what_is_heavy_is_not_imported_where_ctrl_c_interrupts(
+    project: Any, passes: Passes
+) -> None:
+    project.write(
+        "conftest.py",
+        """
+import sys, threading
+
+threads = []
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pytest_flash.testing.session":
+            threads.append(threading.current_thread())
+
+sys.meta_path.insert(0, Finder())
+""",
+    )
+    project.write(
+        "test_app.py",
+        "import threading\nfrom conftest import threads\n"
+        "def test_it(flash_session):\n"
+        "    (thread,) = threads\n    assert thread is not threading.main_thread()\n",
+    )
+    passes(project.pytest(), passed=1)
+
+
 def test_a_finished_run_leaves_no_process(project: Any) -> None:
     project.write(
         "test_app.py",
