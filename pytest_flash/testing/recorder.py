@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
-from ..events import Event, JobEnded, JobNamed, JobOutput, JobStarted
+from ..events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice
 from ..functions.registry import FunctionSpec
 from .jobs import Job, Jobs
 
@@ -137,6 +137,8 @@ class Recorder:
             self._printed(event)
         elif isinstance(event, JobEnded):
             self._ended(event)
+        elif isinstance(event, Notice) and self._say is not None:
+            self._say(event.text)  # Why output does not come while jobs run.
 
     def _started(self, event: JobStarted) -> None:
         job = Job(

@@ -105,6 +105,40 @@ def test_of_a_worker_that_died_its_last_words_are_kept(events: list[Event], tmp_
     assert ended(events).stdout == "last words\n"
 
 
+@remote(CpuLiveServerless(name="forks"))
+def forks(path: str) -> None:
+    import os
+    import time
+    from pathlib import Path
+
+    print("before")
+    if os.fork() == 0:
+        print("the child's")
+        os._exit(0)
+    os.wait()
+    print("behind")
+    deadline = time.monotonic() + 90
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    print("after")
+
+
+@pytest.mark.usefixtures("session")
+def test_what_a_child_process_prints_is_taken_for_nothing_else(
+    events: list[Event], tmp_path: Path
+) -> None:
+    flag = tmp_path / "flag"
+
+    async def main() -> None:
+        call = asyncio.ensure_future(forks(str(flag)))
+        await until(lambda: told(events) == "before\nbehind\n", "what is printed first")
+        flag.touch()
+        await call
+
+    asyncio.run(main())
+    assert told(events) == ended(events).stdout == "before\nbehind\nafter\n"
+
+
 @remote(CpuLiveServerless(name="side-by-side", workersMax=2))
 def waits(path: str) -> None:
     import time

@@ -25,6 +25,7 @@ _PROGRESS = 2.0
 # A line without an end is said in parts of this.
 _ENDLESS = 65_536
 
+_escaped = json.JSONEncoder(ensure_ascii=False).encode
 _MARK = "[flash "
 _LINE = re.compile(r"\[flash (\w+)\.(\w+) (\d+)\+(\d+)(>?)\] (.*)", re.DOTALL)
 
@@ -50,7 +51,7 @@ def marked(piece: Piece) -> Iterator[bytes]:
             if part or whole:
                 sign = "" if whole else ">"
                 # Of a character that is none, half a surrogate pair, JSON has the same escape.
-                body = json.dumps(part, ensure_ascii=False)[1:-1]
+                body = _escaped(part)[1:-1]
                 mark = f"{_MARK}{piece.call}.{piece.run} {at}+{len(part)}{sign}] "
                 yield f"{mark}{body}\n".encode("utf-8", "backslashreplace")
             at += len(part)
