@@ -123,6 +123,11 @@ class SessionCalls:
         stubs = self._stubs.get(known_by, ())
         self._stubs[known_by] = [each for each in stubs if each.spec is not replacement]
 
+    @property
+    def under_way(self) -> bool:
+        """Whether calls of tests are under way."""
+        return any(owner is not self._recorder.lasting for owner in list(self._active.values()))
+
     def end(self, *, lasting: bool) -> None:
         """Cancel calls that are under way and their jobs, and wait until that is done.
 

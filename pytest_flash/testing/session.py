@@ -147,9 +147,7 @@ class FlashSession:
     def end_test(self) -> None:
         """A test has ended: its stubs, and the jobs that it left unfinished."""
         self._ends[0].close()
-        if not self._closed and (
-            len(self.recorder.current) or self.recorder.unfinished(lasting=False)
-        ):
+        if not self._closed and self._is_something_left():
             self.calls.end(lasting=False)
 
     @contextlib.contextmanager
@@ -218,6 +216,11 @@ class FlashSession:
             if not self.tests_over:
                 raise
             print(f"\nflash: {error}", file=sys.stderr)
+
+    def _is_something_left(self) -> bool:
+        """Whether calls are under way or jobs without an end; each test would pay for more."""
+        jobs = (*self.recorder.current, *self.recorder.unfinished(lasting=False))
+        return self.calls.under_way or any(job.status is None for job in jobs)
 
     def _at_end(self, undo: Callable[[], None]) -> None:
         self._ends[-1].callback(undo)
