@@ -209,11 +209,13 @@ def test_provisioning_that_failed_is_not_tried_again(
     assert "the limit is 1" in text(result)
 
 
-@pytest.mark.parametrize("reruns", ["--reruns=0", "--reruns=3"])
-def test_an_emulator_that_does_not_start_is_not_started_again(project: Any, reruns: str) -> None:
+@pytest.mark.parametrize("reruns", [(), ("--reruns=3",)], ids=["once", "reruns"])
+def test_an_emulator_that_does_not_start_is_not_started_again(
+    project: Any, reruns: tuple[str, ...]
+) -> None:
     project.write("pyproject.toml", "[tool.flash.emulator]\nnonsense = 1\n")
     project.write("test_app.py", MANY)
-    result = project.pytest("-n2", reruns)
+    result = project.pytest("-n2", *reruns)
     assert result.ret == 1
     assert "the emulator did not start" in text(result)
     assert log(project).count("unknown key") == 1
