@@ -224,7 +224,7 @@ def test_a_client_that_times_out_is_told_where_it_hangs(project: Any, passes: Pa
         "test_app.py",
         "import pathlib\n"
         "def test_it(flash_client):\n    flash_client.get('/double/1')\n"
-        "    flash_client.get('/linger', timeout=4)\n"
+        "    flash_client.get('/linger', timeout=2)\n"
         "def test_asleep(flash_client):\n    flash_client.get('/asleep', timeout=1.5)\n",
     )
     result = project.pytest()
