@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
-from .functions.registry import FunctionSpec
+from .functions.specs import FunctionSpec
 from .project import Project, find_project
 from .provisioner.blueprint import Blueprint
 from .provisioner.ledger import Ledger

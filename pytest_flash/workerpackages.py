@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from .emulator.config import Preinstalled, load_preinstalled
-from .functions.registry import FunctionSpec
 from .functions.shipping import Shipping
+from .functions.specs import FunctionSpec
 from .provisioner.images import image_override
 from .settings import API_KEY, Environment
 from .target import Target

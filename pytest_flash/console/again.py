@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import FlashError, RemoteError
 from ..events import EventSink, Notice
 from ..functions.classes import RemoteClass
-from ..functions.registry import FunctionSpec
+from ..functions.specs import FunctionSpec
 from .history import Job
 
 if TYPE_CHECKING:

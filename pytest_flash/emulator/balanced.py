@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .endpoint import Endpoint, Surroundings
+from .endpoint import Endpoint
 from .health import Health, check_health, health_path
 from .jobs import ABSENT, NO_INPUT, Job, JobState, Policy
+from .surroundings import Surroundings
 
 if TYPE_CHECKING:
     from .member import Worker

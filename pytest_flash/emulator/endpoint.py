@@ -17,29 +17,14 @@ from .pool import WorkerPool
 from .threads import in_thread
 
 if TYPE_CHECKING:
-    from .config import Options, Timings
     from .documents import WorkerView
-    from .faults import Faults
     from .jobs import JobCounts
-    from .launcher import Launcher
     from .logs import WorkerLog
     from .member import Worker
-    from .programs import ProgramSource, Supply
+    from .programs import Supply
     from .records import EndpointRecord
     from .submissions import Submission
-    from .webhooks import Webhooks
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What every endpoint of an emulator shares."""
-
-    programs: ProgramSource
-    launcher: Launcher
-    timings: Timings
-    options: Options
-    faults: Faults
-    webhooks: Webhooks
+    from .surroundings import Surroundings
 
 
 @dataclass(frozen=True, eq=False)

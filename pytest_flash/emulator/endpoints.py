@@ -9,10 +9,11 @@ from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 from .balanced import BalancedEndpoint
-from .endpoint import Endpoint, Surroundings
+from .endpoint import Endpoint
 from .errors import HttpError
 from .jobs import JobCounts
 from .releases import Releases
+from .surroundings import Surroundings
 
 if TYPE_CHECKING:
     from .documents import WorkerView

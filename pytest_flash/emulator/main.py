@@ -110,7 +110,6 @@ class _Parts:
 def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: ProgramSource) -> _Parts:
     from .app import build_app
     from .control_plane import ControlPlane
-    from .endpoint import Surroundings
     from .endpoints import Endpoints
     from .faults import Faults
     from .guard import Credentials
@@ -118,6 +117,7 @@ def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: Program
     from .load_balancer import LoadBalancer
     from .queue import Queue
     from .ratelimits import RateLimits
+    from .surroundings import Surroundings
     from .volumes import Volumes
     from .webhooks import Webhooks
 

@@ -23,10 +23,10 @@ from .threads import in_thread
 
 if TYPE_CHECKING:
     from .documents import WorkerView
-    from .endpoint import Surroundings
     from .hindrance import Hindrance
     from .process import WorkerProcess
     from .records import EndpointRecord
+    from .surroundings import Surroundings
 
 _log = logging.getLogger(__name__)
 

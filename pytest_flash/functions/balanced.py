@@ -18,7 +18,7 @@ from ..errors import (
     WorkerDiedError,
 )
 from ..runpod import Answer, Endpoint, JobState, JobStatus, LoadBalancerClient
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 from .submitting import EndpointFor, until_taken
 
 # Runpod docs, load-balancing/overview.

@@ -26,9 +26,9 @@ from .handle import JobHandle
 from .listeners import Listeners
 from .listening import Listening
 from .outcome import outcome_of
-from .registry import FunctionSpec
 from .reports import Arguments, Reports
 from .shipping import Constructor, Packed, Shipping
+from .specs import FunctionSpec
 from .submitting import EndpointFor, until_cancelled, until_taken
 from .values import shown, shown_call
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from ..errors import ConfigurationError
-from .registry import FunctionSpec
 from .signatures import Takes, taking
+from .specs import FunctionSpec
 from .ways import caller_elsewhere, run_here
 
 

@@ -16,8 +16,9 @@ from ..errors import ConfigurationError
 from ..resources import ServerlessResource
 from .classes import RemoteClass, methods
 from .handle import JobHandle
-from .registry import REMOTE_MARK, Caller, FunctionSpec, registry
+from .registry import Caller, registry
 from .routes import route_of
+from .specs import REMOTE_MARK, FunctionSpec
 from .ways import caller_elsewhere, in_order, run_blocking, run_here
 
 P = ParamSpec("P")

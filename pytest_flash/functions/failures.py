@@ -21,7 +21,7 @@ from .declared import distributions
 from .projectmodules import ProjectModules
 from .protocol import FunctionResponse
 from .rebuilt import at, construct, entered, put, rebuild
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 
 E = TypeVar("E", bound=Exception)
 

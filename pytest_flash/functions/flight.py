@@ -23,8 +23,8 @@ from ..runpod import Endpoint, JobStatus, QueueClient
 from .listening import Listening
 from .outcome import Outcome, outcome_of
 from .protocol import Output
-from .registry import FunctionSpec
 from .reports import CallReport
+from .specs import FunctionSpec
 from .submitting import until_cancelled
 from .turns import Turns
 from .values import shown

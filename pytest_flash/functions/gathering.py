@@ -26,8 +26,8 @@ from .projectmodules import (
     with_parents,
 )
 from .refusals import Refusals
-from .registry import FunctionSpec
 from .slicing import Slice, SlicedFile, wanted_from
+from .specs import FunctionSpec
 
 # The official client's limit for the source of one call.
 SOURCE_LIMIT = 8 * 1024 * 1024

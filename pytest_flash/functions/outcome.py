@@ -11,7 +11,7 @@ from ..runpod import Endpoint, JobState, JobStatus
 from . import protocol
 from .failures import failure, located
 from .protocol import Output
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 
 
 @dataclass(frozen=True)

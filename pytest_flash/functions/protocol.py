@@ -19,8 +19,8 @@ from .gathering import Prepared
 from .onworker.run import ANSWER, MARK
 from .onworker.transcript import LEFT_OUT
 from .packing import unpack
-from .registry import FunctionSpec
 from .shipping import Payload
+from .specs import FunctionSpec
 
 
 def request_prefix(spec: FunctionSpec, source: Prepared) -> bytes:

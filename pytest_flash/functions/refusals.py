@@ -18,8 +18,8 @@ from .declared import Declared
 from .packing import Packer, pack
 from .projectmodules import ProjectModules
 from .rebuilt import at
-from .registry import FunctionSpec
 from .slicing import Slice, SlicedFile
+from .specs import FunctionSpec
 from .unsendable import UnsendableError, a
 
 # Keys are longer; a shorter "secret" would be found everywhere.

@@ -10,7 +10,7 @@ from ..events import EventSink, JobEnded, JobNamed, JobOutput, JobStarted
 from ..runpod import Endpoint, JobStatus
 from . import protocol
 from .outcome import Outcome
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 
 
 @dataclass(frozen=True)

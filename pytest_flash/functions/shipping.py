@@ -20,9 +20,9 @@ from .projectmodules import (
 )
 from .rebuilt import at
 from .refusals import Refusals
-from .registry import FunctionSpec
 from .signatures import Takes, taking_call
 from .slicing import SlicedFile
+from .specs import FunctionSpec
 
 
 @dataclass(frozen=True)

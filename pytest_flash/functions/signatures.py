@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 
 Takes = Callable[..., None]
 

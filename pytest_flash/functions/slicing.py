@@ -16,7 +16,7 @@ from typing import Any
 from . import names
 from .names import Statement
 from .projectmodules import Import, ModuleSource, imports_of, is_of_project
-from .registry import REMOTE_MARK
+from .specs import REMOTE_MARK
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 # Takes a name and its value: the names of the same file that the value refers to, if it may stand

@@ -11,7 +11,7 @@ import anyio
 
 from ..errors import NotFoundError, RunpodApiError
 from ..runpod import Endpoint
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 
 T = TypeVar("T")
 

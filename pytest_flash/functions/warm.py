@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..errors import FlashError
 from ..resources import ServerlessResource
 from .calls import RemoteCalls
-from .registry import FunctionSpec
+from .specs import FunctionSpec
 
 _AT_ONCE = 3
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..functions.registry import FunctionSpec
+from ..functions.specs import FunctionSpec
 from ..resources import ServerlessResource
 from .spec import live_name
 

@@ -27,6 +27,9 @@ from .plan import Plan, Recreate, Refuse, Reuse, Step, Update, Wanted, decide
 from .records import Record
 from .spec import OWNER_VARIABLE, live_name
 
+Source = tuple[ServerlessResource, str]
+"""A resource, and the file that defines it or uses it first."""
+
 _AT_ONCE = 3
 
 T = TypeVar("T")
@@ -60,7 +63,7 @@ class Provisioner:
         self._on_event = on_event
         self._inventory = Inventory(client)
         self._ready: dict[ServerlessResource, Endpoint] = {}
-        self._made_for: dict[str, tuple[ServerlessResource, str]] = {}
+        self._made_for: dict[str, Source] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
         self._max_creations = max_creations
@@ -90,9 +93,7 @@ class Provisioner:
                 endpoint = self._ready[resource] = self._provision(wanted)
             return endpoint
 
-    def ensure_all(
-        self, resources: Iterable[tuple[ServerlessResource, str]]
-    ) -> dict[str, Endpoint]:
+    def ensure_all(self, resources: Iterable[Source]) -> dict[str, Endpoint]:
         """The endpoints of ``resources`` (each with its source file) by name, three at a time.
 
         One that fails does not stop the others; the ProvisioningError names every failure, and is
@@ -119,7 +120,7 @@ class Provisioner:
         """Create nothing any more; what is under way goes on. From any thread."""
         self._stopped = True
 
-    def plan(self, resources: Iterable[tuple[ServerlessResource, str]]) -> Plan:
+    def plan(self, resources: Iterable[Source]) -> Plan:
         """What ``ensure_all`` would do, and the records that none of ``resources`` explains."""
         steps = []
         for resource, file in resources:

@@ -15,7 +15,7 @@ from ..console.history import Job, Recorded
 from ..console.journal import Journal
 from ..console.workers import WorkerWatch
 from ..events import EventSink
-from ..functions.registry import FunctionSpec
+from ..functions.specs import FunctionSpec
 from ..target import Target
 from .desk import Seat
 

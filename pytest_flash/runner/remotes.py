@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import FlashError
 from ..events import Notice
-from ..functions.registry import FunctionSpec, registry
+from ..functions.registry import registry
+from ..functions.specs import FunctionSpec
 from ..settings import Environment
 from .fresh import Imports
 from .link import Assignment, Link

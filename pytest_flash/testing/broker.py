@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EmulatorError, FlashError
 
 if TYPE_CHECKING:
+    from ..provisioner.provisioner import Source
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..target import Target
     from .jobs import Job
-    from .platform import LocalPlatform, Order, Source
+    from .platform import LocalPlatform, Order
 
 _HOST = "127.0.0.1"
 _BACKLOG = 64

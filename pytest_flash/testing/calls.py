@@ -14,7 +14,7 @@ from ..functions.calls import RemoteCalls
 from ..functions.classes import RemoteClass
 from ..functions.handle import JobHandle
 from ..functions.rebuilt import remote_part
-from ..functions.registry import FunctionSpec
+from ..functions.specs import FunctionSpec
 from ..runpod import Endpoint
 from .jobs import Job
 from .recorder import Record, Recorder

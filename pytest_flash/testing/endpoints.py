@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from ..errors import ConfigurationError, SettingsError
 from ..functions.classes import RemoteClass
 from ..functions.decorator import RemoteFunction, place_of, requirements_of
-from ..functions.registry import FunctionSpec
+from ..functions.specs import FunctionSpec
 
 if TYPE_CHECKING:
     from ..runpod import Endpoint

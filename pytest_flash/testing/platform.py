@@ -16,7 +16,7 @@ from .summary import Totals
 
 if TYPE_CHECKING:
     from ..project import Project
-    from ..provisioner.provisioner import Provisioner
+    from ..provisioner.provisioner import Provisioner, Source
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..session import Identity, Session
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..target import Target
     from .config import FlashConfig
     from .jobs import Job
-
-    Source = tuple[ServerlessResource, str]
 
 # How long closing waits for provisioning that is under way, so that it is remembered.
 _FINISHING = 60.0

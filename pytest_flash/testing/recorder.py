@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from ..events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice
-from ..functions.registry import FunctionSpec
+from ..functions.specs import FunctionSpec
 from .jobs import Job, Jobs
 
 

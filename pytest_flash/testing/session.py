@@ -14,7 +14,8 @@ from anyio import to_thread
 from ..errors import EndpointLimitError, RunpodError, ServerError
 from ..functions.bridge import LoopThread
 from ..functions.calls import RemoteCalls
-from ..functions.registry import FunctionSpec, registry
+from ..functions.registry import registry
+from ..functions.specs import FunctionSpec
 from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
 from ..runpod import Endpoint, LoadBalancerClient, LogClient, QueueClient

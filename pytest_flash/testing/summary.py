@@ -12,9 +12,9 @@ from ..errors import FlashError
 from ..events import EndpointReady, EndpointRemoved, Event
 
 if TYPE_CHECKING:
+    from ..provisioner.provisioner import Source
     from ..session import Session
     from .jobs import Job
-    from .platform import Source
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_flash import CpuLiveServerless
 from pytest_flash.emulator.client import EmulatorProcess
-from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.project import find_project
 from pytest_flash.provisioner.users import User
 from pytest_flash.runpod import Endpoint

@@ -32,7 +32,8 @@ from pytest_flash.errors import (
 )
 from pytest_flash.events import Event, JobEnded, JobOutput, JobStarted
 from pytest_flash.functions.calls import RemoteCalls
-from pytest_flash.functions.registry import FunctionSpec, registry
+from pytest_flash.functions.registry import registry
+from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.functions.warm import warm
 from pytest_flash.project import find_project
 from pytest_flash.provisioner.users import User

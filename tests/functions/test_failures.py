@@ -24,7 +24,7 @@ from pytest_flash.errors import (
 )
 from pytest_flash.functions.failures import failure
 from pytest_flash.functions.protocol import FunctionResponse
-from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint, JobState, JobStatus
 
 

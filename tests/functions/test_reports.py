@@ -13,7 +13,7 @@ from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import RunpodApiError
 from pytest_flash.events import Event, JobEnded, JobNamed, JobOutput, JobStarted
 from pytest_flash.functions.calls import RemoteCalls
-from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint, QueueClient
 from tests.runpod.scripted import ScriptedServer, refuses, says, scripted
 

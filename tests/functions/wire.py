@@ -7,7 +7,7 @@ import base64
 import cloudpickle
 
 from pytest_flash import LiveServerless, remote
-from pytest_flash.functions.registry import FunctionSpec
+from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint
 from tests.runpod.scripted import ScriptedServer, says
 

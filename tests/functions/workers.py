@@ -17,8 +17,8 @@ from pytest_flash.emulator.client import EmulatorProcess
 from pytest_flash.events import EventSink, ignore
 from pytest_flash.functions import protocol
 from pytest_flash.functions.outcome import Outcome, outcome_of
-from pytest_flash.functions.registry import FunctionSpec
 from pytest_flash.functions.shipping import Shipping
+from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.project import Project
 from pytest_flash.provisioner.users import User
 from pytest_flash.runpod import Endpoint, JobState, JobStatus
