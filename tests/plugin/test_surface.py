@@ -173,7 +173,7 @@ def test_live_through_the_configuration_ends_the_run(
     )
     project.write("test_app.py", "def test_live(flash_endpoints):\n    pass\n" + NOTHING)
     result = project.pytest(*workers, **KEY)
-    assert result.ret == (2 if workers else pytest.ExitCode.USAGE_ERROR)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "flash_config decides nothing about --flash-live" in text(result)
     assert project.hosts() <= {"127.0.0.1"}
 
