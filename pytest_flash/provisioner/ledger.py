@@ -40,9 +40,14 @@ class Ledger:
         with self.state.creating(self.scope, resource):
             yield
 
-    def intend(self, wanted: Wanted) -> None:
-        """Write down that an endpoint is about to be created."""
-        self._put(wanted, None, self.creator)
+    def intend(self, wanted: Wanted, *, in_place: bool = False) -> None:
+        """Write down that an endpoint is about to be created.
+
+        ``in_place`` of the recorded one, whose creator it keeps: what ``flash run`` made is not a
+        test session's to delete because that had to make it anew.
+        """
+        known = self.record(wanted.recorded_as) if in_place else None
+        self._put(wanted, None, known.created_by if known else self.creator)
 
     def settle(self, wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> None:
         """Write down that ``endpoint`` is that of ``wanted``, and that this session uses it.

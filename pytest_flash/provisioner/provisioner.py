@@ -196,18 +196,18 @@ class Provisioner:
         if isinstance(step, Recreate):
             self._on_event(EndpointPending(wanted.endpoint_name, f"recreating ({step.why})"))
             self._delete(step.endpoint)
-            return self._create(wanted), "recreated"
+            return self._create(wanted, in_place=True), "recreated"
         self._count_creation(wanted)
         why = f" ({step.why})" if step.why else ""
         self._on_event(EndpointPending(wanted.endpoint_name, f"creating{why}"))
         return self._create(wanted), "created"
 
-    def _create(self, wanted: Wanted) -> Endpoint:
+    def _create(self, wanted: Wanted, *, in_place: bool = False) -> Endpoint:
         intended = False
         if self._ledger is not None:
             record = self._ledger.record(wanted.recorded_as)
             intended = record is not None and record.endpoint_id is None
-            self._ledger.intend(wanted)
+            self._ledger.intend(wanted, in_place=in_place)
         try:
             endpoint = self._client.create(wanted.request, again=intended)
         except RunpodApiError as error:
