@@ -32,12 +32,16 @@ _BLOCKED = 0.1
 
 @dataclass
 class _Request:
-    """``answered`` is when its answer was complete, on the monotonic clock as ``started`` is."""
+    """``answered`` is when the last of its answer went out; both times are of the monotonic clock.
+
+    The client may have the answer before ``complete`` says that the server took it all.
+    """
 
     text: str
     owner: Record
     started: float
     answered: float | None = None
+    complete: bool = False
 
     @property
     def ends(self) -> bool:
@@ -75,9 +79,11 @@ class ObservedApp:
         self._requests[task] = request
 
         async def sent(message: Message) -> None:
-            await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
+            last = message["type"] == "http.response.body" and not message.get("more_body")
+            if last:
                 request.answered = time.monotonic()
+            await send(message)
+            request.complete = last
 
         try:
             with self._recorder.on_behalf_of(request.owner):
@@ -86,7 +92,7 @@ class ObservedApp:
             self._recorder.raised(request.owner, text, error)
             # Once the client has its answer, the server would but log what is told already, and
             # maybe in the report of the next test.
-            if request.answered is None:
+            if not request.complete:
                 raise
         finally:
             del self._requests[task]

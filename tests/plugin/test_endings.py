@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -145,11 +144,14 @@ def test_a_lifespan_that_fails_at_the_end_is_an_error(project: Any, passes: Pass
 
 
 RUNS = """\
-import pytest
+import time, pytest
 
 @pytest.mark.parametrize("x", range(1000))
 def test_it(flash_client, x):
     assert flash_client.get(f"/double/{x}").json()["value"] == 2 * x
+
+def test_the_rest():
+    time.sleep(600)
 """
 
 
@@ -195,7 +197,7 @@ def test_a_signal_at_any_moment_leaves_nothing(
 
 def end(run: Any, number: signal.Signals, *, to_all: bool, after: float) -> None:
     """Send ``number`` after some seconds, and wait for the end of the run and all it started."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    with pytest.raises(subprocess.TimeoutExpired):
         run.wait(after)
     tree = descendants(run.pid)
     # As a terminal does, or as ``kill``.
