@@ -264,8 +264,9 @@ def test_it(flash_client, flash_server):
     assert flash_client.timeout.read == 60 + 600
 """,
     )
-    folders = ["one", "slow", "two", "test_top.py", "one/test_one.py::test_server"]
-    passes(project.pytest("--import-mode=importlib", *folders), passed=6)
+    one = "one/test_one.py"
+    order = [f"{one}::test_client", "slow", "two", "test_top.py", f"{one}::test_server"]
+    passes(project.pytest("--import-mode=importlib", *order), passed=6)
     result = project.pytest("-p", "no:randomly", "two", "one", "test_top.py", "slow", "-n1")
     passes(result, passed=6)
 
