@@ -189,15 +189,14 @@ def test_sessions_in_every_order_keep_what_the_other_uses(
 
 
 def test_a_create_under_way_when_its_session_is_killed_is_undone(
-    start: Start, relay: Relay, client: ManagementClient, ledger: Callable[..., Ledger]
+    start: Start, relay: Relay, client: ManagementClient
 ) -> None:
     relay.delay["POST"] = 1.0
     process = start(["wait"], ["ensure", {"a": 1}], url=relay.url, creator="test", reaper=True)
     go_on(process)
-    wait_until(ledger().records, 30, "the intent to create")
+    wait_until(client.endpoints, 30, "the endpoint, of which the session is not told yet")
     process.kill()
     process.wait()
-    wait_until(client.endpoints, 30, "the endpoint that nobody waits for")
     wait_until(lambda: client.endpoints() == [], 60, "its end")
 
 
