@@ -83,7 +83,7 @@ class ObservedApp:
             if last:
                 request.answered = time.monotonic()
             await send(message)
-            request.complete = last
+            request.complete |= last
 
         try:
             with self._recorder.on_behalf_of(request.owner):
