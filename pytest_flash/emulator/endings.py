@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 
 def how_it_ended(code: int) -> str:
@@ -16,6 +18,17 @@ def how_it_ended(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped, by SIGSTOP, Ctrl-Z or a debugger. Linux alone tells."""
+    if sys.platform != "linux":
+        return False
+    try:
+        # proc(5), /proc/[pid]/stat: the state follows the name, which may hold anything.
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in b"Tt"
+    except OSError:
+        return False
 
 
 def await_end(process: subprocess.Popen[bytes]) -> None:

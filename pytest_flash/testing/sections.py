@@ -23,6 +23,8 @@ def sections(
 ) -> Iterator[tuple[str, str]]:
     """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs."""
     session.settle()
+    if trouble := session.trouble():
+        yield "flash: the embedded Runpod", trouble
     for each in session.recorder.errors:
         yield f"flash: the app raised ({each.request})", _shortened(explained(each.error))
     jobs = session.recorder.recent
@@ -35,7 +37,7 @@ def sections(
         if job.stdout and not session.recorder.tells_output:
             yield f"flash: output of {_named(job)}", _shortened(job.stdout, start=0)
     explains_itself = failure is not None and isinstance(failure.value, JobTimedOutError)
-    if session.hangs and not explains_itself:
+    if session.hangs and not explains_itself and not trouble:
         yield "flash: still under way", session.explain_hang()
 
 
