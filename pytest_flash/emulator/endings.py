@@ -22,13 +22,26 @@ def how_it_ended(code: int) -> str:
 
 def is_stopped(pid: int) -> bool:
     """Whether a process is stopped, by SIGSTOP, Ctrl-Z or a debugger. Linux alone tells."""
+    return _state(pid) in ("T", "t")
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended, also where its parent has not asked how. Linux alone tells."""
+    return _state(pid) in ("Z", "X", "")
+
+
+def _state(pid: int) -> str | None:
+    """The state of a process in proc(5), empty for one that is gone; None where none can tell."""
     if sys.platform != "linux":
-        return False
+        return None
     try:
-        # proc(5), /proc/[pid]/stat: the state follows the name, which may hold anything.
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in b"Tt"
+        # The state follows the name, which may hold anything.
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
     except OSError:
-        return False
+        return None
+    return stat.rpartition(b")")[2].split()[0].decode()
 
 
 def await_end(process: subprocess.Popen[bytes]) -> None:

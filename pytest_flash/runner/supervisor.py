@@ -23,6 +23,7 @@ from .link import Assignment
 from .locate import AppLocation, locate
 from .opening import opened
 from .options import Address, RunOptions, address
+from .orphans import Adopted
 from .parking import parking_pair
 from .process import Watcher
 from .sockets import is_loopback, listen, url_of
@@ -55,7 +56,8 @@ async def _supervise(
     ask: Callable[[str], bool],
     parent: ParentProcess,
 ) -> int:
-    signals = _Signals()
+    signals, adopted = _Signals(), Adopted()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, adopted.reap)
     desk = Desk(on_event, None if options.console is None else Pass(options.console))
     location = locate(options.app, options.folder)
     environment = read_environment(location.folder, options.env_file)
@@ -79,7 +81,7 @@ async def _supervise(
         listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
         surroundings = Surroundings(location.root, (listener, *parked), options.fork)
-        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent)
+        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,
