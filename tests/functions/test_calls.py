@@ -27,7 +27,16 @@ from pytest_flash.errors import (
 from pytest_flash.functions.calls import RemoteCalls
 from pytest_flash.runpod import QueueClient
 from pytest_flash.target import embedded
-from tests.functions.wire import DONE, POLL, RUNNING, Endpoints, cancelled, paths, work
+from tests.functions.wire import (
+    DONE,
+    POLL,
+    RUNNING,
+    Endpoints,
+    cancelled,
+    completed,
+    paths,
+    work,
+)
 from tests.runpod.scripted import (
     Act,
     ScriptedServer,
@@ -137,7 +146,7 @@ def test_a_server_that_is_away_for_five_seconds_loses_no_job(endpoints: Endpoint
         await asyncio.sleep(5)  # What is under test takes this long.
         assert not task.done()
         after = ScriptedServer(before.port)
-        after.always = DONE
+        after.always = completed(7, submitted_to=before)
         try:
             assert await asyncio.wait_for(task, 20) == 7
         finally:
