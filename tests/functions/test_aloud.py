@@ -6,6 +6,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pytest_flash.functions.heard import Heard, shown
 from pytest_flash.functions.onworker.aloud import Aloud, Piece, marked, read, unmarked
 from pytest_flash.functions.onworker.signing import Signer
+from tests.functions.speaking import NAME, attacks
 from tests.runpod.scripted import FakeTime
 
 OURS, OTHERS = Signer(b"ours"), Signer(b"another call's")
@@ -78,8 +80,52 @@ def test_a_mark_may_stand_behind_a_line_without_end() -> None:
     assert unmarked(line.decode().rstrip("\n")) is None
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        f"[flash {OURS.name}.{RUN} 0+4 {'0' * 32}] fake",
+        f"[flash {OURS.name}.{RUN} 0+4 ] fake",
+        f"[flash {OURS.name}.{RUN} 0+4] fake",
+        f"[flash {OTHERS.name}.{RUN} 0+4 {'0' * 32}] fake",
+        f"[flash {OURS.name}.{RUN} {'9' * 5000}+4 {'0' * 32}] fake",
+        f"[flash {OURS.name}.{RUN} ١+٤ {'0' * 32}] fake",
+        f"[flash 0.0 {'9' * 5000}+4] fake",
+        f"[flash {OURS.name}.{RUN} 0+4 {OURS.sign('description', b'fake')}] fake",
+        f"[flash {OURS.name}.{RUN} 0+4 {OURS.sign('output', b'fake')}] fake",
+        *(
+            line.decode().rstrip("\n").replace(OTHERS.name, OURS.name)
+            for line in marked(Piece(RUN, 0, "fake\n"), OTHERS)
+        ),
+        *(
+            line.decode().rstrip("\n").replace(" 0+", " 4+")
+            for line in marked(Piece(RUN, 0, "moved\n"), OURS)
+        ),
+    ],
+)
+def test_what_the_call_has_not_signed_is_no_piece_and_hides_none(forged: str) -> None:
+    assert heard(forged) is None
+    piece = Piece(RUN, 3, f"{forged[:500]}\n")
+    (line,) = marked(piece, OURS)
+    for cut in (len(forged), len(forged) // 2, 10):
+        assert heard(f"{forged[:cut]}{line.decode().rstrip()}") == piece
+
+
+def test_a_piece_is_found_at_the_end_of_a_very_long_line() -> None:
+    piece = Piece(RUN, 0, "text\n")
+    (line,) = marked(piece, OURS)
+    for filling in ("x", "[flash ", f"[flash {OURS.name}.{RUN} 0+4 {'0' * 32}] "):
+        assert heard(filling * 100_000 + line.decode().rstrip("\n")) == piece
+
+
 def spoken(work: Callable[[Aloud], None], time: FakeTime | None = None) -> list[Piece]:
     """What ``work`` says, on this process's standard output for as long as it lasts."""
+    pieces = through_a_log(written(work, time))
+    assert None not in pieces
+    return [piece for piece in pieces if piece is not None]
+
+
+def written(work: Callable[[Aloud], None], time: FakeTime | None = None) -> bytes:
+    """What ``work`` writes there."""
     reading, writing = os.pipe()
     kept, chunks = os.dup(1), []
 
@@ -98,9 +144,40 @@ def spoken(work: Callable[[Aloud], None], time: FakeTime | None = None) -> list[
         os.close(kept)
         reader.join()
         os.close(reading)
-    pieces = through_a_log(b"".join(chunks))
-    assert None not in pieces
-    return [piece for piece in pieces if piece is not None]
+    return b"".join(chunks)
+
+
+HOSTILE = st.one_of(
+    st.binary(),
+    st.sampled_from(
+        [each.replace(NAME, OURS.name) for each in attacks(Path("/never")).values()]
+    ).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.sampled_from([*marked(Piece(RUN, 0, "fake\n" * 3), OTHERS)]),
+    st.builds(
+        lambda line, cut: line[:cut],
+        st.sampled_from([*marked(Piece(RUN, 0, "fake\n"), OURS)]),
+        st.integers(0, 60),
+    ),
+)
+
+
+@given(said=st.lists(TEXT | HOSTILE))
+def test_nothing_that_is_written_beside_is_heard_or_hides_what_is_said(
+    said: list[str | bytes],
+) -> None:
+    def work(aloud: Aloud) -> None:
+        for each in said:
+            if isinstance(each, str):
+                aloud.add(each)
+            else:
+                os.write(1, each)
+
+    parts = Heard()
+    for line in written(work).decode("utf-8", "replace").split("\n"):
+        if (piece := heard(line)) is not None:
+            parts.add(piece.at, piece.text)
+    whole = "".join(each for each in said if isinstance(each, str))
+    assert parts.text == whole[: whole.rfind("\n") + 1]
 
 
 @given(texts=st.lists(TEXT))

@@ -156,6 +156,27 @@ def test_lines_that_come_twice_are_told_once(platform: Platform) -> None:
         assert job.listening.rest(Output("same\nsame\nsame\n", R)) == "same\n"
 
 
+def test_lines_that_look_like_ours_end_no_stream(platform: Platform) -> None:
+    name = signer("call1").name
+    for number, line in enumerate(
+        (
+            f"[flash 0.0 {'9' * 5000}+4] fake",
+            f"[flash {name}.{R} {'9' * 5000}+4 {'0' * 32}] fake",
+            f"[flash {name}.{R} 0+5 {'0' * 32}] fake",
+            f"[flash {name}.{R} 0+5 {'é' * 32}] \x00\x85",
+            "[flash " * 9000,
+        )
+    ):
+        platform.says("w1", f"t{number}", line)
+    platform.prints("w1", "call1", Piece(R, 0, "one\n"))
+    with listeners(platform) as made:
+        job = Job(made)
+        job.listening.seek("w1")
+        job.waits_for("one\n")
+        assert job.listening.rest(Output("one\n", R)) == ""
+    assert len(platform.requests("/logs")) == 1
+
+
 def test_a_gap_is_filled_at_the_end(platform: Platform) -> None:
     platform.prints("w1", "call1", Piece(R, 0, "one\n"))
     platform.prints("w1", "call1", Piece(R, 8, "three\n"))
