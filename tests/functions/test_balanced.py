@@ -39,8 +39,8 @@ from pytest_flash.runpod import Endpoint, LoadBalancerClient, QueueClient
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import Environment
 from pytest_flash.target import embedded
-from tests.functions.wire import result_of
-from tests.runpod.scripted import Act, Exchange, ScriptedServer, half, reset, says, scripted
+from tests.functions.wire import answered
+from tests.runpod.scripted import ScriptedServer, half, reset, says, scripted
 
 REFERENCE = Path(__file__).parent / "reference_balanced.py"
 
@@ -115,18 +115,7 @@ def pid() -> int:
 # Over the wire
 
 WORKER: dict[str, Any] = {"X_Runpod_Worker_Id": "w1"}
-
-
-def done(printed: str = "") -> Act:
-    """Answer what our code on the worker does, when a function has returned 7."""
-
-    def act(exchange: Exchange) -> None:
-        says(result_of(exchange.request_read.body, 7, printed), **WORKER)(exchange)
-
-    return act
-
-
-DONE = done()
+DONE = answered(7, **WORKER)
 BUSY = says({"error": "too many requests"}, 429, Retry_After="1")
 
 
@@ -172,7 +161,7 @@ def test_a_call_is_one_request_with_the_bare_function_request(wire: Wire) -> Non
 
 
 def test_a_call_is_reported_as_one_without_a_job(wire: Wire) -> None:
-    wire.server.plays(done("said\n"))
+    wire.server.plays(answered(7, "said\n", **WORKER))
     wire.call()
     started, output, ended = wire.events
     assert isinstance(started, JobStarted)

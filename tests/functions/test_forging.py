@@ -277,7 +277,7 @@ _spoken_text = st.one_of(
 def test_random_text_changes_nothing(stage: Stage, request: pytest.FixtureRequest) -> None:
     examples = 5000 if request.config.getoption("soak") else 50
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(
         way=st.sampled_from([*CALLS]),
         texts=st.lists(st.tuples(st.sampled_from(WAYS), _spoken_text), max_size=5),

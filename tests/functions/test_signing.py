@@ -90,6 +90,14 @@ def test_a_description_is_found_among_whatever_was_printed(
     assert describe.find(f"{''.join(before)}\n{''.join(after)}", OURS) is None
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_many_imitations_hide_nothing(end: str) -> None:
+    """A million characters of them, as much as a worker keeps."""
+    imitation = f"[pytest-flash {OURS.name} {'0' * 32} {end}"
+    flood = imitation * (1_000_000 // len(imitation))
+    assert describe.find(f"{flood}\n{LINE}\n{flood}", OURS) == DESCRIBED
+
+
 def test_an_exception_is_described_by_json_alone() -> None:
     class Text(str): ...
 

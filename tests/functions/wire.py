@@ -46,6 +46,13 @@ def completed(
     return act
 
 
+def answered(value: Any, printed: str = "", **headers: str) -> Act:
+    """Answer a bare FunctionRequest as the worker whose function has returned ``value``."""
+    return lambda exchange: says(result_of(exchange.request_read.body, value, printed), **headers)(
+        exchange
+    )
+
+
 RUNNING = says({"id": "job1", "status": "IN_PROGRESS"})
 POLL = "/ep0/status/job1"
 DONE = completed(7)

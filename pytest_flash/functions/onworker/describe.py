@@ -51,11 +51,12 @@ def find(printed: str, signer: Signer) -> dict[str, Any] | None:
 
     None where there is none whose signature is right.
     """
-    begin = _begin(signer)
+    # Only where a line begins: so each line is looked at once, however many marks it imitates.
+    printed, begin = f"\n{printed}", f"\n{_begin(signer)}"
     at = printed.rfind(begin)
     while at >= 0:
-        line = printed[at + len(begin) :].partition("\n")[0]
-        signature, _, description = line.partition(" ")
+        start, end = at + len(begin), printed.find("\n", at + 1)
+        signature, _, description = printed[start : end if end >= 0 else None].partition(" ")
         if signer.verifies(_SIGNED, description.encode("utf-8", "surrogatepass"), signature):
             found: dict[str, Any] = json.loads(description)
             return found
