@@ -46,7 +46,7 @@ def completed(
     return act
 
 
-def answered(value: Any, printed: str = "", **headers: str) -> Act:
+def answered(value: Any, printed: str = "", **headers: Any) -> Act:
     """Answer a bare FunctionRequest as the worker whose function has returned ``value``."""
     return lambda exchange: says(result_of(exchange.request_read.body, value, printed), **headers)(
         exchange
