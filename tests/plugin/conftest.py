@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.support.downstream import Project, Python
+from tests.support.downstream import PLAIN, Project, Python
+from tests.support.environment import clean_environment
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,38 @@ def project(tmp_path: Path, python: Python) -> Project:
     folder = tmp_path / "project"
     folder.mkdir()
     return Project(folder, tmp_path / "guard", python)
+
+
+@pytest.fixture(scope="module")
+def shared_project(tmp_path_factory: pytest.TempPathFactory, python: Python) -> Project:
+    """A downstream project for a run that several tests of a module look at."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "project").mkdir()
+    return Project(folder / "project", folder / "guard", python)
+
+
+@pytest.fixture
+def in_process(
+    project: Project, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., pytest.RunResult]:
+    """As ``project.pytest``, in this process: for a run that ends before anything is started.
+
+    Where the projects have an interpreter of their own, it runs there.
+    """
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None) -> pytest.RunResult:
+        if project.python.path != sys.executable:
+            return project.pytest(*arguments, env=env)
+        environment = clean_environment(**(env or {}))
+        with monkeypatch.context() as patch:
+            patch.chdir(project.folder)
+            for name in set(os.environ) - set(environment):
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return pytester.runpytest_inprocess(*PLAIN, *arguments)
+
+    return run
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import textwrap
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,6 +14,7 @@ from typing import IO
 import pytest
 
 from tests.support.environment import clean_environment
+from tests.support.innerrun import InnerRun
 from tests.support.processes import Process, descendants
 
 APP = """\
@@ -31,8 +34,14 @@ async def doubled(x: int):
     return await double(x)
 """
 
-# pytest-asyncio warns where its loop scope is not set; tests that want it say "-p asyncio".
-PLAIN = ("-p", "no:cacheprovider", "-p", "no:asyncio")
+# pytest-asyncio warns where its loop scope is not set, hypothesis and anyio (which imports trio)
+# take 0.4 s of each run to be imported. Tests that want one say so: "-p pytest_asyncio.plugin".
+PLAIN = tuple(
+    argument
+    for name in ("cacheprovider", "asyncio", "hypothesispytest", "anyio")
+    for argument in ("-p", f"no:{name}")
+)
+ANYIO = ("-p", "anyio.pytest_plugin")
 
 # Writes down every address that a Python process connects to, in every process it is loaded in.
 # uvloop connects without Python's knowledge, so it is kept out.
@@ -99,10 +108,10 @@ class Project:
         self.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the project."""
+        """Write a file of the project; what all lines of ``text`` are indented by is left out."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(textwrap.dedent(text))
 
     def watched(
         self, *arguments: str, timeout: float = 120, **variables: str
@@ -123,20 +132,35 @@ class Project:
                 run.wait()
         return pytest.RunResult(code, output.read_text().splitlines(), [], 0.0), tree
 
-    def pytest(self, *arguments: str, timeout: float = 120, **variables: str) -> pytest.RunResult:
-        """Run pytest in the project and wait, for up to ``timeout`` seconds."""
+    def pytest(
+        self,
+        *arguments: str,
+        timeout: float = 120,
+        env: Mapping[str, str] | None = None,
+        **variables: str,
+    ) -> pytest.RunResult:
+        """Run pytest in the project and wait, for up to ``timeout`` seconds.
+
+        ``env`` and ``variables`` are added to its environment.
+        """
+        guard = {"PYTHONPATH": str(self._guard), "GUARD_LOG": str(self._log)}
         done = subprocess.run(
             self._command(arguments),
             cwd=self.folder,
-            env=clean_environment(
-                PYTHONPATH=str(self._guard), GUARD_LOG=str(self._log), **variables
-            ),
+            env=clean_environment(**guard, **(env or {}), **variables),
             capture_output=True,
             text=True,
             timeout=timeout,
         )
         out, err = done.stdout.splitlines(), done.stderr.splitlines()
         return pytest.RunResult(done.returncode, out, err, 0.0)
+
+    def report(self, *arguments: str, env: Mapping[str, str] | None = None) -> InnerRun:
+        """As ``pytest``; what became of each test, for several of ours to look at."""
+        report = self.folder.parent / f"{self.folder.name}.xml"
+        report.unlink(missing_ok=True)
+        result = self.pytest(f"--junitxml={report}", *arguments, timeout=300, env=env)
+        return InnerRun.of(result, report)
 
     def start(
         self, *arguments: str, output: IO[bytes] | None = None, **variables: str
