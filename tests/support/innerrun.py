@@ -17,7 +17,7 @@ _END = re.compile(r"^={2,} ")
 _OUTCOMES = {"failure": "failed", "error": "errors", "skipped": "skipped"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InnerRun:
     """A run that several of our tests look at, each at its own part.
 
