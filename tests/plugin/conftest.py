@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.downstream import PLAIN, NewProject, Project, Python
 from tests.support.environment import clean_environment
+from tests.support.forks import Forks
 
 
 @pytest.fixture(scope="session")
@@ -19,22 +21,31 @@ def python(request: pytest.FixtureRequest) -> Python:
     return Python.at(request.config.getoption("plugin_python"))
 
 
+@pytest.fixture(scope="session")
+def forks(python: Python) -> Iterator[Forks]:
+    """Forks the runs of projects from a process that has imported what they need."""
+    with contextlib.closing(Forks(python.path)) as forks:
+        yield forks
+
+
 @pytest.fixture
-def project(tmp_path: Path, python: Python) -> Project:
+def project(tmp_path: Path, python: Python, forks: Forks) -> Project:
     """A downstream project."""
     folder = tmp_path / "project"
     folder.mkdir()
-    return Project(folder, tmp_path / "guard", python)
+    return Project(folder, tmp_path / "guard", python, forks)
 
 
 @pytest.fixture(scope="session")
-def new_project(tmp_path_factory: pytest.TempPathFactory, python: Python) -> NewProject:
+def new_project(
+    tmp_path_factory: pytest.TempPathFactory, python: Python, forks: Forks
+) -> NewProject:
     """Makes downstream projects, for runs that several tests look at."""
 
     def make() -> Project:
         folder = tmp_path_factory.mktemp("shared")
         (folder / "project").mkdir()
-        return Project(folder / "project", folder / "guard", python)
+        return Project(folder / "project", folder / "guard", python, forks)
 
     return make
 
