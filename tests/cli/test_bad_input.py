@@ -17,6 +17,7 @@ from tests.support.processes import wait_gone, wait_until
 from tests.support.requests import asking
 from tests.support.saving import save
 from tests.support.shared_run import SharedRun, sharing
+from tests.support.sockets import listeners
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\nVALUE = 0\n"
 INDEX = "@app.get('/')\ndef index(): return VALUE\n"
@@ -96,15 +97,7 @@ def open_to_all(pids: set[int]) -> set[int]:
         with contextlib.suppress(FileNotFoundError):  # Closed meanwhile, or the process ended.
             for entry in Path(f"/proc/{pid}/fd").iterdir():
                 inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            address, port = fields[1].split(":")
-            listens, local = fields[3] == "0A", address in ("0100007F", f"{1 << 24:032X}")
-            if listens and not local and fields[9] in inodes:
-                found.add(int(port, 16))
-    return found
+    return {each.port for each in listeners() if not each.is_loopback and each.inode in inodes}
 
 
 def test_two_apps(shared: SharedRun, run: FlashRun, http: httpx.Client) -> None:
