@@ -116,6 +116,15 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
 
+    def leaving_nothing(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> pytest.RunResult:
+        """As ``pytest``; no process of the run outlives it, but for those that take a moment."""
+        before = self._forks.left()
+        result = self.pytest(*arguments, env=env)
+        wait_until(lambda: self._forks.left() <= before, 60, "the end of all that the run started")
+        return result
+
     def pytest(
         self,
         *arguments: str,
@@ -138,15 +147,6 @@ class Project:
         return pytest.RunResult(
             code, out.read_text().splitlines(), err.read_text().splitlines(), 0.0
         )
-
-    def leaving_nothing(
-        self, *arguments: str, env: Mapping[str, str] | None = None
-    ) -> pytest.RunResult:
-        """As ``pytest``; no process of the run outlives it, but for those that take a moment."""
-        before = self._forks.left()
-        result = self.pytest(*arguments, env=env)
-        wait_until(lambda: self._forks.left() <= before, 60, "the end of all that the run started")
-        return result
 
     def report(
         self, *arguments: str, env: Mapping[str, str] | None = None, fresh: bool = False

@@ -24,7 +24,9 @@ _DEADLINE = 120.0
 class Run(Protocol):
     """A process that runs pytest, as ``subprocess.Popen`` is one."""
 
-    pid: int
+    @property
+    def pid(self) -> int:
+        """The process, which is the leader of its session."""
 
     def poll(self) -> int | None:
         """The exit code, None while it runs."""

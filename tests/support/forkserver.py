@@ -89,11 +89,11 @@ def _serve(orders: socket.socket) -> dict[str, Any] | None:
     signal.set_wakeup_fd(note)
     running: set[int] = set()
     while True:
-        ready, _, _ = select.select([orders, ended], [], [])
+        ready, _, _ = select.select([orders.fileno(), ended], [], [])
         if ended in ready:
             os.read(ended, 1024)
             _report_ended(orders, running)
-        if orders not in ready:
+        if orders.fileno() not in ready:
             continue
         message, descriptors, _, _ = socket.recv_fds(orders, _ORDER, 2)
         if not message:
