@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.downstream import PLAIN, Project, Python
+from tests.support.downstream import PLAIN, NewProject, Project, Python
 from tests.support.environment import clean_environment
 
 
@@ -27,12 +27,22 @@ def project(tmp_path: Path, python: Python) -> Project:
     return Project(folder, tmp_path / "guard", python)
 
 
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory, python: Python) -> NewProject:
+    """Makes downstream projects, for runs that several tests look at."""
+
+    def make() -> Project:
+        folder = tmp_path_factory.mktemp("shared")
+        (folder / "project").mkdir()
+        return Project(folder / "project", folder / "guard", python)
+
+    return make
+
+
 @pytest.fixture(scope="module")
-def shared_project(tmp_path_factory: pytest.TempPathFactory, python: Python) -> Project:
+def shared_project(new_project: NewProject) -> Project:
     """A downstream project for a run that several tests of a module look at."""
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / "project").mkdir()
-    return Project(folder / "project", folder / "guard", python)
+    return new_project()
 
 
 @pytest.fixture

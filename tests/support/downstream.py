@@ -6,7 +6,7 @@ import json
 import subprocess
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -191,3 +191,6 @@ class Project:
         if not self._log.exists():
             return set()
         return {json.loads(line)[2] for line in self._log.read_text().splitlines()}
+
+
+NewProject = Callable[[], Project]
