@@ -68,7 +68,7 @@ def text(result: pytest.RunResult) -> str:
 
 def sections(shown: str) -> dict[str, str]:
     """The sections of a failure that are ours, by title."""
-    parts = re.split(r"\n-{2,} (flash: .+?) -{2,}\n", shown)
+    parts = re.split(r"\n-+ (flash: .+?) -+\n", shown)
     bodies = (re.split(r"\n(?:-{2,} |={2,} |_{2,} )", body)[0] for body in parts[2::2])
     return dict(zip(parts[1::2], bodies, strict=True))
 
