@@ -56,13 +56,14 @@ for name in (
 """
 
 
-def main() -> int:
+def main() -> None:
     """Serve until the socket is closed; in a fork, run pytest."""
     orders = socket.socket(fileno=int(sys.argv[1]))
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     _import_ahead()
     order = _serve(orders)
-    return 0 if order is None else _run(order)
+    if order is not None:
+        _run(order)
 
 
 def _import_ahead() -> None:
@@ -138,8 +139,8 @@ def _report_ended(orders: socket.socket, running: set[int]) -> None:
                 orders.send(json.dumps({"pid": pid, "code": code}).encode())
 
 
-def _run(order: dict[str, Any]) -> int:
-    """What ``python -m pytest`` does, and before it what Python does at its start."""
+def _run(order: dict[str, Any]) -> None:
+    """``python -m pytest``, and before it what Python does at its start."""
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
@@ -148,9 +149,9 @@ def _run(order: dict[str, Any]) -> int:
     for path in added:
         if (customize := Path(path, "sitecustomize.py")).exists():
             runpy.run_path(str(customize))
-    sys.argv = [pytest.__file__, *order["arguments"]]
-    return pytest.console_main()
+    sys.argv[1:] = order["arguments"]
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
