@@ -116,15 +116,6 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
 
-    def leaving_nothing(
-        self, *arguments: str, env: Mapping[str, str] | None = None
-    ) -> pytest.RunResult:
-        """As ``pytest``; no process of the run outlives it, but for those that take a moment."""
-        before = self._forks.left()
-        result = self.pytest(*arguments, env=env)
-        wait_until(lambda: self._forks.left() <= before, 60, "the end of all that the run started")
-        return result
-
     def pytest(
         self,
         *arguments: str,
@@ -149,12 +140,22 @@ class Project:
         )
 
     def report(
-        self, *arguments: str, env: Mapping[str, str] | None = None, fresh: bool = False
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        fresh: bool = False,
+        leaving_nothing: bool = False,
     ) -> InnerRun:
-        """As ``pytest``; what became of each test, for several of ours to look at."""
+        """As ``pytest``; what became of each test, for several of ours to look at.
+
+        Fails if it was to leave nothing and a process of the run stays after its end.
+        """
+        before = self._forks.left()
         report = self.folder.parent / f"{self.folder.name}.xml"
         report.unlink(missing_ok=True)
         result = self.pytest(f"--junitxml={report}", *arguments, timeout=300, env=env, fresh=fresh)
+        if leaving_nothing:
+            wait_until(lambda: self._forks.left() <= before, 60, "the end of what the run started")
         return InnerRun.of(result, report)
 
     def start(
