@@ -122,12 +122,15 @@ class Project:
         timeout: float = 120,
         env: Mapping[str, str] | None = None,
         fresh: bool = False,
+        leaving_nothing: bool = False,
         **variables: str,
     ) -> pytest.RunResult:
         """Run pytest in the project and wait, for up to ``timeout`` seconds.
 
-        ``env`` and ``variables`` are added to its environment. ``fresh`` is as in ``start``.
+        ``env`` and ``variables`` are added to its environment. ``fresh`` is as in ``start``. Fails
+        if it was to leave nothing, and a process that the run started does not end soon after it.
         """
+        before = self._forks.left()
         guard = {"PYTHONPATH": str(self._guard), "GUARD_LOG": str(self._log)}
         out, err = (self.folder.parent / name for name in ("stdout", "stderr"))
         with out.open("wb") as output, err.open("wb") as errors:
@@ -135,6 +138,8 @@ class Project:
             run = self._start(arguments, environment, output, errors, fresh=fresh)
             with ending(run):
                 code = run.wait(timeout)
+        if leaving_nothing:
+            wait_until(lambda: self._forks.left() <= before, 60, "the end of what the run started")
         return pytest.RunResult(
             code, out.read_text().splitlines(), err.read_text().splitlines(), 0.0
         )
@@ -146,16 +151,17 @@ class Project:
         fresh: bool = False,
         leaving_nothing: bool = False,
     ) -> InnerRun:
-        """As ``pytest``; what became of each test, for several of ours to look at.
-
-        Fails if it was to leave nothing and a process of the run stays after its end.
-        """
-        before = self._forks.left()
+        """As ``pytest``; what became of each test, for several of ours to look at."""
         report = self.folder.parent / f"{self.folder.name}.xml"
         report.unlink(missing_ok=True)
-        result = self.pytest(f"--junitxml={report}", *arguments, timeout=300, env=env, fresh=fresh)
-        if leaving_nothing:
-            wait_until(lambda: self._forks.left() <= before, 60, "the end of what the run started")
+        result = self.pytest(
+            f"--junitxml={report}",
+            *arguments,
+            timeout=300,
+            env=env,
+            fresh=fresh,
+            leaving_nothing=leaving_nothing,
+        )
         return InnerRun.of(result, report)
 
     def start(

@@ -77,7 +77,9 @@ def _outcomes(report: Path) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         kinds = [_OUTCOMES[each.tag] for each in case if each.tag in _OUTCOMES] or ["passed"]
-        found.setdefault(case.get("classname", ""), Counter()).update(kinds)
+        # One that the end of the run interrupted has no name, and no outcome either.
+        if (file := case.get("classname")) is not None:
+            found.setdefault(file, Counter()).update(kinds)
     return found
 
 
