@@ -83,7 +83,7 @@ BLOCKS = (
 def test_it(flash_client):
     use(flash_client)
     with pytest.raises(httpx.ReadTimeout):
-        flash_client.get("/blocks", timeout=0.1)
+        flash_client.get("/blocks", timeout=httpx.Timeout(60, read=0.1))
     pytest.exit("enough")
 """
 )
