@@ -78,7 +78,9 @@ async def _supervise(
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
-        surroundings = Surroundings(location.root, (listener, *parked), options.fork)
+        surroundings = Surroundings(
+            location.root, (listener, *parked), options.fork, options.timings.parent_limit
+        )
         spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent)
         stack.callback(spawner.close)
         opening = opened(
@@ -94,7 +96,7 @@ async def _supervise(
         if not is_loopback(listener):
             desk.tell(Notice(_exposed(assignment)))
         batches = _changes(options, location) if assignment.reload else _never()
-        generations = Generations(spawner, assignment, target, desk)
+        generations = Generations(spawner, assignment, target, desk, options.timings)
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
             _tell_what_stays(target.result(), assignment, desk)
