@@ -22,9 +22,6 @@ from .options import Timings
 from .process import ServingProcess
 from .spawner import Spawner
 
-# An editor may write a file in two steps; between them the app is broken.
-_DOUBT = 0.1
-
 
 class Generations:
     """Serves ``assignment``, and after each change the next generation of it."""
@@ -140,7 +137,7 @@ class Generations:
         if new.ended.done():
             return
         if not new.loaded.result():
-            await asyncio.sleep(_DOUBT)
+            await asyncio.sleep(self._timings.doubt)
         await self._accepting.closed
         await asyncio.wait([self._accepting.finished], timeout=self._timings.head_start)
         new.begin()

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -115,8 +116,11 @@ def test_a_running_answer_is_finished_by_the_old_code(
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
-    """A server that soon cuts off what old code answers, and has new code begin after it."""
-    timings = {"reload_grace": 0.5, "head_start": 3600.0}
+    """A server that soon cuts off what old code answers, and has new code begin after it.
+
+    Nor does it show code that is broken, since the rest may follow.
+    """
+    timings = {"reload_grace": 0.5, "head_start": 3600.0, "doubt": 3600.0}
     with sharing(tmp_path_factory.mktemp("strict"), timings=timings) as served:
         yield served
 
@@ -205,6 +209,27 @@ VALUE = """
     for value in range(1, 4):
         save(strict.main, f"{source}{value}\n")
         wait_for_value(http, run.url, value)
+
+
+def test_a_file_that_is_written_in_two_steps_is_never_seen_half(
+    strict: SharedRun, http: httpx.Client
+) -> None:
+    url = strict.begin().url
+    statuses: set[int] = set()
+
+    def arrived(value: int) -> bool:
+        response = http.get(url)
+        statuses.add(response.status_code)
+        return response.status_code == 200 and response.json() == value
+
+    before, after = APP.split("VALUE = 0")
+    for value in range(1, 4):
+        with strict.main.open("w") as file:
+            file.write(f"{before}VALUE = {value} + (")
+            file.flush()
+            file.write(f"0){after}")
+        wait_until(partial(arrived, value), 60, f"the value {value}")
+    assert statuses == {200}
 
 
 def test_the_header_is_on_every_answer(
