@@ -126,6 +126,6 @@ def _line(data: str) -> str:
     """The line of an event ``{ts, source, line}``; nothing for what is none."""
     try:
         document: Any = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(document.get("line", "")) if isinstance(document, dict) else ""
