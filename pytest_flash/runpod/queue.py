@@ -40,6 +40,9 @@ class JobState(str, Enum):
         return self not in (JobState.IN_QUEUE, JobState.IN_PROGRESS)
 
 
+_STATES = frozenset(state.value for state in JobState)
+
+
 @dataclass(frozen=True)
 class JobStatus:
     """One job as the queue plane reports it; the times are milliseconds, None until known."""
@@ -114,16 +117,14 @@ def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus
     Raises RunpodConnectionError for a body that is no job. ``error`` is a string on the wire;
     anything else is shown as JSON. Neither shows ``key``, which the body may quote.
     """
-    try:
-        job_id, state = str(document["id"]), JobState(document["status"])
-    except (KeyError, ValueError) as error:
-        text = without(str(document), key)
-        raise RunpodConnectionError(f"the answer is not a job: {text[:200]}") from error
+    status = document.get("status")
+    if "id" not in document or not isinstance(status, str) or status not in _STATES:
+        raise RunpodConnectionError(f"the answer is not a job: {without(str(document), key)[:200]}")
     fault = document.get("error")
     fault = fault if fault is None or isinstance(fault, str) else json.dumps(fault)
     return JobStatus(
-        id=job_id,
-        state=state,
+        id=str(document["id"]),
+        state=JobState(status),
         output=document.get("output"),
         error=fault if fault is None else without(fault, key),
         delay_time=document.get("delayTime"),
