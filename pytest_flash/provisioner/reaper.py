@@ -51,8 +51,7 @@ class _Order:
     key_digest: str
     project: str
     namespace: str
-    pid: int
-    started: str
+    user: User
 
 
 @contextlib.contextmanager
@@ -71,8 +70,7 @@ def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
         ledger.scope.account.key_digest,
         ledger.scope.project,
         ledger.scope.namespace,
-        ledger.user.pid,
-        ledger.user.started,
+        ledger.user,
     )
     reaper = subprocess.Popen(
         [sys.executable, "-m", __name__],
@@ -116,7 +114,8 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if line and sys.stdin.buffer.read() != _DONE:
         signal.alarm(_LIMIT)
-        _reap(_Order(**json.loads(line)))
+        order = json.loads(line)
+        _reap(_Order(**{**order, "user": User(**order["user"])}))
 
 
 def _reap(order: _Order) -> None:
@@ -128,7 +127,7 @@ def _reap(order: _Order) -> None:
     account = Account(order.account_url, order.key_digest)
     scope = Scope(account, order.project, order.namespace)
     state = State(Path(order.folder), on_notice=lambda _: None)
-    ledger = Ledger(state, scope, User(order.pid, order.started), "test")
+    ledger = Ledger(state, scope, order.user, "test")
     with ManagementClient(target) as client:
         blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
