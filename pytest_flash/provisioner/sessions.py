@@ -27,9 +27,8 @@ _MOUNTS = Path("/proc/self/mountinfo")
 # Of one kernel alone, whose locks everybody who reaches the files sees. Not those that lead to
 # another machine or out of a virtual one: locks end at their borders, or hold on one side only.
 _OF_THIS_KERNEL = frozenset(
-    "bcachefs btrfs exfat ext2 ext3 ext4 f2fs jfs nilfs2 ntfs3 overlay ramfs reiserfs tmpfs vfat "
-    "xfs zfs".split()
-)
+    ("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ntfs3")
+) | frozenset(("overlay", "ramfs", "reiserfs", "tmpfs", "vfat", "xfs", "zfs"))
 # include/linux/proc_ns.h, PROC_PID_INIT_INO: the namespace that sees every process.
 _FIRST_NAMESPACE = 0xEFFFFFFC
 _ATTEMPTS = 10
