@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from .errors import SettingsError
+from .files import read_text_limited
 
 T = TypeVar("T")
 
 API_KEY = "RUNPOD_API_KEY"
 MANAGEMENT_URL = "RUNPOD_API_BASE_URL"
 QUEUE_URL = "RUNPOD_ENDPOINT_BASE_URL"
+
+# Of a .env file: beyond any honest one.
+_SIZE_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def read_environment(folder: Path, env_file: Path | None = None) -> Environment:
     process = dict(os.environ)
     if not path.is_file():
         if env_file is not None:
-            raise SettingsError(f"{env_file}: no such file (named with --env-file)")
+            what = "it is not a regular file" if path.exists() else "no such file"
+            raise SettingsError(f"{env_file}: {what} (named with --env-file)")
         return Environment(process=process, dotenv_path=path)
     return Environment(process=process, dotenv=_read_dotenv(path), dotenv_path=path)
 
@@ -83,9 +88,10 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     from dotenv.parser import parse_stream
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_limited(path, _SIZE_LIMIT)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SettingsError(f"{path} cannot be read: {reason}") from error
     for binding in parse_stream(StringIO(text)):
         if binding.error:
             raise SettingsError(

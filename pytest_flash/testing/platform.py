@@ -192,7 +192,7 @@ class LocalPlatform:
         if config.live:
             return open_live(environment, reason="--flash-live", granted=True)
         emulator = EmulatorProcess.start(
-            project.root, timeout=config.startup_timeout, log=config.emulator_log
+            project.folder, timeout=config.startup_timeout, log=config.emulator_log
         )
         self._stack.callback(emulator.stop)
         return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,6 +53,18 @@ def test_a_module_that_does_not_exist(flash_run: Start, main: Path) -> None:
     run = flash_run("shop.main:app", cwd=main.parent)
     refused(run, "no module 'shop.main' below")
     assert "never retrieved" not in run.output
+
+
+def test_commands_of_another_user_in_a_folder_above(flash_run: Start, main: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving files to other users needs root")
+    above = main.parent / "pyproject.toml"
+    above.write_text('[tool.flash.emulator.images]\n"an/image" = "sh -c evil"\n')
+    os.chown(above, 12345, 12345)
+    app = main.parent / "app"
+    app.mkdir()
+    main.rename(app / "main.py")
+    refused(flash_run("--emulator", cwd=app), "images", "belongs to user 12345")
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--warm"])

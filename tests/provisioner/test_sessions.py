@@ -264,14 +264,15 @@ def test_no_sweep_takes_the_lock_of_a_living_session(start: Start, folder: Path)
     assert locks(folder) == [living.user.lock]
 
 
-def test_sessions_begin_and_end_beside_sweeps(folder: Path) -> None:
+def test_sessions_begin_and_end_beside_sweeps(folder: Path, request: pytest.FixtureRequest) -> None:
     """A lock that is made is taken for one that was left behind, between the two steps."""
+    rounds = 8000 if request.config.getoption("soak") else 300
     command = [sys.executable, "-c", SWEEPER, str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as sweeper:
         assert sweeper.stdout is not None
         sweeper.stdout.readline()
         try:
-            for _ in range(300):
+            for _ in range(rounds):
                 session = begin_session(folder)
                 assert session.user.lock in locks(folder)
                 assert is_alive(elsewhere(session.user), folder)
