@@ -15,6 +15,7 @@ from typing import Any, Final
 import anyio
 import httpx
 
+from ..responses import with_body
 from .connection import Connection
 
 # Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
@@ -58,7 +59,7 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         self._idle: dict[_Origin, list[tuple[Connection, asyncio.TimerHandle]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; raises an httpx.TransportError when no whole answer came."""
+        """Send a request; raises an httpx.RequestError when no whole answer came."""
         content = await request.aread()
         origin = (request.url.scheme, request.url.host, request.url.port)
         limits: dict[str, Any] = request.extensions.get("timeout", {})
@@ -71,12 +72,9 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
                 connection.abort()
                 raise
             self._keep(origin, connection)
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            content=answer.body,
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": answer.reason},
-        )
+        made = with_body(answer.status, answer.headers, answer.body)
+        made.extensions.update(http_version=b"HTTP/1.1", reason_phrase=answer.reason)
+        return made
 
     async def aclose(self) -> None:
         """Close every connection."""
