@@ -40,21 +40,25 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self._head: h11.Response | None = None
         self._body = Body(())
-        self._began = 0.0
+        self._began, self._whole = 0.0, WHOLE_LIMIT
         self._informed = 0
         self._received = 0
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     async def exchange(
-        self, request: httpx.Request, content: bytes, patience: float | None
+        self,
+        request: httpx.Request,
+        content: bytes,
+        patience: float | None,
+        whole: float = WHOLE_LIMIT,
     ) -> Answer:
         """Send a request and read its answer.
 
         It fails when for ``patience`` seconds, or up to twice as long, no byte went either way,
-        and where the answer has no end (``responses``).
+        where the answer has no end (``responses``), and when it takes ``whole`` seconds or more.
         """
         self._answer = self._loop.create_future()
-        self._head, self._informed = None, 0
+        self._head, self._informed, self._whole = None, 0, whole
         self._transport.write(self._message(request, content))
         timer = None if patience is None else _Patience(self, self._loop, patience)
         try:
@@ -86,8 +90,7 @@ class Connection(asyncio.Protocol):
 
     def lasts(self) -> bool:
         """Whether the answer has begun and takes longer than any does."""
-        begun = self._head is not None
-        return begun and self._loop.time() - self._began > WHOLE_LIMIT
+        return self._head is not None and self._loop.time() - self._began > self._whole
 
     def fail(self, error: httpx.RequestError) -> None:
         """End the exchange, if there is one, with ``error``."""
@@ -190,6 +193,6 @@ class _Patience:
         if self._connection.progress() == self._seen:
             self._connection.fail(httpx.ReadTimeout(f"nothing came for {self._seconds:g} s"))
         elif self._connection.lasts():
-            self._connection.fail(httpx.ReadTimeout(f"it was not complete in {WHOLE_LIMIT:g} s"))
+            self._connection.fail(httpx.ReadTimeout("the answer has begun and does not end"))
         else:
             self._start()
