@@ -23,6 +23,7 @@ from .fixtures import (
     flash_server,
     flash_session,
 )
+from .importtimes import import_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,8 @@ __all__ = [
     "flash_server",
     "flash_session",
 ]
+
+import_times()  # Of all that is imported from here on: tests, and what they test.
 
 _LIVE = "--flash-live"
 _VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")

@@ -6,13 +6,15 @@ import hashlib
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CannotTravelError
 from .declared import Declared
-from .gathering import Gathering, Home, Prepared, References, home_of
+from .gathering import Gathering, Home, Prepared, References, changed, home_of
+from .loadedtexts import ChangedSinceError, LoadedTexts
 from .packing import digest, pack, pack_data
 from .projectmodules import (
     ProjectModules,
@@ -37,15 +39,17 @@ class Shipping:
     """Prepares functions for workers, and what their calls take along.
 
     ``secrets`` may not leave this machine. ``image`` gives the requirements that a function's
-    worker image brings, None where nobody knows.
+    worker image brings, None where nobody knows. ``texts`` are those of the modules that are
+    loaded here.
     """
 
     def __init__(
         self,
         secrets: Collection[str] = (),
         image: Callable[[FunctionSpec], Collection[str] | None] = lambda _: None,
+        texts: LoadedTexts | None = None,
     ) -> None:
-        self._project = ProjectModules()
+        self._project = ProjectModules(texts)
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._takes: dict[FunctionSpec, Takes] = {}
@@ -125,18 +129,20 @@ class Shipping:
 
     def _home(self, spec: FunctionSpec) -> Home | None:
         if spec not in self._homes:
-            self._homes[spec] = home_of(spec, self._project)
+            with _as_loaded(spec):
+                self._homes[spec] = home_of(spec, self._project)
         return self._homes[spec]
 
     def _prepare(self, spec: FunctionSpec, references: References) -> Prepared:
         key = (spec, references)
         prepared = self._prepared.get(key)
-        if prepared is None:
+        if prepared is None or not prepared.current:
             self._project.refresh()
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
             gathering = Gathering(spec, home, self._project, self._refusals, declared, self._files)
-            prepared = self._prepared[key] = gathering.prepared(references)
+            with _as_loaded(spec):
+                prepared = self._prepared[key] = gathering.prepared(references)
         return prepared
 
     def _value(
@@ -153,6 +159,15 @@ class Shipping:
         self._refusals.secrets_in(spec, what, packed[0])
         digest = hashlib.blake2b(packed[0], digest_size=12).digest()
         return name_on_worker(module), name, line, digest, packed[0]
+
+
+@contextmanager
+def _as_loaded(spec: FunctionSpec) -> Iterator[None]:
+    """Turn away a file of which nobody knows what was loaded."""
+    try:
+        yield
+    except ChangedSinceError as error:
+        raise changed(spec, error.file) from None
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from ..errors import AmbiguousAppError, AppImportError, AppNotFoundError
+from ..userfiles import is_project_file
 from .locate import AppLocation
-from .preload import is_project_file
 
 _FACTORY_NAMES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
 
