@@ -17,9 +17,9 @@ from tests.support.processes import wait_until
 class Served:
     """The app with all the ways, served by one ``flash run``."""
 
-    def __init__(self, project: Project, run: FlashRun, http: httpx.Client) -> None:
+    def __init__(self, project: Project, url: str, http: httpx.Client) -> None:
         self.project = project
-        self._run = run
+        self._url = url
         self._http = http
 
     def answers(self, way: str, expected: Answer) -> None:
@@ -28,7 +28,7 @@ class Served:
         last: dict[str, object] = {}
 
         def arrived() -> bool:
-            response = self._http.get(f"{self._run.url}/{way}")
+            response = self._http.get(f"{self._url}/{way}")
             if response.status_code == 503:  # Between two saves that belong together.
                 return False
             last.update(response.json())
@@ -55,7 +55,7 @@ def served(
     limits = httpx.Limits(max_keepalive_connections=0)
     try:
         with httpx.Client(timeout=30, trust_env=False, limits=limits) as http:
-            yield Served(project, run, http)
+            yield Served(project, run.url, http)
     finally:
         run.end()
 

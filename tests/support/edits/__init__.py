@@ -16,14 +16,15 @@ from .way import HOME, Answer, Files, Link, Same, Way
 __all__ = ["KINDS", "WAYS", "Answer", "Files", "Project", "Way"]
 
 WAYS: dict[str, Way] = {**imports.WAYS, **saves.WAYS}
-KINDS = {"queue": "CpuLiveServerless", "load balancer": "CpuLiveLoadBalancer"}
+KINDS = ("queue", "load balancer")
 
 _MAIN = """\
 import importlib
 from fastapi import FastAPI
+from homes import HOMES
 
 app = FastAPI()
-FUNCTIONS = {name: importlib.import_module(home).answer for name, home in %r.items()}
+FUNCTIONS = {name: importlib.import_module(home).answer for name, home in HOMES.items()}
 
 
 def said(error):
@@ -43,9 +44,15 @@ async def ask(name: str):
     return {"here": here, "there": there}
 """
 _ENDPOINT = """\
-from pytest_flash import %(kind)s
+import pytest_flash
 
-endpoint = %(kind)s(name="edits", workersMax=1)
+BALANCED = %r
+kind = pytest_flash.CpuLiveLoadBalancer if BALANCED else pytest_flash.CpuLiveServerless
+endpoint = kind(name="edits", workersMax=1)
+
+
+def route(name):
+    return {"method": "POST", "path": f"/{name.replace('.', '/')}"} if BALANCED else {}
 """
 # What an installer leaves in site-packages for a package that is to be edited.
 _FINDER = """\
@@ -73,10 +80,14 @@ class Project:
         self.folder = folder / "project"
         self.homes = {name: way.home or f"way_{i}" for i, (name, way) in enumerate(WAYS.items())}
         self._install(folder)
-        endpoint = _ENDPOINT % {"kind": KINDS[kind]}
-        settings = '[project]\nname = "edits"\n'
-        main = _MAIN % self.homes
-        self._write({"main.py": main, "endpoint.py": endpoint, "pyproject.toml": settings})
+        self._write(
+            {
+                "main.py": _MAIN,
+                "homes.py": f"HOMES = {self.homes!r}\n",
+                "endpoint.py": _ENDPOINT % (kind == "load balancer"),
+                "pyproject.toml": '[project]\nname = "edits"\n',
+            }
+        )
         for name, way in WAYS.items():
             self.save(name, {**way.files, HOME: way.source()})
 

@@ -53,8 +53,8 @@ class Way:
 def function(imports: str, body: str) -> str:
     """A module with the remote function ``answer``."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
-    head = "from endpoint import endpoint\nfrom pytest_flash import remote\n"
-    return f"{head}{imports}\n\n\n@remote(endpoint)\ndef answer():\n{lines}"
+    head = "from endpoint import endpoint, route\nfrom pytest_flash import remote\n"
+    return f"{head}{imports}\n\n\n@remote(endpoint, **route(__name__))\ndef answer():\n{lines}"
 
 
 def value(number: int) -> str:
