@@ -16,7 +16,7 @@ from ..errors import CannotTravelError, ConfigurationError
 from . import runtime
 from .declared import Declared
 from .imports import Import
-from .loadedtexts import Loaded, is_loaded, loaded
+from .loadedtexts import Loaded
 from .packing import EVERYTHING, pack_data
 from .projectmodules import (
     MAIN,
@@ -44,20 +44,17 @@ _RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
 class Prepared:
     """Source text that defines ``name`` when a worker executes it, ready for every call.
 
-    ``values`` are the names whose values travel, with the lines that bind them; ``sources`` the
-    texts that are in ``code``, by module; ``loaded`` what the process had of these modules.
+    ``values`` are the names whose values travel, with the lines that bind them and the namespaces
+    that have them; ``sources`` the texts that are in ``code``, by module. It was made from the
+    modules that were ``loaded``, and without those that were ``absent``.
     """
 
     name: str
     code: str
-    values: tuple[tuple[str, str, int], ...]
+    values: tuple[tuple[str, str, int, Mapping[str, Any]], ...]
     sources: Mapping[str, str] = field(repr=False)
-    loaded: tuple[tuple[str, Loaded], ...] = field(repr=False)
-
-    @property
-    def current(self) -> bool:
-        """Whether no module was imported or reloaded since."""
-        return all(is_loaded(*each) for each in self.loaded)
+    loaded: tuple[Loaded, ...] = field(repr=False)
+    absent: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,24 @@ def home_of(spec: FunctionSpec, project: ProjectModules) -> Home | None:
     if found is not None and code is not None and "." not in path:
         return Home(module, path) if file.definition(path, code.co_firstlineno) else None
     return None
+
+
+def is_replaced(spec: FunctionSpec) -> bool:
+    """Whether the function's module was imported anew, or reloaded, and has another by now: who
+    holds the old one means what was imported with it."""
+    target: Any = inspect.unwrap(spec.owner if spec.owner is not None else spec.function)
+    found: Any = sys.modules.get(target.__module__)
+    if found is None or getattr(target, "__globals__", vars(found)) is not vars(found):
+        return True
+    for part in target.__qualname__.split("."):
+        found = getattr(found, part, None)
+    found = inspect.unwrap(getattr(found, "__flash_behind__", found))
+    # Decorators above @remote leave something else under the name.
+    return found is not target and _place(found) == _place(target)
+
+
+def _place(target: Any) -> tuple[object, ...]:
+    return type(target), getattr(target, "__module__", ""), getattr(target, "__qualname__", "")
 
 
 def _is_from(module: str, target: Any) -> bool:
@@ -270,19 +285,20 @@ class Gathering:
         what = f"the source that {self._spec.name} needs"
         self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
         values = tuple(
-            (module, name, line)
+            (module, name, line, self._files[module].namespace)
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
-        return Prepared(self._name(), self._code(entries, texts), values, texts, self._loaded())
-
-    def _loaded(self) -> tuple[tuple[str, Loaded], ...]:
-        """What this process has of the modules that travel, and of those that were not there."""
         sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
+        loaded = tuple(each.loaded for each in sources)
+        code = self._code(entries, texts)
+        return Prepared(self._name(), code, values, texts, loaded, self._absent())
+
+    def _absent(self) -> tuple[str, ...]:
+        """The modules that are imported by what travels, and were not there."""
         imports = [each for taken in self._slices.values() for each in taken.imports()]
         imports += [each for source in self._whole.values() for each in source.imports]
-        absent = ((name, loaded(name)) for name in sorted(self._project.absent(imports)))
-        return (*((each.name, each.loaded) for each in sources), *absent)
+        return tuple(sorted(self._project.absent(imports)))
 
     def _imported(self, taken: Slice, known: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
         """The lines of statements that import something, with what that is known by."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..userfiles import is_users_own
 from .imports import Bindings, Import, Place, bindings, imports_of
-from .loadedtexts import Loaded, LoadedTexts, is_loaded, loaded
+from .loadedtexts import Loaded, LoadedTexts
 
 MAIN = "__main__"
 
@@ -42,20 +42,19 @@ class ModuleSource:
     """A module of the project, as this process has loaded it. ``file`` is empty for a namespace
     package. What it holds is found out when it is first asked for.
 
-    ``loaded`` is what the process had of it then. Its text, and what is found out from that,
-    raise ChangedSinceError where nobody knows what was loaded.
+    Its text, and what is found out from that, raise ChangedSinceError where nobody knows what was
+    loaded.
     """
 
     name: str
     file: str
     package: bool
     loaded: Loaded = field(repr=False)
-    texts: LoadedTexts = field(repr=False)
 
-    @functools.cached_property
+    @property
     def text(self) -> str:
         """The source."""
-        return self.texts.of(self.name, self.file) if self.file else ""
+        return self.loaded.text if self.file else ""
 
     @functools.cached_property
     def digest(self) -> str:
@@ -197,14 +196,14 @@ class ProjectModules:
             return None
         if file and not (file.endswith(".py") and is_users_own(file)):
             return None
-        if file and not self._texts.has(name, file):
-            return None
         package, file = folders is not None, file or ""
+        loaded = self._texts.of(name, file)
+        if file and not loaded.exists:
+            return None
         known = self._before.get(name)
-        same = known is not None and (known.file, known.package) == (file, package)
-        if known is not None and same and is_loaded(name, known.loaded):
+        if known is not None and known.loaded is loaded and known.package == package:
             return known  # With all that was found out about it.
-        return ModuleSource(name, file, package, loaded(name), self._texts)
+        return ModuleSource(name, file, package, loaded)
 
 
 def is_of_project(kind: type) -> bool:

@@ -13,7 +13,15 @@ from typing import Any
 
 from ..errors import CannotTravelError
 from .declared import Declared
-from .gathering import Gathering, Home, Prepared, References, changed, home_of
+from .gathering import (
+    Gathering,
+    Home,
+    Prepared,
+    References,
+    changed,
+    home_of,
+    is_replaced,
+)
 from .loadedtexts import ChangedSinceError, LoadedTexts
 from .packing import digest, pack, pack_data
 from .projectmodules import (
@@ -49,7 +57,8 @@ class Shipping:
         image: Callable[[FunctionSpec], Collection[str] | None] = lambda _: None,
         texts: LoadedTexts | None = None,
     ) -> None:
-        self._project = ProjectModules(texts)
+        self._texts = texts or LoadedTexts()
+        self._project = ProjectModules(self._texts)
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._takes: dict[FunctionSpec, Takes] = {}
@@ -136,7 +145,7 @@ class Shipping:
     def _prepare(self, spec: FunctionSpec, references: References) -> Prepared:
         key = (spec, references)
         prepared = self._prepared.get(key)
-        if prepared is None or not prepared.current:
+        if prepared is None or not (self._is_current(prepared) or is_replaced(spec)):
             self._project.refresh()
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
@@ -145,10 +154,16 @@ class Shipping:
                 prepared = self._prepared[key] = gathering.prepared(references)
         return prepared
 
+    def _is_current(self, prepared: Prepared) -> bool:
+        """Whether nothing that it was made from was imported or reloaded since."""
+        return all(map(self._texts.is_latest, prepared.loaded)) and not any(
+            name in sys.modules for name in prepared.absent
+        )
+
     def _value(
-        self, spec: FunctionSpec, module: str, name: str, line: int
+        self, spec: FunctionSpec, module: str, name: str, line: int, namespace: Mapping[str, Any]
     ) -> tuple[str, str, int, bytes, bytes]:
-        value = vars(sys.modules[module])[name]
+        value = namespace[name]
         packed = pack_data(value, self._project)
         if packed is None:
             raise CannotTravelError(
