@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from ..emulator.client import EmulatorProcess
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
+    from ..provisioner.users import User
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..session import Identity, Session
@@ -163,8 +163,9 @@ class LocalPlatform:
         from ..project import find_project
         from ..settings import read_environment
 
+        # The app's ``.env`` is for the processes that run tests: here it would lead what the
+        # emulator installs, and what is deleted after a run that was killed, through its proxies.
         environment, project = read_environment(order.folder), find_project(order.folder)
-        self._stack.enter_context(_added_to_environment(environment))
         target = self._target(order.config, environment, project)
         return self._session_on(target, order.config, environment, project)
 
@@ -172,10 +173,15 @@ class LocalPlatform:
         self, target: Target, config: FlashConfig, environment: Environment, project: Project
     ) -> Session:
         # Heavy, and imported by the first test's thread while the emulator starts.
+        from ..provisioner.disk import FOLDER
         from ..provisioner.reaper import reaping
+        from ..provisioner.sessions import session_in
+        from ..provisioner.users import User
         from ..session import Session
 
-        identity = _identity(config, environment, project)
+        living = session_in(project.root / FOLDER) if config.live else None
+        user = self._stack.enter_context(living) if living else User.current()
+        identity = _identity(config, environment, project, user)
         session = Session(
             target,
             identity,
@@ -196,7 +202,7 @@ class LocalPlatform:
         if config.live:
             return open_live(environment, reason="--flash-live", granted=True)
         emulator = EmulatorProcess.start(
-            project.root, timeout=config.startup_timeout, log=config.emulator_log
+            project.folder, timeout=config.startup_timeout, log=config.emulator_log
         )
         self._stack.callback(emulator.stop)
         self._emulator = emulator
@@ -230,24 +236,13 @@ def _naming_the_option() -> Iterator[None]:
         raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
 
 
-@contextlib.contextmanager
-def _added_to_environment(environment: Environment) -> Iterator[None]:
-    """The process environment with what ``.env`` adds, for as long as the context lasts."""
-    added = environment.missing()
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-def _identity(config: FlashConfig, environment: Environment, project: Project) -> Identity:
+def _identity(
+    config: FlashConfig, environment: Environment, project: Project, user: User
+) -> Identity:
     from ..provisioner.owner import choose_namespace
-    from ..provisioner.users import User
     from ..session import Identity
 
     namespace = choose_namespace(
         config.namespace, environment, live=config.live, named="--flash-namespace"
     )
-    return Identity(project, namespace, "test", User.current())
+    return Identity(project, namespace, "test", user)

@@ -91,7 +91,7 @@ class Emulator:
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], accept: Callable[[T], bool], seconds: float = 10.0) -> T:
+def until(ask: Callable[[], T], accept: Callable[[T], bool], seconds: float = 30.0) -> T:
     """Ask until the answer is acceptable; fails with the last one at the deadline."""
     deadline = time.monotonic() + seconds
     while True:
@@ -153,7 +153,7 @@ def _serving(arguments: Callable[[int], list[str]], **variables: str) -> Iterato
     finally:
         os.close(lifeline)
         try:
-            process.wait(5)
+            process.wait(30)
         finally:
             process.kill()
             process.wait()
