@@ -86,7 +86,7 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
     watch = Watch(assignment.location.root)
     with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
         process.remotes = remotes
-        loaded = load(assignment.location, instead=None if assignment.live else "--live")
+        loaded = load(assignment.location, instead=None if assignment.granted else "--live")
         remotes.discover()
         if assignment.provision.before:
             remotes.provision(imports)
@@ -200,5 +200,6 @@ def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     os.environ.update(environment.missing())
     if not assignment.live:
         os.environ[NOT_LIVE] = "1"
+    if not assignment.granted:  # A key is enough for our functions, not for another SDK's.
         watch_imports(lambda: True)
     return environment, imports

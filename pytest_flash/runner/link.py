@@ -37,7 +37,7 @@ class Assignment:
     ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
     the app. The target follows, since the emulator may still start; ``live`` says of which kind it
-    is.
+    is, and ``granted`` that the command line said so.
     """
 
     location: AppLocation
@@ -51,6 +51,7 @@ class Assignment:
     log_level: str
     provision: ProvisionOptions
     live: bool
+    granted: bool
     broken: str | None = None
     console: Seat | None = None
 

@@ -62,7 +62,7 @@ async def _supervise(
     project = find_project(location.root)
     where = address(options, environment)
     choice = choose(options.target, environment)
-    live = choice.kind is TargetKind.LIVE
+    live, granted = choice.kind is TargetKind.LIVE, options.target is TargetKind.LIVE
     assignment = Assignment(
         location=location,
         project=project,
@@ -75,6 +75,7 @@ async def _supervise(
         log_level=options.log_level,
         provision=options.provision,
         live=live,
+        granted=granted,
     )
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
@@ -88,7 +89,7 @@ async def _supervise(
             project,
             signals.stopped,
             desk,
-            granted=options.target is TargetKind.LIVE,
+            granted=granted,
         )
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
