@@ -90,7 +90,7 @@ def _delete(work: Undeploy, request: Request, key: str | None) -> int:
     records = _records(work, request, key)
     loose = work.unrecorded(parse_age(request.older_than)) if request.unrecorded else ()
     lines = [
-        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(each.living_users()))}"
+        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(work.ledger.living(each)))}"
         for each in records
     ]
     lines += [f"  {each.name} ({each.id}), not recorded" for each in loose]
@@ -130,4 +130,4 @@ def _orphans(work: Undeploy, app: str | None, key: str | None) -> tuple[Record, 
     uses = discover(registry.functions(), key=key)
     names = {owner.endpoint_name(use.resource.name) for use in uses}
     gone = tuple(each for each in work.ledger.records() if each.endpoint_name not in names)
-    return orphans(gone, imports.files, work.ledger.user)
+    return orphans(gone, imports.files, work.ledger)

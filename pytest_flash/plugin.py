@@ -23,6 +23,7 @@ from .fixtures import (
     flash_server,
     flash_session,
 )
+from .importtimes import import_times
 from .sdks import loaded
 from .sdks.finder import watch_imports
 
@@ -40,6 +41,8 @@ __all__ = [
     "flash_server",
     "flash_session",
 ]
+
+import_times()  # Of all that is imported from here on: tests, and what they test.
 
 _LIVE = "--flash-live"
 _VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")

@@ -20,6 +20,7 @@ from .provisioner.owner import Owner, choose_namespace
 from .provisioner.provisioner import Provisioner
 from .provisioner.records import Account, Creator, Scope
 from .provisioner.rollout import Rollout
+from .provisioner.sessions import begin_session
 from .provisioner.state import FOLDER, State
 from .provisioner.users import User
 from .provisioner.volumes import Volumes
@@ -180,12 +181,11 @@ def connect_from_environment() -> RemoteCalls:
     """
     environment = read_process_environment()
     target = open_plain(environment)
-    identity = Identity(
-        find_project(Path.cwd()),
-        choose_namespace(None, environment, live=True),
-        "run",
-        User.current(),
-    )
+    project = find_project(Path.cwd())
+    namespace = choose_namespace(None, environment, live=True)
+    # To the end of this process: nobody says when its last call was.
+    session = begin_session(project.root / FOLDER)
+    identity = Identity(project, namespace, "run", session.user)
     heard = _LOG.isEnabledFor(logging.INFO)
     return Session(target, identity, environment, on_event=_log, heard=heard).calls
 

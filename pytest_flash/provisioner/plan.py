@@ -139,7 +139,14 @@ def _compared(
     *,
     adopted: bool = False,
 ) -> Step:
-    drift = endpoint_patch(endpoint.document(), wanted.request, recorded)
+    try:
+        drift = endpoint_patch(endpoint.document(), wanted.request, recorded)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        return Refuse(
+            f"endpoint {endpoint.name!r} ({endpoint.id}) is ours, and Runpod describes it as this "
+            f"version cannot read ({type(error).__name__}: {error}). Delete it with "
+            f"'flash undeploy', or upgrade pytest-flash"
+        )
     if drift.recreate is not None:
         return Recreate(endpoint, drift.recreate)
     return Update(endpoint, drift, adopted) if drift.changes else Reuse(endpoint, adopted)

@@ -53,8 +53,7 @@ class _Order:
     key_digest: str
     project: str
     namespace: str
-    pid: int
-    started: str
+    user: User
     network: dict[str, Any] = field(repr=False)
 
 
@@ -74,8 +73,7 @@ def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
         ledger.scope.account.key_digest,
         ledger.scope.project,
         ledger.scope.namespace,
-        ledger.user.pid,
-        ledger.user.started,
+        ledger.user,
         asdict(target.network),
     )
     reaper = subprocess.Popen(
@@ -120,7 +118,8 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if line and sys.stdin.buffer.read() != _DONE:
         signal.alarm(_LIMIT)
-        _reap(_Order(**json.loads(line)))
+        order = json.loads(line)
+        _reap(_Order(**{**order, "user": User(**order["user"])}))
 
 
 def _reap(order: _Order) -> None:
@@ -137,7 +136,7 @@ def _reap(order: _Order) -> None:
     account = Account(order.account_url, order.key_digest)
     scope = Scope(account, order.project, order.namespace)
     state = State(Path(order.folder), on_notice=lambda _: None)
-    ledger = Ledger(state, scope, User(order.pid, order.started), "test")
+    ledger = Ledger(state, scope, order.user, "test")
     with ManagementClient(target) as client:
         blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)

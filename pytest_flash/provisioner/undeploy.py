@@ -51,7 +51,7 @@ class Undeploy:
             Deployed(
                 each,
                 each.endpoint_id in ids if each.endpoint_id else each.endpoint_name in ours,
-                len(each.living_users()),
+                len(self.ledger.living(each)),
             )
             for each in records
         )

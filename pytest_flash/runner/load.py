@@ -20,8 +20,8 @@ from starlette.routing import Mount
 
 from ..errors import AmbiguousAppError, AppImportError, AppNotFoundError
 from ..sdks.functions import refuse_official_functions
+from ..userfiles import is_project_file
 from .locate import AppLocation
-from .preload import is_project_file
 
 _FACTORY_NAMES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
 

@@ -23,8 +23,6 @@ from .warm import ParentProcess, start_parent
 from .zygote import Ended, Kill, Preload, Setup, Stale, Start, Started
 
 _END_LIMIT = 3.0
-# Longer than importing libraries takes, which is what a parent may be busy with.
-_START_LIMIT = 10.0
 # Each one that is unfit costs a new parent.
 _MOST_EXCLUDED = 8
 
@@ -34,11 +32,13 @@ class Surroundings:
     """The project's folder, and what every serving process inherits.
 
     That is the listening socket, and both ends of the pair in which open connections are parked.
+    ``parent_limit`` is how many seconds a parent may take to start one.
     """
 
     root: Path
     sockets: tuple[socket.socket, ...]
     fork: bool
+    parent_limit: float
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Spawner:
         parent.waiting[self._numbers] = process, descriptor
         parent.send(Start(self._numbers))
         parent.pass_on(descriptor)
-        self._loop.call_later(_START_LIMIT, self._give_up, parent, self._numbers)
+        self._loop.call_later(self._surroundings.parent_limit, self._give_up, parent, self._numbers)
 
     def _give_up(self, parent: _Parent, number: int) -> None:
         """A parent that does not start what it was asked to hangs in an import: learn no more.

@@ -13,7 +13,9 @@ from ..console.door import Pass
 from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
 from ..project import find_project
+from ..provisioner.disk import FOLDER
 from ..provisioner.owner import DEFAULT_NAMESPACE, choose_namespace
+from ..provisioner.sessions import session_in
 from ..provisioner.users import User
 from ..settings import read_environment
 from ..target import Target, TargetKind, choose
@@ -80,7 +82,9 @@ async def _supervise(
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
-        surroundings = Surroundings(location.root, (listener, *parked), options.fork)
+        surroundings = Surroundings(
+            location.root, (listener, *parked), options.fork, options.timings.parent_limit
+        )
         spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent)
         stack.callback(spawner.close)
         opening = opened(
@@ -93,10 +97,13 @@ async def _supervise(
         )
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
+        if live and not options.provision.dry_run:
+            user = stack.enter_context(session_in(project.root / FOLDER))
+            assignment = replace(assignment, user=user)
         if not is_loopback(listener):
             desk.tell(Notice(_exposed(assignment)))
         batches = _changes(options, location) if assignment.reload else _never()
-        generations = Generations(spawner, assignment, target, desk)
+        generations = Generations(spawner, assignment, target, desk, options.timings)
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
             _tell_what_stays(target.result(), assignment, desk)

@@ -16,6 +16,7 @@ from .summary import Totals
 if TYPE_CHECKING:
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
+    from ..provisioner.users import User
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..session import Identity, Session
@@ -162,10 +163,15 @@ class LocalPlatform:
         self, target: Target, config: FlashConfig, environment: Environment, project: Project
     ) -> Session:
         # Heavy, and imported by the first test's thread while the emulator starts.
+        from ..provisioner.disk import FOLDER
         from ..provisioner.reaper import reaping
+        from ..provisioner.sessions import session_in
+        from ..provisioner.users import User
         from ..session import Session
 
-        identity = _identity(config, environment, project)
+        living = session_in(project.root / FOLDER) if config.live else None
+        user = self._stack.enter_context(living) if living else User.current()
+        identity = _identity(config, environment, project, user)
         session = Session(
             target,
             identity,
@@ -186,7 +192,7 @@ class LocalPlatform:
         if config.live:
             return open_live(environment, reason="--flash-live", granted=True)
         emulator = EmulatorProcess.start(
-            project.root, timeout=config.startup_timeout, log=config.emulator_log
+            project.folder, timeout=config.startup_timeout, log=config.emulator_log
         )
         self._stack.callback(emulator.stop)
         return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
@@ -219,12 +225,13 @@ def _naming_the_option() -> Iterator[None]:
         raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
 
 
-def _identity(config: FlashConfig, environment: Environment, project: Project) -> Identity:
+def _identity(
+    config: FlashConfig, environment: Environment, project: Project, user: User
+) -> Identity:
     from ..provisioner.owner import choose_namespace
-    from ..provisioner.users import User
     from ..session import Identity
 
     namespace = choose_namespace(
         config.namespace, environment, live=config.live, named="--flash-namespace"
     )
-    return Identity(project, namespace, "test", User.current())
+    return Identity(project, namespace, "test", user)

@@ -115,10 +115,13 @@ class FlashSession:
         return Endpoints(made, self.calls, live=self.target.is_live, at_end=self._at_end)
 
     @contextlib.contextmanager
-    def serving(self, app: FastAPI) -> Iterator[ThreadServer]:
-        """Serve ``app`` while the context lasts. Raises ServerError."""
+    def serving(self, app: FastAPI, *, stop_within: float = 10.0) -> Iterator[ThreadServer]:
+        """Serve ``app`` while the context lasts; it has ``stop_within`` seconds to end then.
+
+        Raises ServerError.
+        """
         self._app = ObservedApp(app, self.recorder)
-        server = ThreadServer(app, observed=self._app)
+        server = ThreadServer(app, observed=self._app, stop_within=stop_within)
         with self._saying_where(self._app):
             server.start(self.settings.startup_timeout)
         try:

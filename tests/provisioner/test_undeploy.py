@@ -19,8 +19,8 @@ from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.rollout import orphans
 from pytest_flash.provisioner.spec import endpoint_request
 from pytest_flash.provisioner.undeploy import Undeploy, parse_age
-from pytest_flash.provisioner.users import User
 from pytest_flash.runpod import ManagementClient
+from tests.support.sessions import OTHER
 
 FILE = "/app/main.py"
 Make = Callable[..., Provisioner]
@@ -126,10 +126,9 @@ def test_only_what_is_proven_gone_is_an_orphan(
     files = {"imported": FILE, "deleted": str(tmp_path / "gone.py"), "unknown": str(kept)}
     for name, file in files.items():
         provisioner().ensure(LiveServerless(name=name), file)
-    other = User(pid=1, started="")
-    provisioner(user=other).ensure(LiveServerless(name="used"), FILE)
+    provisioner(user=OTHER).ensure(LiveServerless(name="used"), FILE)
 
-    found = orphans(ledger().records(), {FILE}, User.current())
+    found = orphans(ledger().records(), {FILE}, ledger())
 
     assert sorted(record.resource for record in found) == ["deleted", "imported"]
 
