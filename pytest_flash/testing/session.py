@@ -101,6 +101,7 @@ class FlashSession:
 
         Raises ProvisioningError and what else provisioning raises.
         """
+        self._remote.shipping.keep_texts()
         uses = discover(registry.functions(), exclude=test_files)
         wanted = [(use.resource, use.functions[0].file) for use in uses]
         with self._noting_limits():
