@@ -51,7 +51,7 @@ class Blueprint:
             volume_ids=volume_ids,
         )
         self._keep_the_key(resource, source_file, request["env"])
-        return Wanted(resource, request, source_file)
+        return Wanted(resource, request, source_file, self.owner.former_marker)
 
     def _keep_the_key(
         self, resource: ServerlessResource, source_file: str, env: Mapping[str, str]

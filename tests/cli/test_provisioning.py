@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -230,7 +231,12 @@ def test_undeploy_lists_and_deletes_by_name(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--all", "a", "--yes"], ["--all", "--older-than", "2h", "--yes"]]
+    "arguments",
+    [
+        ["--all", "a", "--yes"],
+        ["--all", "--older-than", "2h", "--yes"],
+        ["--all", "--all-namespaces", "--yes"],
+    ],
 )
 def test_undeploy_deletes_no_more_than_was_said(undeploy: Any, arguments: list[str]) -> None:
     refused = undeploy(*arguments)
@@ -257,9 +263,33 @@ def test_undeploy_unrecorded_finds_what_a_lost_machine_left(
     (app.folder / ".runpod" / "resources.pkl").unlink()
     provision()
 
-    assert undeploy("--unrecorded", "--older-than", "2h", "--yes").returncode == 0
-    assert names(endpoints) == ["live-a", "live-lost-a"]
+    # What others use right now, in a namespace of their own, is not this one's to delete.
     assert undeploy("--unrecorded", "--yes").returncode == 0
+    assert undeploy("--unrecorded", "--namespace", "other", "--yes").returncode == 0
+    assert undeploy("--unrecorded", "--all-namespaces", "--older-than", "2h", "--yes").stdout == (
+        "There is nothing to delete.\n"
+    )
+    assert names(endpoints) == ["live-a", "live-lost-a"]
+
+    done = undeploy("--unrecorded", "--all-namespaces", "--yes")
+
+    assert done.returncode == 0
+    assert re.search(r"deletes on Runpod:\n  live-lost-a \(\w+\) of shop/lost, not", done.stdout)
+    assert names(endpoints) == ["live-a"]
+
+
+def test_undeploy_of_a_project_that_its_folder_alone_names(
+    app: App, provision: Any, endpoints: Endpoints, undeploy: Any
+) -> None:
+    (app.folder / "pyproject.toml").unlink()
+    app.define(a="")
+    assert "called 'shop' after its folder alone" in provision().output
+    (app.folder / ".runpod" / "resources.pkl").unlink()
+
+    assert "called 'shop' after its folder alone" in undeploy("list").stdout
+    refused = undeploy("--unrecorded", "--yes")
+    assert refused.returncode == 1
+    assert "that is the name of this folder alone" in refused.stderr
     assert names(endpoints) == ["live-a"]
 
 
