@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..console.door import Pass
 from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
-from ..project import find_project
+from ..project import find_project, named_by_folder
 from ..provisioner.disk import FOLDER
 from ..provisioner.owner import DEFAULT_NAMESPACE, choose_namespace
 from ..provisioner.sessions import session_in
@@ -98,6 +98,8 @@ async def _supervise(
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
         if live and not options.provision.dry_run:
+            if not project.declared:
+                desk.tell(Notice(named_by_folder(project)))
             user = stack.enter_context(session_in(project.root / FOLDER))
             assignment = replace(assignment, user=user)
         if not is_loopback(listener):

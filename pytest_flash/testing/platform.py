@@ -181,7 +181,7 @@ class LocalPlatform:
         )
         self._stack.callback(session.close)
         if session.ledger is not None and not config.keep:
-            self._stack.enter_context(reaping(target, session.ledger))
+            self._stack.enter_context(reaping(target, session.ledger, project.former_name))
         self.totals.undeleted.update(session.provisioner.retry_deletions())
         return session
 
