@@ -103,12 +103,14 @@ def run(
     import asyncio
 
     from pytest_flash.console.door import DEFAULT_PATH
+    from pytest_flash.nonblocking import unblock_standard_streams
     from pytest_flash.runner.options import ProvisionOptions, RunOptions, Timings
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
     from .terminal import Terminal
 
+    unblock_standard_streams()
     terminal = Terminal(quiet=quiet)
     target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
     options = RunOptions(

@@ -25,6 +25,7 @@ from .link import Assignment
 from .locate import AppLocation, locate
 from .opening import opened
 from .options import Address, RunOptions, address
+from .orphans import Adopted
 from .parking import parking_pair
 from .process import Watcher
 from .sockets import is_loopback, listen, url_of
@@ -57,7 +58,8 @@ async def _supervise(
     ask: Callable[[str], bool],
     parent: ParentProcess,
 ) -> int:
-    signals = _Signals()
+    signals, adopted = _Signals(), Adopted()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, adopted.reap)
     desk = Desk(on_event, None if options.console is None else Pass(options.console))
     location = locate(options.app, options.folder)
     environment = read_environment(location.folder, options.env_file)
@@ -85,7 +87,7 @@ async def _supervise(
         surroundings = Surroundings(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
-        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent)
+        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,
