@@ -17,10 +17,13 @@ def is_users_own(path: str) -> bool:
 
     A package that is installed to be edited is the user's, wherever it stands.
     """
-    real = os.path.realpath(path)
-    if _INSTALLED & set(Path(real).parts) or _INSTALLED & set(Path(path).parts):
-        return False
-    return not f"{real}{os.sep}".startswith((*_python(), _OURS))
+    # The path as it is first, since following links takes a look at each folder.
+    return not _is_installed(path) and not _is_installed(os.path.realpath(path))
+
+
+def _is_installed(path: str) -> bool:
+    inside = f"{path}{os.sep}".startswith((*_python(), _OURS))
+    return inside or not _INSTALLED.isdisjoint(Path(path).parts)
 
 
 def is_project_file(path: Path, root: Path) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 from ..importtimes import import_times
+from ..userfiles import is_users_own
 
 SOURCE = "flash_source"
 """The attribute of a loader in which it keeps the bytes that it has loaded."""
@@ -62,6 +65,12 @@ class Loaded:
         """Whether there is such a file, or its text is known all the same."""
         return "text" in vars(self) or self._of_loader() is not None or Path(self.file).exists()
 
+    def keep(self) -> None:
+        """Read the file now, unless the text is known for good."""
+        if self._of_loader() is None:
+            with contextlib.suppress(ChangedSinceError):
+                _ = self.text
+
     def _of_loader(self) -> bytes | None:
         data = getattr(getattr(self.spec, "loader", None), SOURCE, None)
         return data if isinstance(data, bytes) else None
@@ -96,6 +105,15 @@ class LoadedTexts:
             known = Loaded(name, file, module, spec, _saved(file))
             self._known[name] = known
         return known
+
+    def keep(self) -> None:
+        """Read the files of all modules of the user's that are loaded, before they change."""
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, ModuleType):
+                # As it stands: of some modules each attribute is a surprise.
+                file = object.__getattribute__(module, "__dict__").get("__file__")
+                if isinstance(file, str) and file.endswith(".py") and is_users_own(file):
+                    self.of(name, file).keep()
 
     def is_latest(self, loaded: Loaded) -> bool:
         """Whether that is what travels now. Looks at no file."""

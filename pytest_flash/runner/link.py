@@ -6,8 +6,10 @@ Both ends are this package at this version, so messages are its own dataclasses,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -190,7 +192,10 @@ class Link:
             try:
                 message = self._connection.recv()
             except (EOFError, OSError):
-                # Our parent is gone, killed perhaps: nothing of ours may stay.
+                # `flash run` is gone, killed perhaps: nothing of ours may stay. Our parent ends
+                # what the app leaves running, which it cannot while it is stopped.
+                with contextlib.suppress(OSError):
+                    os.kill(os.getppid(), signal.SIGCONT)
                 os._exit(1)
             if isinstance(message, Provide):
                 self._target = message.target

@@ -14,6 +14,7 @@ from ..errors import EndpointLimitError, FlashError, ProvisioningError
 from .summary import Totals
 
 if TYPE_CHECKING:
+    from ..emulator.client import EmulatorProcess
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
     from ..provisioner.users import User
@@ -52,6 +53,9 @@ class Platform(Protocol):
     def replace(self, resource: ServerlessResource, file: str, gone: Endpoint) -> Endpoint:
         """The endpoint of ``resource`` after ``gone`` turned out not to exist any more."""
 
+    def trouble(self) -> str:
+        """Why the embedded Runpod cannot answer, as far as its process tells; else nothing."""
+
     def job_ended(self, job: Job) -> None:
         """Count a job for the summary."""
 
@@ -62,6 +66,7 @@ class LocalPlatform:
     def __init__(self) -> None:
         self.totals = Totals()
         self._session: Session | None = None
+        self._emulator: EmulatorProcess | None = None
         self._order: Order | None = None
         self._stack = contextlib.ExitStack()
         self._opening, self._provisioning = threading.Lock(), threading.Lock()
@@ -114,6 +119,11 @@ class LocalPlatform:
                 return known  # Another process was quicker.
             with _naming_the_option():
                 return provisioner.ensure(resource, file, known)
+
+    def trouble(self) -> str:
+        """As ``Platform.trouble``."""
+        error = None if self._emulator is None else self._emulator.trouble()
+        return "" if error is None else str(error)
 
     def job_ended(self, job: Job) -> None:
         """As ``Platform.job_ended``."""
@@ -181,7 +191,7 @@ class LocalPlatform:
         )
         self._stack.callback(session.close)
         if session.ledger is not None and not config.keep:
-            self._stack.enter_context(reaping(target, session.ledger))
+            self._stack.enter_context(reaping(target, session.ledger, project.former_name))
         self.totals.undeleted.update(session.provisioner.retry_deletions())
         return session
 
@@ -195,6 +205,7 @@ class LocalPlatform:
             project.folder, timeout=config.startup_timeout, log=config.emulator_log
         )
         self._stack.callback(emulator.stop)
+        self._emulator = emulator
         return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
 
     def _raise_known(self, resources: Sequence[Source]) -> None:

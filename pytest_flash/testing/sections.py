@@ -34,6 +34,8 @@ def _sections(
     session: FlashSession, failure: pytest.ExceptionInfo[BaseException] | None
 ) -> Iterator[tuple[str, str]]:
     session.settle()
+    if trouble := session.trouble():
+        yield "flash: the embedded Runpod", trouble
     for each in session.recorder.errors:
         yield f"flash: the app raised ({each.request})", _shortened(explained(each.error))
     jobs = session.recorder.recent
@@ -46,7 +48,7 @@ def _sections(
         if job.stdout and not session.recorder.tells_output:
             yield f"flash: output of {_named(job)}", _shortened(job.stdout, start=0)
     explains_itself = failure is not None and isinstance(failure.value, JobTimedOutError)
-    if session.hangs and not explains_itself:
+    if session.hangs and not explains_itself and not trouble:
         yield "flash: still under way", session.explain_hang()
 
 

@@ -20,7 +20,7 @@ from pytest_flash import CpuLiveServerless, LiveServerless, remote
 
 app = FastAPI()
 
-@remote(LiveServerless(name="gpu"))
+@remote(LiveServerless(name="gpu", workersMax=1))
 def double(x):
     return x * 2
 
@@ -75,19 +75,21 @@ def under_way(
 
 
 @pytest.mark.parametrize(
-    ("number", "leaves"), [(signal.SIGINT, 2), (signal.SIGTERM, -15), (signal.SIGKILL, -9)]
+    ("number", "leaves", "count"),
+    [(signal.SIGINT, 2, 1), (signal.SIGTERM, -15, 2), (signal.SIGKILL, -9, 1)],
+    ids=["2-2", "15--15", "9--9"],
 )
 def test_a_run_that_is_ended_leaves_no_process(
-    project: Project, number: signal.Signals, leaves: int
+    project: Project, number: signal.Signals, leaves: int, count: int
 ) -> None:
     # An interrupted controller leaves it to execnet. Otherwise the workers notice, and sooner.
     factor = 0.1 if number is signal.SIGINT else 100
     project.write("conftest.py", EXECNET_WAITS.format(factor=factor))
-    with under_way(project, 2) as (run, workers, others):
+    with under_way(project, count) as (run, workers, others):
         run.send_signal(number)
         if number is not signal.SIGINT:
             wait_gone(others, 60)
-            for n in range(2):
+            for n in range(count):
                 wait_until((project.folder / f"interrupted{n}").exists, 60, "the test's end")
         assert run.wait(60) == leaves
         wait_gone(workers | others, 60)
