@@ -109,8 +109,9 @@ class LoadedTexts:
     def keep(self) -> None:
         """Read the files of all modules of the user's that are loaded, before they change."""
         for name, module in list(sys.modules.items()):
-            if isinstance(module, ModuleType):
-                # As it stands: of some modules each attribute is a surprise.
+            # By its type, since some objects call themselves modules (cffi's libraries), and as it
+            # stands: of some modules each attribute is a surprise.
+            if issubclass(type(module), ModuleType):
                 file = object.__getattribute__(module, "__dict__").get("__file__")
                 if isinstance(file, str) and file.endswith(".py") and is_users_own(file):
                     self.of(name, file).keep()
