@@ -62,6 +62,17 @@ sys.addaudithook(hook)
 """
 
 
+# For tests of functions: a worker of pytest-xdist takes half of its time to import FastAPI, httpx
+# and what belongs to them.
+NO_APP = """
+import pytest
+
+@pytest.fixture(scope="session")
+def flash_app(flash_session):
+    import main
+"""
+
+
 # What the Python of a project must have, where an argument of pytest begins so.
 _NEEDED = {
     "-n": "xdist",

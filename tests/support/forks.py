@@ -19,6 +19,7 @@ from tests.support.processes import Process, descendants
 
 _PROGRAM = Path(__file__).parent / "forkserver.py"
 _DEADLINE = 120.0
+_LONGEST = 3600.0
 
 
 class Run(Protocol):
@@ -138,9 +139,10 @@ class _Forked:
         return self._forks.code(self.pid, 0)
 
     def wait(self, timeout: float | None = None) -> int:
-        code = self._forks.code(self.pid, float("inf") if timeout is None else timeout)
+        limit = _LONGEST if timeout is None else timeout
+        code = self._forks.code(self.pid, limit)
         if code is None:
-            raise subprocess.TimeoutExpired("pytest", timeout or 0)
+            raise subprocess.TimeoutExpired("pytest", limit)
         return code
 
     def send_signal(self, sig: int) -> None:
