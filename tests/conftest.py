@@ -39,10 +39,10 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 @pytest.fixture
-def variables(account: Account) -> Iterator[dict[str, str]]:
+def variables(account: Account) -> dict[str, str]:
     """What points a client at the account, on which there is nothing when a test begins."""
-    yield dict(account.variables)
     account.clear()
+    return dict(account.variables)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import builtins
 import functools
 import linecache
@@ -186,7 +187,7 @@ def _instance(
     if this["content"] is None:
         return None
     with suppress(Exception):  # The class's own code, and classes that are not here.
-        args, attributes, whole = unpack(this["content"])
+        args, attributes, whole = unpack(base64.b64decode(this["content"]))
         if base is not None:
             made: Any = _plain(kind, base, *args)  # type: ignore[arg-type]
             made = made if type(made) is kind else None

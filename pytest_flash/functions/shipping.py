@@ -133,6 +133,8 @@ class Shipping:
         prepared = self._prepared.get(key)
         if prepared is None:
             self._project.refresh()
+            requirements = "\n".join((*spec.dependencies, *spec.system_dependencies)).encode()
+            self._refusals.secrets_in(spec, f"a dependency of {spec.name}", requirements)
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
             gathering = Gathering(spec, home, self._project, self._refusals, declared, self._files)

@@ -18,7 +18,9 @@ from ..console.history import Recorded
 from ..errors import AppError, AppNotFoundError, ConfigurationError, FlashError, ServerError
 from ..events import AppBroken, EndpointFound, Notice, Serving
 from ..functions.registry import registry
+from ..sdks.finder import watch_imports
 from ..settings import Environment, read_environment
+from ..target import NOT_LIVE
 from .broken import broken
 from .fresh import Imports, import_from_source
 from .link import (
@@ -84,7 +86,7 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
     watch = Watch(assignment.location.root)
     with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
         process.remotes = remotes
-        loaded = load(assignment.location)
+        loaded = load(assignment.location, instead=None if assignment.live else "--live")
         remotes.discover()
         if assignment.provision.before:
             remotes.provision(imports)
@@ -196,4 +198,7 @@ def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)
     os.environ.update(environment.missing())
+    if not assignment.live:
+        os.environ[NOT_LIVE] = "1"
+        watch_imports(lambda: True)
     return environment, imports

@@ -22,12 +22,6 @@ from .options import Timings
 from .process import ServingProcess
 from .spawner import Spawner
 
-# How long the old app's lifespan may take to end before the new one's begins all the same: what
-# both want to have, a port or a lock, is free by then.
-_HEAD_START = 0.5
-# An editor may write a file in two steps; between them the app is broken.
-_DOUBT = 0.1
-
 
 class Generations:
     """Serves ``assignment``, and after each change the next generation of it."""
@@ -143,9 +137,9 @@ class Generations:
         if new.ended.done():
             return
         if not new.loaded.result():
-            await asyncio.sleep(_DOUBT)
+            await asyncio.sleep(self._timings.doubt)
         await self._accepting.closed
-        await asyncio.wait([self._accepting.finished], timeout=_HEAD_START)
+        await asyncio.wait([self._accepting.finished], timeout=self._timings.head_start)
         new.begin()
 
     def _assign(self, process: ServingProcess, assignment: Assignment) -> None:

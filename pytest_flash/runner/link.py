@@ -36,7 +36,8 @@ class Assignment:
 
     ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
-    the app. The target follows, since the emulator may still start.
+    the app. The target follows, since the emulator may still start; ``live`` says of which kind it
+    is.
     """
 
     location: AppLocation
@@ -49,6 +50,7 @@ class Assignment:
     reload: bool
     log_level: str
     provision: ProvisionOptions
+    live: bool
     broken: str | None = None
     console: Seat | None = None
 

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from ..errors import AmbiguousAppError, AppImportError, AppNotFoundError
+from ..sdks.functions import refuse_official_functions
 from .locate import AppLocation
 from .preload import is_project_file
 
@@ -34,15 +35,30 @@ class LoadedApp:
     location: AppLocation
 
 
-def load(location: AppLocation) -> LoadedApp:
+def load(location: AppLocation, *, instead: str | None = None) -> LoadedApp:
     """Import the module at ``location`` and find its app.
 
     The app is a FastAPI instance or, where there is none, a factory: a function without required
     parameters that is annotated to return one, or called ``create_app`` or the like. A named
     attribute may be any ASGI app or factory.
 
-    Raises AppImportError, AppNotFoundError or AmbiguousAppError.
+    Where the target is not live, ``instead`` is the option that makes it so: an app whose functions
+    are an official SDK's is refused with it.
+
+    Raises AppImportError, AppNotFoundError, AmbiguousAppError or OfficialSdkError.
     """
+    try:
+        loaded = _loaded(location)
+    except AppImportError:
+        if instead is not None:
+            refuse_official_functions(instead)  # It may have failed because it called one.
+        raise
+    if instead is not None:
+        refuse_official_functions(instead)
+    return loaded
+
+
+def _loaded(location: AppLocation) -> LoadedApp:
     module = _import(location)
     if location.attribute is not None:
         return _named(module, location, location.attribute)

@@ -37,6 +37,11 @@ class Timings:
 
     reload_grace: float = 5.0
     """For the answers that old code still owes once new code serves."""
+    head_start: float = 0.5
+    """For the old app's lifespan to end before the new one's begins all the same: what both want to
+    have, a port or a lock, is free by then."""
+    doubt: float = 0.1
+    """Before new code that is broken is served: an editor may write a file in two steps."""
     stop_grace: float = 2.0
     """For the answers under way when the command ends."""
     slow_start: float = 5.0

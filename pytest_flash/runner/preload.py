@@ -19,6 +19,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from ..sdks import is_official, loaded
+
 _NO_FILE = ("built-in", "frozen")
 
 
@@ -65,7 +67,7 @@ class Watch(MetaPathFinder):
         """What was imported and may be imported ahead: each after what it imports itself."""
         found = []
         for name, module in list(sys.modules.items()):
-            if name in self._before or name in self._late:
+            if name in self._before or name in self._late or is_official(name):
                 continue
             spec = getattr(module, "__spec__", None)
             origin = getattr(spec, "origin", None)
@@ -150,6 +152,9 @@ class Preloader(MetaPathFinder):
                 return f"importing it alone raises {type(error).__name__}: {error}"
         if self._asked is not None:
             return f"it imports {self._asked!r}, which is the project's"
+        if sdks := loaded():
+            # Each process decides as it is imported whether it may reach Runpod.
+            return f"it imports {sdks[0]}"
         threads, files = _traces()
         if threads > before[0]:
             return "it starts a thread"

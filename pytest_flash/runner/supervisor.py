@@ -74,6 +74,7 @@ async def _supervise(
         reload=options.reload and not options.provision.dry_run,
         log_level=options.log_level,
         provision=options.provision,
+        live=live,
     )
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))

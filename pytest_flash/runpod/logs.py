@@ -117,8 +117,9 @@ class LogClient:
             timeout=httpx.Timeout(_QUIET_LIVE if self.is_live else _QUIET, connect=10.0),
             # Streams stay open: nobody waits for one to end.
             limits=httpx.Limits(max_connections=None),
-            verify=http.verifies(url),
-            trust_env=http.uses_proxies(url),
+            verify=http.tls(self._target, url),
+            proxy=http.proxy(self._target, url),
+            trust_env=False,
         )
 
 
@@ -126,6 +127,6 @@ def _line(data: str) -> str:
     """The line of an event ``{ts, source, line}``; nothing for what is none."""
     try:
         document: Any = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(document.get("line", "")) if isinstance(document, dict) else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -153,8 +152,9 @@ class LocalPlatform:
         from ..project import find_project
         from ..settings import read_environment
 
+        # The app's ``.env`` is for the processes that run tests: here it would lead what the
+        # emulator installs, and what is deleted after a run that was killed, through its proxies.
         environment, project = read_environment(order.folder), find_project(order.folder)
-        self._stack.enter_context(_added_to_environment(environment))
         target = self._target(order.config, environment, project)
         return self._session_on(target, order.config, environment, project)
 
@@ -217,18 +217,6 @@ def _naming_the_option() -> Iterator[None]:
         yield
     except EndpointLimitError as error:
         raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
-
-
-@contextlib.contextmanager
-def _added_to_environment(environment: Environment) -> Iterator[None]:
-    """The process environment with what ``.env`` adds, for as long as the context lasts."""
-    added = environment.missing()
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _identity(config: FlashConfig, environment: Environment, project: Project) -> Identity:

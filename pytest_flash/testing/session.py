@@ -19,6 +19,8 @@ from ..functions.specs import FunctionSpec
 from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
 from ..runpod import Endpoint, LoadBalancerClient, LogClient, QueueClient
+from ..sdks.functions import refuse_official_functions
+from ..settings import read_process_environment
 from . import clients
 from .calls import SessionCalls
 from .endpoints import Endpoints
@@ -99,9 +101,13 @@ class FlashSession:
     def provision(self, test_files: Collection[Path]) -> Endpoints:
         """The endpoints of the functions that were imported, but for those of ``test_files``.
 
-        Raises ProvisioningError and what else provisioning raises.
+        Raises ProvisioningError and what else provisioning raises; OfficialSdkError for functions
+        of an official SDK, which would run on Runpod.
         """
-        uses = discover(registry.functions(), exclude=test_files)
+        if not self.target.is_live:
+            refuse_official_functions("--flash-live")
+        key = read_process_environment().key
+        uses = discover(registry.functions(), key=key, exclude=test_files)
         wanted = [(use.resource, use.functions[0].file) for use in uses]
         with self._noting_limits():
             made = self._platform.provision(wanted)

@@ -161,27 +161,6 @@ def test_a_file_that_is_removed_and_comes_back(
     serves(http, run.url, 6)
 
 
-def test_a_file_that_is_written_in_two_steps_is_never_seen_half(
-    shared: SharedRun, run: FlashRun, http: httpx.Client
-) -> None:
-    save(shared.main, APP + INDEX)
-    serves(http, run.url, 0)
-    for value in range(1, 6):
-        with shared.main.open("w") as file:
-            file.write(APP.replace("VALUE = 0", f"VALUE = {value} + ("))
-            file.flush()
-            file.write(f"0)\n{INDEX}")
-        statuses: set[int] = set()
-
-        def arrived(value: int = value, statuses: set[int] = statuses) -> bool:
-            response = http.get(run.url)
-            statuses.add(response.status_code)
-            return response.status_code == 200 and response.json() == value
-
-        wait_until(arrived, 60, f"the value {value}")
-        assert statuses == {200}
-
-
 def test_a_thousand_files_at_once(shared: SharedRun, run: FlashRun, http: httpx.Client) -> None:
     many = shared.folder / "many"
     many.mkdir()

@@ -93,6 +93,11 @@ def test_a_host_that_does_not_resolve(flash: RunCommand, main: Path) -> None:
     refused(ended, "nowhere.invalid", "--host")
 
 
+def test_an_invalid_console_path_is_refused(flash: RunCommand, main: Path) -> None:
+    ended = flash("run", "--port", "0", "--console-path", "/", cwd=main.parent)
+    refused(ended, "console path '/'")
+
+
 def test_an_unreadable_dotenv(flash: RunCommand, main: Path) -> None:
     (main.parent / ".env").write_bytes(b"\xff\xfe\xff")
     refused(flash("run", cwd=main.parent), str(main.parent / ".env"), "cannot be read")

@@ -27,7 +27,7 @@ def console() -> Iterator[Served]:
 @pytest.fixture
 def browser(console: Served) -> Iterator[httpx.Client]:
     """A client that came through the address on the terminal."""
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         client.get(console.entrance, follow_redirects=True).raise_for_status()
         yield client
 

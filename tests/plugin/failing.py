@@ -40,7 +40,7 @@ def says(text, heard):
         time.sleep(0.01)
     print("then", text)
 
-@remote(quick)
+@remote(LiveServerless(name="limited", executionTimeoutMs=3_000))
 def times_out():
     import time
     print("until it is ended", flush=True)
@@ -76,12 +76,12 @@ def later(tasks: BackgroundTasks):
 def broken():
     return {}["nothing"]
 
-@app.get("/linger")
-async def lingering():
+@app.get("/linger/{number}")
+async def lingering(number: int):
     try:
         return await linger()
     finally:
-        lingered.append(True)
+        lingered.append(number)
 
 @app.get("/asleep")
 async def asleep():
@@ -177,14 +177,14 @@ from waiting import wait_until
 
 def test_gives_up(flash_client, flash_jobs):
     with pytest.raises(httpx.ReadTimeout):
-        flash_client.get("/linger", timeout=0.1)
+        flash_client.get("/linger/2", timeout=0.1)
     wait_until(lambda: len(flash_jobs) == 1)
     with pytest.raises(httpx.ReadTimeout):
         flash_client.get("/asleep", timeout=0.1)
     wait_until(lambda: main.sleepers)
 
 def test_next(flash_client):
-    wait_until(lambda: main.lingered)
+    wait_until(lambda: 2 in main.lingered)
     flash_client.get("/double/1")
     assert False
 """
@@ -226,7 +226,7 @@ HANGS = """
 from waiting import ask, fall_asleep, wait_until
 
 def test_lingers(flash_client, flash_jobs):
-    ask(flash_client, "/linger")
+    ask(flash_client, "/linger/1")
     # Runpod names a job after a second.
     wait_until(lambda: flash_jobs and flash_jobs[0].id and "lingering" in flash_jobs[0].stdout)
     fall_asleep(flash_client)

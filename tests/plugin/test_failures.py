@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,9 @@ import pytest
 from tests.plugin import failing
 from tests.support.downstream import NewProject, Project
 from tests.support.innerrun import InnerRun, text
+
+# Of a run that goes on beside others.
+Result = Callable[[], InnerRun]
 
 
 @pytest.fixture(scope="module")
@@ -56,18 +58,26 @@ def shown(shared_project: Project, app: Path) -> InnerRun:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def waiting(new_project: NewProject) -> Iterator[Future[InnerRun]]:
-    """A run that mostly waits, beside the others."""
+def limited(new_project: NewProject) -> Iterator[Result]:
+    """A run of calls that take too long, beside the others."""
     project = failing.write_app(new_project())
-    sources = {
-        "test_times_out": failing.TIMES_OUT,
-        "test_cut": failing.CUT,
-        "test_blocks": failing.BLOCKS,
-    }
-    for name, source in sources.items():
-        project.write(f"{name}.py", source)
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(project.report, *(f"{name}.py" for name in sources))
+    project.write("test_times_out.py", failing.TIMES_OUT)
+    project.write("test_cut.py", failing.CUT)
+    with project.reporting("test_times_out.py", "test_cut.py") as result:
+        yield result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def blocked(blocked_project: Project) -> Iterator[Result]:
+    """A run of a handler that blocks the app's event loop, for which the server waits 10 s."""
+    blocked_project.write("test_blocks.py", failing.BLOCKS)
+    with blocked_project.reporting() as result:
+        yield result
+
+
+@pytest.fixture(scope="module")
+def blocked_project(new_project: NewProject) -> Project:
+    return failing.write_app(new_project())
 
 
 @pytest.mark.parametrize("name", ["alone", "xdist"])
@@ -153,7 +163,7 @@ def test_a_client_that_times_out_is_shown_where_it_hangs(alone: InnerRun, app: P
     assert hang.count("  its last line: lingering\n") == 2
     assert f'File "{app}", line {failing.line("time.sleep(600)  # Lingers.")} in linger' in hang
     assert "bootstrap" not in hang
-    assert re.search(r"GET /linger: for [\d.]+ s", hang)
+    assert re.search(r"GET /linger/1: for [\d.]+ s", hang)
     assert f"{app}:{failing.line('await linger()')} in lingering: return await linger()" in hang
     # The handler of the first test has ended, with its job.
     assert "linger" not in asleep
@@ -178,7 +188,7 @@ def test_the_summary_says_what_was_provisioned_and_run(shown: InnerRun) -> None:
     found = re.search(r"={2,} flash ={2,}\n((?:live-\w+: created in [\d.]+ s\n)+)(.+)", shown.text)
     assert found
     names = re.findall(r"live-(\w+):", found[1])
-    assert names == ["brief", "cpu", "gpu", "lingers"]
+    assert names == ["brief", "cpu", "gpu", "limited", "lingers"]
     # Two of says, three of double and one of divide.
     assert re.match(r"6 jobs, 1 failed, 2 cold starts; slowest: \w+, [\d.]+ s", found[2])
     assert "compute" not in shown.text
@@ -191,16 +201,16 @@ def test_there_is_no_summary_where_nothing_was_provisioned(
     assert " flash " not in text(in_process())
 
 
-def test_output_of_a_job_that_was_ended_is_reported(waiting: Future[InnerRun]) -> None:
-    run = waiting.result()
+def test_output_of_a_job_that_was_ended_is_reported(limited: Result) -> None:
+    run = limited()
     run.check("test_times_out", failed=1)
     found = run.sections("test_times_out")
     (output,) = (shown for title, shown in found.items() if "output of times_out" in title)
     assert output == "until it is ended"
 
 
-def test_a_call_without_an_end_is_cut_and_explained(waiting: Future[InnerRun]) -> None:
-    run = waiting.result()
+def test_a_call_without_an_end_is_cut_and_explained(limited: Result) -> None:
+    run = limited()
     run.check("test_cut", failed=1)
     shown = run.failure("test_cut")
     assert "no result within 4 s, which is the function's limit of 1 s and 3 s to start" in shown
@@ -208,15 +218,14 @@ def test_a_call_without_an_end_is_cut_and_explained(waiting: Future[InnerRun]) -
     assert "1 throttled" in shown
 
 
-def test_an_event_loop_that_is_blocked_is_reported(waiting: Future[InnerRun]) -> None:
-    run = waiting.result()
+def test_an_event_loop_that_is_blocked_is_reported(
+    blocked: Result, blocked_project: Project
+) -> None:
+    run = blocked()
     run.check("test_blocks", passed=1, failed=1, errors=1)
-    folder = next(iter(re.findall(r"^rootdir: (.+)$", run.text, re.MULTILINE)))
-    number = failing.line("time.sleep(600)  # Blocks.")
-    where = (
-        f"the app's event loop is blocked: {folder}/main.py:{number} in block: "
-        "time.sleep(600)  # Blocks."
-    )
+    code = "time.sleep(600)  # Blocks."
+    place = f"{blocked_project.folder / 'main.py'}:{failing.line(code)} in block: {code}"
+    where = f"the app's event loop is blocked: {place}"
     assert where in run.sections("test_blocked")["flash: still under way"]
     assert "the app's server did not stop within 10 s" in run.text
     assert run.text.count(where) >= 2

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.downstream import APP, Project
 from tests.support.innerrun import InnerRun
+from tests.support.typed import EVERYTHING
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -272,9 +273,10 @@ def shop(shared_project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def run(shop: Project) -> InnerRun:
-    """A run of everything; the folders in an order that goes from one app to another and back."""
+    """A run of all files, and of the folders in an order that returns to an app."""
     shop.write("broken.py", BROKEN)
     sources = {
+        "test_everything": EVERYTHING,  # First, while there is only the app's endpoint.
         "test_call": CALL,
         "test_direct": DIRECT,
         "test_error": ERROR,
@@ -306,6 +308,10 @@ def folders(shop: Project) -> InnerRun:
 def test_a_call_goes_through_the_server_to_a_worker(run: InnerRun, shop: Project) -> None:
     run.check("test_call", passed=1)
     assert shop.hosts() <= LOOPBACK
+
+
+def test_every_fixture_is_of_the_type_that_is_exported(run: InnerRun) -> None:
+    run.check("test_everything", passed=1)
 
 
 def test_remote_functions_can_be_called_directly_and_asynchronously(run: InnerRun) -> None:

@@ -71,6 +71,14 @@ def test_a_log_is_read_from_its_latest_lines_and_then_from_where_it_broke_off() 
     assert second.headers["last-event-id"] == "t2/2"
 
 
+@pytest.mark.parametrize("data", ["", "[" * 100_000, "[]", "7", "{", '{"line": {}}'])
+def test_an_event_that_is_no_line_ends_nothing(data: str) -> None:
+    with scripted() as server:
+        strange = f"id: t1\ndata: {data}\n\n".encode()
+        server.plays(says(strange + events(("t2", "two")), kind="text/event-stream"))
+        assert followed(server)[-1] == LogEntry("t2", "two")
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
 def test_a_refusal_is_an_error(status: int) -> None:
     with scripted() as server:

@@ -36,16 +36,25 @@ class Account:
         with ManagementClient(self.target) as client:
             return client.endpoints()
 
+    def completed(self, endpoint_id: str) -> int:
+        """How many jobs an endpoint has completed."""
+        url = f"{self.variables[QUEUE_URL]}/{endpoint_id}/health"
+        answer = httpx.get(url, headers=self._headers(), trust_env=False, timeout=60)
+        return int(answer.raise_for_status().json()["jobs"]["completed"])
+
     def clear(self) -> None:
         """Delete every endpoint and every network volume."""
         with ManagementClient(self.target) as client:
             for endpoint in client.endpoints():
                 client.delete(endpoint.id)
             volumes = client.network_volumes()
-        headers = {"Authorization": f"Bearer {self.variables[API_KEY]}"}
+        headers = self._headers()
         for volume in volumes:  # The product never deletes one.
             url = f"{self.variables[MANAGEMENT_URL]}/v2/network-volumes/{volume.id}"
             httpx.delete(url, headers=headers, trust_env=False, timeout=60).raise_for_status()
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.variables[API_KEY]}"}
 
 
 @contextmanager

@@ -148,7 +148,7 @@ class Project:
             environment = {**guard, **(env or {}), **variables}
             run = self._start(arguments, environment, output, errors, fresh=fresh)
             with ending(run):
-                code = run.wait(timeout)
+                code = _ended(run, timeout, out)
         if leaving_nothing:
             wait_until(lambda: self._forks.left() <= before, 60, "the end of what the run started")
         return pytest.RunResult(
@@ -174,6 +174,19 @@ class Project:
             leaving_nothing=leaving_nothing,
         )
         return InnerRun.of(result, report)
+
+    @contextlib.contextmanager
+    def reporting(self, *arguments: str) -> Iterator[Callable[[], InnerRun]]:
+        """As ``report``, for a run that goes on beside others until the result is asked for."""
+        report = self.folder.parent / f"{self.folder.name}.xml"
+        run = self.start(f"--junitxml={report}", *arguments)
+
+        def result() -> InnerRun:
+            code = _ended(run, 300, self._output)
+            return InnerRun.of(pytest.RunResult(code, self.printed.splitlines(), [], 0.0), report)
+
+        with ending(run):
+            yield result
 
     def start(
         self, *arguments: str, env: Mapping[str, str] | None = None, fresh: bool = False
@@ -257,6 +270,14 @@ class Project:
 
 
 NewProject = Callable[[], Project]
+
+
+def _ended(run: Run, timeout: float, output: Path) -> int:
+    """The exit code of ``run``; fails with what it has printed if it does not end in time."""
+    try:
+        return run.wait(timeout)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"pytest did not end within {timeout:g} s\n{output.read_text()}")
 
 
 @contextlib.contextmanager

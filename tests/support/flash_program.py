@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from flash_cli.commands import run_command_line
+from flash_cli.main import main
 from pytest_flash.runner.options import Timings
 
 if __name__ == "__main__":
-    run_command_line(sys.argv[2:], Timings(**json.loads(sys.argv[1])))
+    main(sys.argv[2:], Timings(**json.loads(sys.argv[1])))

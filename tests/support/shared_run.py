@@ -28,13 +28,13 @@ def index():
 class SharedRun:
     """Serves ``folder`` with the same options for test after test.
 
-    ``first`` is main.py when it starts; ``first_output`` is what was printed, and
-    ``first_answer`` what was answered, before a test had saved anything.
+    ``first`` is main.py when it starts, by default a plain app; ``first_output`` is what was
+    printed, and ``first_answer`` what was answered, before a test had saved anything.
     """
 
     start: Callable[[], FlashRun]
     folder: Path
-    first: str
+    first: str | None
     first_output: str = ""
     first_answer: httpx.Response | None = None
     _run: FlashRun | None = None
@@ -50,25 +50,34 @@ class SharedRun:
 
         One that ended, as a test wanted it to, is started again.
         """
-        if self._run is None or self._run.has_ended:
-            self._run = self._started()
-        self._empty()
-        self._plain += 1
-        save(self.main, _PLAIN.replace("NUMBER", str(self._plain)))
-        url, expected = self._run.url, {"plain": self._plain}
+        run, begins = self._run, False
+        if run is None or run.has_ended:
+            run, begins = self._started(), True
+            self._run = run
+        if not begins or self.first is not None:
+            self._empty()
+            self._save_plain()
+        url, expected = run.url, {"plain": self._plain}
         with _client() as client:
             wait_until(lambda: _json(client.get(url)) == expected, 60, "the plain app")
-        self._run.turn_page()
-        return self._run
+        run.turn_page()
+        return run
 
     def _started(self) -> FlashRun:
         self._empty()
-        save(self.main, self.first)
+        if self.first is None:
+            self._save_plain()
+        else:
+            save(self.main, self.first)
         run = self.start()
         with _client() as client:
             self.first_answer = client.get(run.url)
         self.first_output = run.output
         return run
+
+    def _save_plain(self) -> None:
+        self._plain += 1
+        save(self.main, _PLAIN.replace("NUMBER", str(self._plain)))
 
     def _empty(self) -> None:
         for each in self.folder.iterdir():
@@ -82,7 +91,7 @@ class SharedRun:
 def sharing(
     folder: Path,
     *options: str,
-    first: str = _PLAIN.replace("NUMBER", "0"),
+    first: str | None = None,
     cwd: Path | None = None,
     timings: Mapping[str, float] | None = None,
     environment: Mapping[str, str] | None = None,

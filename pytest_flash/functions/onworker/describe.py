@@ -1,10 +1,15 @@
-"""An exception as plain data, for its caller to raise again."""
+"""An exception as plain data, for its caller to raise again.
+
+It travels as a line of JSON among what the function printed, all that a worker passes on beside
+the text of an error; signed with the call's secret, since anybody may have written that text.
+"""
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import linecache
-import pickle
 import traceback
 import types
 from dataclasses import dataclass
@@ -12,24 +17,55 @@ from typing import Any
 
 import cloudpickle
 
+from .signing import Signer
+
 # The file names under which these modules are compiled on the worker.
 RUNTIME = "<pytest-flash>"
 # Of a deeper traceback the middle is left out.
 _FRAMES = 100
+_SIGNED = "description"
 
 
-def describe(error: BaseException, output: tuple[str, str, int]) -> bytes:
-    """``error`` and all that is chained to it, pickled without any class of ours or the user's.
+def describe(error: BaseException, output: tuple[str, str, int]) -> str:
+    """``error`` and all that is chained to it, as one line of JSON in ASCII.
 
-    A dict: ``output`` as given; ``traceback`` is the text of the whole; ``errors`` a list of
-    dicts, the raised one first, which refer to each other by their index. See ``_Chain.one`` for
-    their fields.
+    An object: ``output`` as given; ``traceback`` is the text of the whole; ``errors`` a list of
+    objects, the raised one first, which refer to each other by their index. See ``_Chain.one``
+    for their fields.
     """
     _trim(error)
     chain = _Chain([], {})
     chain.add(error)
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return pickle.dumps({"output": output, "traceback": text, "errors": chain.errors})
+    return json.dumps({"output": output, "traceback": text, "errors": chain.errors})
+
+
+def signed(description: str, signer: Signer) -> str:
+    """The line, without its end, that carries a description to the signer's caller."""
+    signature = signer.sign(_SIGNED, description.encode())
+    return f"{_begin(signer)}{signature} {description}"
+
+
+def find(printed: str, signer: Signer) -> dict[str, Any] | None:
+    """The description that the signer's call has left among what was ``printed``.
+
+    None where there is none whose signature is right.
+    """
+    # Only where a line begins: so each line is looked at once, however many marks it imitates.
+    printed, begin = f"\n{printed}", f"\n{_begin(signer)}"
+    at = printed.rfind(begin)
+    while at >= 0:
+        start, end = at + len(begin), printed.find("\n", at + 1)
+        signature, _, description = printed[start : end if end >= 0 else None].partition(" ")
+        if signer.verifies(_SIGNED, description.encode("utf-8", "surrogatepass"), signature):
+            found: dict[str, Any] = json.loads(description)
+            return found
+        at = printed.rfind(begin, 0, at)
+    return None
+
+
+def _begin(signer: Signer) -> str:
+    return f"[pytest-flash {signer.name} "
 
 
 def text_of(error: BaseException) -> str:
@@ -41,10 +77,11 @@ def text_of(error: BaseException) -> str:
 
 
 def has_text(error: BaseException) -> bool:
-    """Whether ``str(error)`` works."""
+    """Whether ``str(error)`` works, and a worker can send it, with that of its causes."""
     try:
         str(error)
-    except Exception:  # noqa: BLE001 - as above
+        "".join(traceback.format_exception(type(error), error, error.__traceback__)).encode()
+    except Exception:  # noqa: BLE001 - as above; or the text has half a surrogate pair
         return False
     return True
 
@@ -65,12 +102,13 @@ class _Chain:
 
     def one(self, error: BaseException) -> dict[str, Any]:
         """``kinds``: module and qualified name of its class and of each base. ``content``: its
-        pickled arguments and attributes, None where they cannot be pickled. ``frames``: file,
-        line, function, first line, source and columns of each."""
+        arguments and attributes, as base64 of a pickle, None where they cannot be pickled.
+        ``frames``: file, line, function, first line, source and columns of each."""
         parts = getattr(error, "exceptions", None)
         grouped = isinstance(parts, tuple) and all(isinstance(p, BaseException) for p in parts)
         return {
-            "kinds": [(kind.__module__, kind.__qualname__) for kind in type(error).__mro__[:-1]],
+            # A class may call its module anything.
+            "kinds": [(str(k.__module__), k.__qualname__) for k in type(error).__mro__[:-1]],
             "text": text_of(error),
             "content": None if grouped else _content(error),
             "message": text_of_group(error) if grouped else None,
@@ -88,8 +126,8 @@ def text_of_group(error: BaseException) -> str:
     return str(getattr(error, "message", ""))
 
 
-def _content(error: BaseException) -> bytes | None:
-    """How to build ``error`` again: pickled arguments, attributes, and its own way if it has one.
+def _content(error: BaseException) -> str | None:
+    """How to build ``error`` again: arguments, attributes, and its own way if it has one, pickled.
 
     Built-in exceptions keep some of what they hold, such as a file's name, out of ``args``. Of
     an argument that cannot be pickled its text is sent, and such an attribute is left out.
@@ -111,7 +149,7 @@ def _content(error: BaseException) -> bytes | None:
             data = _pickled((args, attributes, whole))
     except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __repr__
         return None
-    return data
+    return None if data is None else base64.b64encode(data).decode()
 
 
 def _pickled(value: Any) -> bytes | None:

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from .aloud import Aloud
+from .signing import Signer
 
 # Characters that are kept; of more the beginning goes.
 _KEPT = 1_000_000
@@ -22,13 +23,14 @@ _FORMATTER = logging.Formatter(logging.BASIC_FORMAT)
 class Transcript:
     """Listens to ``sys.stdout``, ``sys.stderr`` and the root logger for one call.
 
-    Others may run beside it, each in a task of its own. Where the call has a name, what it prints
-    is said aloud too, under that name.
+    Others may run beside it, each in a task of its own. With ``aloud``, what the signer's call
+    prints is said in the worker's log too.
     """
 
-    def __init__(self, call: str = "") -> None:
+    def __init__(self, signer: Signer, aloud: bool) -> None:
+        self.signer = signer
         self._parts: list[str] = []
-        self._aloud = Aloud(call) if call else None
+        self._aloud = Aloud(signer) if aloud else None
         # A signal's handler may print while its thread does.
         self._order = threading.RLock()
         self.beneath: dict[str, Any] = {}
@@ -108,7 +110,7 @@ class _Tee:
     def write(self, text: str) -> int:
         """Write to the stream beneath, and to the call that writes."""
         listener = _listener()
-        self._beneath(listener).write(text)
+        self._beneath(listener).write(encodable(text))
         if listener is not None:
             # Now, since the stream beneath may write to the worker's log, where a line ends first.
             listener.add(text)
@@ -124,6 +126,12 @@ class _Tee:
 
     def _beneath(self, listener: Transcript | None) -> Any:
         return self._base if listener is None else listener.beneath[self.name]
+
+
+def encodable(text: str) -> str:
+    """``text`` with escapes for what no encoding has, halves of surrogate pairs: images for load
+    balancers cannot answer with them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 OUT: Any = _Tee("stdout")
