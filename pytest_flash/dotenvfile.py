@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import SettingsError
+from .files import read_limited
 from .network import is_network_name
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 _OURS = ("RUNPOD_", "FLASH_", "PYTEST_FLASH_")
+# Beyond any honest file.
+_SIZE_LIMIT = 1 << 20
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
@@ -54,9 +57,9 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = read_limited(path, _SIZE_LIMIT)
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+        raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from error
     if data.startswith(_WIDE) or b"\0" in data:
         raise SettingsError(f"{path} cannot be read: it is not UTF-8 text; save it as UTF-8")
     try:

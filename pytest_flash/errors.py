@@ -22,7 +22,8 @@
     │       ├── AuthenticationError     401
     │       └── NotFoundError           404
     ├── ProvisioningError           an endpoint could not be created or updated
-    │   └── EndpointLimitError      more would be created than this run may
+    │   ├── EndpointLimitError      more would be created than this run may
+    │   └── StateFileError          the file that remembers endpoints cannot be used
     └── RemoteError                 a call of a remote function did not return
         ├── JobFailedError          the function raised
         │   └── WorkerDiedError     its worker's process ended
@@ -165,6 +166,10 @@ class ProvisioningError(FlashError):
 
 class EndpointLimitError(ProvisioningError):
     """More endpoints would be created than this run may create."""
+
+
+class StateFileError(ProvisioningError):
+    """What remembers endpoints on this machine cannot be read or written: the disk refuses."""
 
 
 class RemoteError(FlashError):

@@ -117,7 +117,8 @@ def read_environment(folder: Path, env_file: Path | None = None) -> Environment:
     inherited = read_process_environment()
     if not path.is_file():
         if env_file is not None:
-            raise SettingsError(f"{env_file}: no such file (named with --env-file)")
+            what = "it is not a regular file" if path.exists() else "no such file"
+            raise SettingsError(f"{env_file}: {what} (named with --env-file)")
         return replace(inherited, dotenv_path=inherited.dotenv_path or path)
     return Environment(inherited.process, read_dotenv(path), path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from pytest_flash.settings import (
     read_environment,
     read_process_environment,
 )
+from tests.support.deadline import at_most
 
 NAMES = st.sampled_from(["A", "B", "C", "RUNPOD_API_KEY"])
 VARIABLES = st.dictionaries(NAMES, st.text(max_size=5))
@@ -140,3 +142,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"A=\xff\xfe\n")
     with pytest.raises(SettingsError, match="cannot be read"):
         read_environment(tmp_path)
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=" + "1" * (1 << 20))
+    with pytest.raises(SettingsError, match=r"\.env cannot be read: it is larger than 1 MiB"):
+        read_environment(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    with at_most(20):
+        assert read_environment(tmp_path).dotenv == {}
+        with pytest.raises(SettingsError, match="not a regular file"):
+            read_environment(tmp_path, tmp_path / ".env")

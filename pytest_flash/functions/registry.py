@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..importtimes import import_times
 from ..pytestrun import is_inside_pytest
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
 from ..target import NOT_LIVE
@@ -87,3 +88,5 @@ def _connect_from_environment() -> Caller:
 
 registry = Registry(_connect_from_environment)
 """The one global: decorators run at import time, when there is nobody to pass anything in."""
+# From here on what is imported may be needed on workers.
+import_times()

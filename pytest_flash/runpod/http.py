@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import platform
 import re
 import ssl
@@ -195,6 +196,13 @@ def _json(response: httpx.Response) -> Any:
         return _ANY.validate_json(response.content)
     try:
         return response.json()
+    except UnicodeDecodeError:
+        text = response.content.decode("utf-8", "replace")
+    except (ValueError, RecursionError):
+        return None
+    # A name that somebody else gave something must not hide all the others.
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import httpx
 
+from ..responses import ask
 from ..target import Target
 from . import http
 from .transport import DirectClient
@@ -40,7 +41,9 @@ class Sender:
         """Send JSON text, or nothing. Raises RunpodConnectionError when no whole answer came."""
         request = self._request(method, url, payload)
         try:
-            return await self._client.send(request)
+            if isinstance(self._client, DirectClient):
+                return await self._client.send(request)
+            return await ask(self._client, request)
         except httpx.RequestError as error:
             fault = http.transport_error(error)
         # Not within the handler: the frames of httpx's error hold the request's headers.

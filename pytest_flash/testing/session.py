@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from ..errors import EndpointLimitError, RunpodError, ServerError
+from ..errors import EndpointLimitError, FlashError, RunpodError, ServerError
 from ..functions.bridge import LoopThread
 from ..functions.calls import RemoteCalls
 from ..functions.registry import registry
@@ -24,7 +24,7 @@ from ..settings import read_process_environment
 from . import clients
 from .calls import SessionCalls
 from .endpoints import Endpoints
-from .hangs import report_hangs
+from .hangs import LONGEST, report_hangs
 from .observed import ObservedApp
 from .platform import Platform
 from .recorder import Recorder
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .jobs import Job
 
 _CLOSING = 5.0
-_EXPLAINING = 10.0
+_EXPLAINING = 2 * LONGEST
 # A job that a test leaves behind can be cancelled once Runpod has named it, which it does after
 # at most so many seconds: the shortest wait that it takes.
 _WAIT = 1.0
@@ -96,6 +96,7 @@ class FlashSession:
             startup_timeout=settings.startup_timeout,
             explain=self._explain,
             cancel=self._cancel,
+            trouble=self.trouble,
         )
 
     def provision(self, test_files: Collection[Path]) -> Endpoints:
@@ -106,6 +107,7 @@ class FlashSession:
         """
         if not self.target.is_live:
             refuse_official_functions("--flash-live")
+        self._remote.shipping.keep_texts()
         key = read_process_environment().key
         uses = discover(registry.functions(), key=key, exclude=test_files)
         wanted = [(use.resource, use.functions[0].file) for use in uses]
@@ -179,7 +181,17 @@ class FlashSession:
 
     def explain_hang(self) -> str:
         """Where the calls and requests that are under way hang; blocks for a moment."""
-        return self._loop.run(self._explain(), _EXPLAINING)
+        try:
+            return self._loop.run(self._explain(), _EXPLAINING)
+        except TimeoutError as error:  # The report of a test that failed must not fail.
+            return f"where they hang is unknown: {error}"
+
+    def trouble(self) -> str:
+        """Why the embedded Runpod cannot answer, as far as its process tells; else nothing."""
+        try:
+            return self._platform.trouble()
+        except FlashError as error:
+            return str(error)
 
     @property
     def hangs(self) -> bool:

@@ -100,7 +100,8 @@ def test_a_500_shows_the_apps_traceback_and_the_workers(
     assert "return a / b" in found[names[2]]
     assert "ZeroDivisionError" in found[names[2]]
     assert re.fullmatch(r"flash: output of divide \(job \S+\)", names[3])
-    assert found[names[3]] == "about to divide"
+    # No encoding has that character, and xdist ends a run whose reports hold it.
+    assert found[names[3]] == r"about to divide \ud800"
 
 
 def test_an_exception_of_the_app_alone(alone: InnerRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -155,3 +156,15 @@ def test_live_by_configuration(project: Project, workers: tuple[str, ...]) -> No
     project.write("conftest.py", LIVE_BY_CONFIGURATION)
     project.write("test_app.py", SIX + "def test_it(flash_session, n): pass\n")
     check(project.pytest(*workers), "flash_config decides nothing about --flash-live")
+
+
+def test_commands_of_another_user_in_a_folder_above(project: Project) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving files to other users needs root")
+    above = project.folder.parent / "pyproject.toml"
+    above.write_text('[tool.flash.emulator.images]\n"an/image" = "sh -c evil"\n')
+    os.chown(above, 12345, 12345)
+    project.write("test_app.py", "def test_it(flash_client): pass\n")
+    result = project.pytest()
+    result.assert_outcomes(errors=1)
+    assert "belongs to user 12345" in "\n".join(result.outlines)
