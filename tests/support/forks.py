@@ -67,7 +67,7 @@ class Forks:
         descriptors = [output.fileno(), errors.fileno()]
         socket.send_fds(orders, [json.dumps(order).encode()], descriptors)
         deadline = time.monotonic() + _DEADLINE
-        while (started := self._receive(deadline - time.monotonic())) is None:
+        while (started := self._receive(_until(deadline))) is None:
             assert time.monotonic() < deadline, "the fork server does not answer"
         self._started.add(started)
         return _Forked(started, self)
@@ -93,7 +93,7 @@ class Forks:
         """The exit code of a run, waited for; None if it has not ended by then."""
         deadline = time.monotonic() + timeout
         while pid not in self._codes:
-            self._receive(max(0.0, deadline - time.monotonic()))
+            self._receive(_until(deadline))
             if time.monotonic() >= deadline:
                 break
         return self._codes.get(pid)
@@ -151,3 +151,7 @@ class _Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def _until(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
