@@ -10,16 +10,17 @@ import click
 
 from pytest_flash.errors import FlashError
 from pytest_flash.functions.registry import registry
-from pytest_flash.project import find_project
+from pytest_flash.project import find_project, named_by_folder
 from pytest_flash.provisioner.discover import discover
 from pytest_flash.provisioner.owner import Owner, choose_namespace
 from pytest_flash.provisioner.records import Record
 from pytest_flash.provisioner.rollout import orphans
-from pytest_flash.provisioner.undeploy import Undeploy, parse_age
+from pytest_flash.provisioner.undeploy import Undeploy, owner_of, parse_age
 from pytest_flash.provisioner.users import User
 from pytest_flash.runner.fresh import import_from_source
 from pytest_flash.runner.load import load
 from pytest_flash.runner.locate import locate
+from pytest_flash.runpod import Endpoint
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import read_environment
 from pytest_flash.target import open_live
@@ -36,7 +37,8 @@ class Request:
     everything: bool
     orphans: bool
     unrecorded: bool
-    older_than: str
+    all_namespaces: bool
+    older_than: str | None
     app: str | None
     namespace: str | None
     env_file: Path | None
@@ -48,15 +50,18 @@ def undeploy(request: Request) -> int:
     folder = Path.cwd()
     environment = read_environment(folder, request.env_file)
     namespace = choose_namespace(request.namespace, environment, live=True)
-    identity = Identity(find_project(folder), namespace, "run", User.current())
+    project = find_project(folder)
+    identity = Identity(project, namespace, "run", User.current())
     target = open_live(environment, reason="flash undeploy", granted=False)
     session = Session(target, identity, environment, on_event=Terminal().show)
     with contextlib.closing(session):
         assert session.ledger is not None
-        work = Undeploy(session.management, session.provisioner, session.ledger)
+        work = Undeploy(session.management, session.provisioner, session.ledger, project.declared)
+        if not project.declared:
+            click.echo(named_by_folder(project))
         if request.names == ("list",):
             return _list(work)
-        return _delete(work, request)
+        return _delete(work, request, environment.key)
 
 
 def _list(work: Undeploy) -> int:
@@ -86,19 +91,20 @@ def _use(users: int) -> str:
     return f", used by {users} session(s)" if users else ""
 
 
-def _delete(work: Undeploy, request: Request) -> int:
-    records = _records(work, request)
-    loose = work.unrecorded(parse_age(request.older_than)) if request.unrecorded else ()
+def _delete(work: Undeploy, request: Request, key: str | None) -> int:
+    records = _records(work, request, key)
+    loose = _loose(work, request) if request.unrecorded else ()
     lines = [
-        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(each.living_users()))}"
+        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(work.ledger.living(each)))}"
         for each in records
     ]
-    lines += [f"  {each.name} ({each.id}), not recorded" for each in loose]
+    lines += [f"  {each.name} ({each.id}) of {owner_of(each)}, not recorded" for each in loose]
     if not lines:
         click.echo("There is nothing to delete.")
         return 0
-    question = "\n".join(["This deletes on Runpod:", *lines, "Delete them?"])
-    if not request.yes and not Output().ask(question):
+    # Also where nobody is asked: it is gone afterwards.
+    click.echo("\n".join(["This deletes on Runpod:", *lines]))
+    if not request.yes and not Output().ask("Delete them?"):
         click.echo("Nothing was deleted. Pass --yes to agree without a question")
         return 1
     left = {**work.delete(records), **work.delete_unrecorded(loose)}
@@ -107,16 +113,21 @@ def _delete(work: Undeploy, request: Request) -> int:
     return 1 if left else 0
 
 
-def _records(work: Undeploy, request: Request) -> tuple[Record, ...]:
+def _loose(work: Undeploy, request: Request) -> tuple[Endpoint, ...]:
+    older_than = None if request.older_than is None else parse_age(request.older_than)
+    return work.unrecorded(older_than, all_namespaces=request.all_namespaces)
+
+
+def _records(work: Undeploy, request: Request, key: str | None) -> tuple[Record, ...]:
     if request.everything:
         return work.ledger.records()
     found = list(work.named(request.names))
     if request.orphans:
-        found += [each for each in _orphans(work, request.app) if each not in found]
+        found += [each for each in _orphans(work, request.app, key) if each not in found]
     return tuple(found)
 
 
-def _orphans(work: Undeploy, app: str | None) -> tuple[Record, ...]:
+def _orphans(work: Undeploy, app: str | None, key: str | None) -> tuple[Record, ...]:
     location = locate(app, Path.cwd())
     imports = import_from_source(location.root)
     load(location)
@@ -127,6 +138,7 @@ def _orphans(work: Undeploy, app: str | None) -> tuple[Record, ...]:
         )
     scope = work.ledger.scope
     owner = Owner(scope.project, scope.namespace)
-    names = {owner.endpoint_name(use.resource.name) for use in discover(registry.functions())}
+    uses = discover(registry.functions(), key=key)
+    names = {owner.endpoint_name(use.resource.name) for use in uses}
     gone = tuple(each for each in work.ledger.records() if each.endpoint_name not in names)
-    return orphans(gone, imports.files, work.ledger.user)
+    return orphans(gone, imports.files, work.ledger)

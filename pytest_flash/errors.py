@@ -11,7 +11,8 @@
     ├── AppError                    the FastAPI app cannot be used
     │   ├── AppNotFoundError
     │   ├── AmbiguousAppError
-    │   └── AppImportError
+    │   ├── AppImportError
+    │   └── OfficialSdkError        its functions are an official SDK's, and the target is not live
     ├── ServerError                 the app did not start serving
     │   └── PortTakenError
     ├── EmulatorError               the embedded Runpod did not start, or stopped
@@ -21,7 +22,8 @@
     │       ├── AuthenticationError     401
     │       └── NotFoundError           404
     ├── ProvisioningError           an endpoint could not be created or updated
-    │   └── EndpointLimitError      more would be created than this run may
+    │   ├── EndpointLimitError      more would be created than this run may
+    │   └── StateFileError          the file that remembers endpoints cannot be used
     └── RemoteError                 a call of a remote function did not return
         ├── JobFailedError          the function raised
         │   └── WorkerDiedError     its worker's process ended
@@ -86,6 +88,10 @@ class AmbiguousAppError(AppError):
 
 class AppImportError(AppError):
     """The app's module raised while it was imported."""
+
+
+class OfficialSdkError(AppError):
+    """An official SDK would run the app's functions on Runpod, and the target is not live."""
 
 
 class ServerError(FlashError):
@@ -160,6 +166,10 @@ class ProvisioningError(FlashError):
 
 class EndpointLimitError(ProvisioningError):
     """More endpoints would be created than this run may create."""
+
+
+class StateFileError(ProvisioningError):
+    """What remembers endpoints on this machine cannot be read or written: the disk refuses."""
 
 
 class RemoteError(FlashError):

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import SettingsError
 from ..loopback import is_loopback
-from ..project import find_project, refuse_unknown_keys
+from ..project import Project, find_project, refuse_unknown_keys
 from .announcement import KEY_VARIABLE
 
 _KEYS = (
@@ -24,6 +24,7 @@ _KEYS = (
     "redeliveries",
     "missed_pings",
 )
+_RUN = ("images", "preinstalled")
 _KINDS = ("gpu", "cpu")
 
 WebhookReach = Literal["loopback", "anywhere", "nowhere"]
@@ -137,7 +138,8 @@ def load_config(
 
     Without ``api_key`` it is what FLASH_EMULATOR_KEY says, else a random one. The variable is
     taken out of the environment: what the emulator starts has no use for it. Raises
-    SettingsError for a host that is not loopback and for anything wrong in ``pyproject.toml``.
+    SettingsError for a host that is not loopback, for anything wrong in ``pyproject.toml``, and for
+    commands in one of another user.
     """
     own_key = os.environ.pop(KEY_VARIABLE, None)
     found = find_project(project)
@@ -146,6 +148,7 @@ def load_config(
     if not isinstance(table, dict):
         raise SettingsError(f"{where} must be a table")
     refuse_unknown_keys(table, _KEYS, where)
+    _refuse_commands_of_others(found, table, where)
     config = EmulatorConfig(
         project=found.root,
         host="127.0.0.1" if host == "localhost" else host,
@@ -168,6 +171,16 @@ def load_preinstalled(project: Path) -> Preinstalled:
     table = found.config.get("emulator", {})
     where = f"{found.root / 'pyproject.toml'}: [tool.flash.emulator]"
     return _preinstalled(table if isinstance(table, dict) else {}, where)
+
+
+def _refuse_commands_of_others(found: Project, table: Mapping[str, Any], where: str) -> None:
+    """``images`` are commands, and installing what is ``preinstalled`` may run code too."""
+    for key in _RUN:
+        if key in table and found.distrust:
+            raise SettingsError(
+                f"{where} has {key}, which would run programs, and {found.distrust}. If they are "
+                f"to run, copy the table to a pyproject.toml of your own in {found.folder}"
+            )
 
 
 def _options(table: Mapping[str, Any], where: str) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import httpx
 
 from ..errors import EmulatorError
+from ..responses import Body
 from ..scope import RequestScope
 from .faults import (
     ColdStart,
@@ -238,14 +240,22 @@ class EmulatorControl:
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            response = self._client.request(method, path, json=body)
+            with self._client.stream(method, path, json=body) as response:
+                content = Body(response.headers.raw)
+                for part in response.iter_raw():
+                    content.add(part)
         except httpx.RequestError as error:
             raise EmulatorError(f"the emulator cannot be reached: {error}") from error
-        if not response.is_success:
-            problem = response.json()
-            details = [problem["detail"], *problem.get("errors", ())]
-            raise EmulatorError(f"the emulator refuses this: {'; '.join(details)}")
-        answer: dict[str, Any] = response.json() if response.content else {}
+        try:
+            answer: dict[str, Any] = json.loads(content.whole() or b"{}")
+            if not response.is_success:
+                details = [answer["detail"], *answer.get("errors", ())]
+                raise EmulatorError(f"the emulator refuses this: {'; '.join(details)}")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise EmulatorError(
+                f"what answers at {response.request.url} with {response.status_code} is not an "
+                "emulator of this version"
+            ) from error
         return answer
 
 

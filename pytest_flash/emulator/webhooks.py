@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # Runpod docs, send-requests: up to 2 after the first
 _TIMEOUT = 10.0
+# For all of an attempt, however slowly the answer comes.
+_WHOLE = 60.0
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "pytest-flash"}
 
 
@@ -93,13 +95,19 @@ class Webhooks:
         if self._client is None:
             # A proxy from the environment would take even loopback URLs elsewhere.
             self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
+        posting = self._status(self._client, url, body)
         try:
-            response = await self._client.post(url, content=body, headers=_HEADERS)
+            status = await asyncio.wait_for(posting, _WHOLE)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"{type(error).__name__}: {error}"
-        if response.status_code != 200:
-            return f"the answer was {response.status_code}, not 200"
-        return None
+        except asyncio.TimeoutError:
+            return f"there was no answer in {_WHOLE:g} s"
+        return None if status == 200 else f"the answer was {status}, not 200"
+
+    async def _status(self, client: httpx.AsyncClient, url: str, body: bytes) -> int:
+        """What is answered beside the status is nobody's business, and may have no end."""
+        async with client.stream("POST", url, content=body, headers=_HEADERS) as response:
+            return response.status_code
 
 
 def _host(url: Any) -> str | None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ..errors import StateFileError
 from ..runpod import Endpoint
 from .plan import Wanted
 from .records import Creator, Record, Scope, Volume
@@ -18,7 +19,7 @@ class Ledger:
     """Reads and writes records for one session.
 
     ``creator`` says whether the session is a ``flash run`` or a test run. Every method raises
-    ProvisioningError where the state file cannot be used.
+    ProvisioningError where the state file cannot be used, a StateFileError where the disk refuses.
     """
 
     state: State
@@ -35,10 +36,27 @@ class Ledger:
         return self.state.read().records(self.scope)
 
     @contextlib.contextmanager
-    def alone(self, resource: str) -> Iterator[None]:
-        """Be the only session on this machine that creates or deletes this endpoint."""
-        with self.state.creating(self.scope, resource):
+    def alone(self, resource: str, *, at_least: bool = True) -> Iterator[None]:
+        """Be the only session on this machine that creates or deletes this endpoint.
+
+        Without ``at_least`` go on alone or not where the disk refuses the lock: whoever would
+        create something meanwhile could not write that down either.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.state.creating(self.scope, resource))
+            except StateFileError:
+                if at_least:
+                    raise
             yield
+
+    def living(self, record: Record) -> tuple[User, ...]:
+        """The sessions that use the endpoint of ``record`` and have not ended."""
+        return tuple(each for each in record.users if self.state.lives(each))
+
+    def others(self, record: Record) -> tuple[User, ...]:
+        """As ``living``, without this session."""
+        return tuple(each for each in self.living(record) if each != self.user)
 
     def intend(self, wanted: Wanted, *, in_place: bool = False) -> None:
         """Write down that an endpoint is about to be created.
@@ -90,8 +108,16 @@ class Ledger:
     def leave(self, *, keep: bool) -> tuple[Record, ...]:
         """End this session's use. Returns what is to be deleted, marked so.
 
-        That is what test sessions created and nobody living uses; nothing with ``keep``.
+        That is what test sessions created and nobody living uses; nothing with ``keep``. Where
+        the disk refuses, nothing is marked: this session's end shows by itself.
         """
+        try:
+            return self._leave(keep)
+        except StateFileError:
+            unused = self.state.read().unused(self.scope, self.user)
+            return () if keep else tuple(each for each in unused if each.created_by == "test")
+
+    def _leave(self, keep: bool) -> tuple[Record, ...]:
         with self.state.change() as draft:
             unused = draft.leave(self.scope, self.user)
             if keep:
@@ -102,7 +128,6 @@ class Ledger:
     def _put(self, wanted: Wanted, endpoint_id: str | None, creator: Creator) -> None:
         with self.state.change() as draft:
             known = draft.record(self.scope, wanted.recorded_as)
-            users = known.living_users() if known else ()
             record = Record(
                 resource=wanted.recorded_as,
                 endpoint_name=wanted.endpoint_name,
@@ -110,8 +135,8 @@ class Ledger:
                 configuration=draft.configuration(wanted.request),
                 source_file=wanted.source_file,
                 created_by=creator,
-                users=users,
+                users=known.users if known else (),
             )
             if known is not None and known.endpoint_id == endpoint_id:
                 record = replace(record, created_at=known.created_at)
-            draft.put(self.scope, record.joined(self.user))
+            draft.join(self.scope, record, self.user)

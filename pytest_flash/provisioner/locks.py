@@ -9,10 +9,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..errors import ProvisioningError
+from ..errors import ProvisioningError, StateFileError
+from ..files import open_regular, read_limited
+from .disk import inside, put_note, remove_note, state_file_error
 from .users import start_of
 
 _PRIVATE = 0o600
+_SIGNATURE_LIMIT = 32
 
 
 @contextlib.contextmanager
@@ -21,11 +24,12 @@ def held(path: Path, *, what: str, timeout: float, poll: float = 0.05) -> Iterat
 
     Waits at most ``timeout`` seconds and looks every ``poll`` seconds. Not to be nested: the
     thread that holds it would wait for itself. Raises ProvisioningError that names the holder
-    at the deadline, and when the file cannot be used.
+    at the deadline, and StateFileError when the file cannot be used.
     """
     # One for each use: an instance that is shared lets a second thread pass.
     lock = FileLock(path, timeout=timeout, mode=_PRIVATE, thread_local=False)
     try:
+        _require_lockable(path)
         lock.acquire(poll_interval=poll)
     except Timeout:
         raise ProvisioningError(
@@ -33,14 +37,24 @@ def held(path: Path, *, what: str, timeout: float, poll: float = 0.05) -> Iterat
             "does, or end it: the lock is free when it is gone"
         ) from None
     except OSError as error:
-        raise ProvisioningError(
-            f"{what}: {path} cannot be locked: {error.strerror or error}"
-        ) from error
+        raise state_file_error("locked", path, error) from error
+    except NotImplementedError as error:  # How filelock says that this file system has no locks.
+        raise StateFileError(f"{path} cannot be locked: {error}") from error
     try:
         with _signed(path):
             yield
     finally:
         lock.release()
+
+
+def _require_lockable(path: Path) -> None:
+    """Make the lock file, unless it is there. Raises OSError where something else is.
+
+    Older versions of filelock follow links and empty what they lead to; newer ones lock pipes.
+    """
+    with inside(path.parent) as folder:
+        flags = os.O_RDWR | os.O_CREAT
+        os.close(open_regular(path.name, flags, mode=_PRIVATE, dir_fd=folder, follow=False))
 
 
 @contextlib.contextmanager
@@ -49,17 +63,20 @@ def _signed(path: Path) -> Iterator[None]:
     signature = _signature(path)
     # Only the message is poorer without: no reason to fail on a full disk.
     with contextlib.suppress(OSError):
-        signature.write_text(f"{os.getpid()}\n", "ascii")
+        put_note(signature, f"{os.getpid()}\n")
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            signature.unlink()
+            remove_note(signature)
 
 
 def _holder(path: Path) -> str:
+    signature = _signature(path)
     try:
-        pid = int(_signature(path).read_text("ascii"))
+        with inside(path.parent) as folder:
+            text = read_limited(signature.name, _SIGNATURE_LIMIT, dir_fd=folder, follow=False)
+        pid = int(text.decode("ascii"))
     except (OSError, ValueError):
         return "another process"
     if pid == os.getpid():

@@ -16,6 +16,7 @@ from ..errors import (
     FlashError,
     ProvisioningError,
     RunpodApiError,
+    StateFileError,
 )
 from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink, Notice
 from ..resources import ServerlessResource
@@ -134,8 +135,8 @@ class Provisioner:
     def remove(self, records: Iterable[Record], *, unused: bool = False) -> dict[str, FlashError]:
         """Delete recorded endpoints, three at a time; what could not be deleted, and why.
 
-        One that is already gone counts as deleted. With ``unused`` one that a living session
-        has joined meanwhile is left alone.
+        One that is already gone counts as deleted. With ``unused`` one that another living session
+        has joined meanwhile is left alone. A disk that refuses keeps nothing from being deleted.
         """
         _, failed = _at_once(
             {each.resource: partial(self._remove, each, unused=unused) for each in records}
@@ -145,11 +146,16 @@ class Provisioner:
     def release(self, *, keep: bool) -> dict[str, FlashError]:
         """End this session's use of its endpoints; as ``remove`` for what nobody needs now.
 
-        Deletes what test sessions created and no living session uses, unless ``keep``.
+        Deletes what test sessions created and no living session uses, unless ``keep``. Where the
+        state cannot even be read, everything that this session used is left.
         """
         if self._ledger is None:
             return {}
-        return self.remove(self._ledger.leave(keep=keep), unused=True)
+        try:
+            unused = self._ledger.leave(keep=keep)
+        except ProvisioningError as error:
+            return {} if keep else {each.name: error for each in self._ready.values()}
+        return self.remove(unused, unused=True)
 
     def retry_deletions(self) -> dict[str, FlashError]:
         """Delete what an earlier session could not; as ``remove``."""
@@ -195,6 +201,9 @@ class Provisioner:
             return endpoint, f"updated ({', '.join(c.field for c in step.drift.changes)})"
         if isinstance(step, Recreate):
             self._on_event(EndpointPending(wanted.endpoint_name, f"recreating ({step.why})"))
+            if self._ledger is not None:
+                # First, so that nothing is deleted where its successor could not be written down.
+                self._ledger.condemn(wanted.recorded_as)
             self._delete(step.endpoint)
             return self._create(wanted, in_place=True), "recreated"
         self._count_creation(wanted)
@@ -235,17 +244,29 @@ class Provisioner:
 
     def _remove(self, record: Record, *, unused: bool) -> None:
         assert self._ledger is not None
-        with self._ledger.alone(record.resource):
+        with self._ledger.alone(record.resource, at_least=False):
             current = self._ledger.record(record.resource)
             if current is None or current.endpoint_id != record.endpoint_id:
                 return  # Another session was quicker.
-            if unused and current.living_users():
+            if unused and self._ledger.others(current):
                 return
-            self._ledger.condemn(record.resource)
+            # If it dies on the way, the next session goes on; where this cannot be written down,
+            # what is deleted here is found to be gone when it is looked for.
+            with contextlib.suppress(StateFileError):
+                self._ledger.condemn(record.resource)
             for endpoint in self._condemned(current):
                 self._delete(endpoint)
                 self._on_event(EndpointRemoved(endpoint.name, endpoint.id))
+            self._forget_if_possible(record)
+
+    def _forget_if_possible(self, record: Record) -> None:
+        assert self._ledger is not None
+        try:
             self._ledger.forget(record.resource)
+        except StateFileError as error:
+            self._on_event(
+                Notice(f"{record.endpoint_name} is deleted, and is still recorded: {error}")
+            )
 
     def _delete(self, endpoint: Endpoint) -> None:
         self._client.delete(endpoint.id)
@@ -256,12 +277,15 @@ class Provisioner:
 
         An intent has no id: its endpoint is known by name and marker.
         """
-        marker = self._blueprint.owner.marker
+        owner = self._blueprint.owner
+        ours = (owner.marker, *([owner.former_marker] if owner.former_marker else []))
         if record.endpoint_id is None:
             self._inventory.forget()
         existing = self._inventory.including(record.endpoint_id)
         if record.endpoint_id is None:
             found = [each for each in existing if each.name == record.endpoint_name]
+            self._tell_of_former(found)
+            ours = (owner.marker,)
         else:
             found = [each for each in existing if each.id == record.endpoint_id]
             if found and OWNER_VARIABLE not in found[0].env:
@@ -269,7 +293,7 @@ class Provisioner:
                     f"endpoint {found[0].name!r} ({found[0].id}) lost its variable "
                     f"{OWNER_VARIABLE}, so it is left alone; delete it in the Runpod console"
                 )
-            if found and found[0].env[OWNER_VARIABLE] != marker:
+            if found and found[0].env[OWNER_VARIABLE] not in ours:
                 whose = found[0].env[OWNER_VARIABLE]
                 self._on_event(
                     Notice(
@@ -277,7 +301,19 @@ class Provisioner:
                         "is left alone and no longer recorded here"
                     )
                 )
-        return [each for each in found if each.env.get(OWNER_VARIABLE) == marker]
+        return [each for each in found if each.env.get(OWNER_VARIABLE) in ours]
+
+    def _tell_of_former(self, found: Iterable[Endpoint]) -> None:
+        former = self._blueprint.owner.former_marker
+        for endpoint in found:
+            if former and endpoint.env.get(OWNER_VARIABLE) == former:
+                self._on_event(
+                    Notice(
+                        f"endpoint {endpoint.name} ({endpoint.id}) carries the mark {former!r}, "
+                        "which other projects have as well, so it is left alone; if it is this "
+                        "project's, delete it in the Runpod console"
+                    )
+                )
 
     @contextlib.contextmanager
     def _alone(self, resource: str) -> Iterator[None]:

@@ -18,8 +18,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..events import ignore
+from ..network import Network
 from ..runpod import ManagementClient
 from ..settings import Environment
 from ..target import Target, TargetKind
@@ -51,12 +53,13 @@ class _Order:
     key_digest: str
     project: str
     namespace: str
-    pid: int
-    started: str
+    former_project: str
+    user: User
+    network: dict[str, Any] = field(repr=False)
 
 
 @contextlib.contextmanager
-def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
+def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterator[None]:
     """While the block lasts, have what ``ledger``'s test session created deleted if it is killed.
 
     Enter it before anything is created, and leave it when the session has cleaned up itself. With
@@ -66,13 +69,15 @@ def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
         target.management_url,
         target.queue_url,
         target.api_key,
-        str(ledger.state.folder.resolve()),
+        # Not through a link in the folder's own place.
+        str(ledger.state.folder.parent.resolve() / ledger.state.folder.name),
         ledger.scope.account.management_url,
         ledger.scope.account.key_digest,
         ledger.scope.project,
         ledger.scope.namespace,
-        ledger.user.pid,
-        ledger.user.started,
+        former_project,
+        ledger.user,
+        asdict(target.network),
     )
     reaper = subprocess.Popen(
         [sys.executable, "-m", __name__],
@@ -116,19 +121,25 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if line and sys.stdin.buffer.read() != _DONE:
         signal.alarm(_LIMIT)
-        _reap(_Order(**json.loads(line)))
+        order = json.loads(line)
+        _reap(_Order(**{**order, "user": User(**order["user"])}))
 
 
 def _reap(order: _Order) -> None:
     # The session's own way to the cloud was granted when its target was opened.
     target = Target(
-        TargetKind.LIVE, order.management_url, order.queue_url, order.api_key, "a killed session"
+        TargetKind.LIVE,
+        order.management_url,
+        order.queue_url,
+        order.api_key,
+        "a killed session",
+        network=Network(**order.network),
     )
-    owner = Owner(order.project, order.namespace)
+    owner = Owner(order.project, order.namespace, order.former_project)
     account = Account(order.account_url, order.key_digest)
     scope = Scope(account, order.project, order.namespace)
     state = State(Path(order.folder), on_notice=lambda _: None)
-    ledger = Ledger(state, scope, User(order.pid, order.started), "test")
+    ledger = Ledger(state, scope, order.user, "test")
     with ManagementClient(target) as client:
         blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)

@@ -110,13 +110,9 @@ class Record:
     updated_at: str = field(default_factory=timestamp)
 
     def joined(self, user: User) -> Record:
-        """With ``user`` among its users, and without those that have ended."""
-        others = (each for each in self.living_users() if each != user)
+        """With ``user`` among its users."""
+        others = (each for each in self.users if each != user)
         return replace(self, users=(*others, user))
-
-    def living_users(self) -> tuple[User, ...]:
-        """Those of its users that have not ended."""
-        return tuple(user for user in self.users if user.is_alive())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from .plan import Create, Plan, Recreate, Refuse, Reuse, Step, Update, Wanted
 from .prices import Prices
 from .provisioner import Provisioner
 from .records import Record
-from .users import User
 from .volumes import Volumes
 
 # Live only: more new endpoints than this are created after asking.
@@ -70,7 +69,7 @@ class Rollout:
         """Delete the endpoints of ``plan.orphans`` that ``imported`` files prove to be orphans."""
         if self.ledger is None:
             return
-        gone = orphans(plan.orphans, imported, self.ledger.user)
+        gone = orphans(plan.orphans, imported, self.ledger)
         for record in gone:
             self.on_event(
                 Notice(
@@ -129,17 +128,19 @@ class Rollout:
         return "This would create on Runpod:\n" + "\n".join(lines) + "\nCreate them?"
 
 
-def orphans(records: Iterable[Record], imported: Collection[str], user: User) -> tuple[Record, ...]:
+def orphans(
+    records: Iterable[Record], imported: Collection[str], ledger: Ledger
+) -> tuple[Record, ...]:
     """Those of ``records``, whose resources no code defines, that are provably orphans.
 
     The file that defined the resource was ``imported`` without it, or does not exist, and no
-    living session but ``user`` needs the endpoint.
+    other living session than that of ``ledger`` needs the endpoint.
     """
     return tuple(
         record
         for record in records
         if (record.source_file in imported or not Path(record.source_file).exists())
-        and all(each == user for each in record.living_users())
+        and not ledger.others(record)
     )
 
 

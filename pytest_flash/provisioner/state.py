@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, replace
@@ -13,15 +14,15 @@ from typing import Any
 
 from ..errors import ProvisioningError
 from . import statefile
-from .disk import make_private_folder, read_file, replace_file, set_aside
+from .disk import FOLDER, STATE_FILE, make_private_folder, read_file, replace_file, set_aside
 from .locks import held
 from .records import Configuration, Record, Scope, Volume, timestamp
+from .sessions import is_alive, sweep
 from .statefile import DamagedError, Document, NewerError, RecordEntry, VolumeEntry
 from .users import User
 
-FOLDER = ".runpod"
+__all__ = ["FOLDER", "Contents", "Draft", "State"]
 
-_FILE = "resources.pkl"
 _LOCK = "resources.lock"
 _LOCK_NAME_DIGITS = 16
 _SALT_BYTES = 16
@@ -29,10 +30,14 @@ _CHANGE_POLL_SECONDS = 0.005
 
 
 class Contents:
-    """What the state file said at one moment. Every question is about one scope."""
+    """What the state file said at one moment. Every question is about one scope.
 
-    def __init__(self, document: Document) -> None:
+    ``lives`` says of a session whether it has not ended.
+    """
+
+    def __init__(self, document: Document, lives: Callable[[User], bool]) -> None:
         self._salt = document.salt
+        self._lives = lives
         self._records = {(each.scope, each.record.resource): each for each in document.records}
         self._volumes = {_volume_key(each.scope, each.volume): each for each in document.volumes}
 
@@ -50,10 +55,27 @@ class Contents:
         """Whose records there are."""
         return frozenset(each.scope for each in self._records.values())
 
+    def projects(self) -> frozenset[str]:
+        """The projects that anything is recorded for."""
+        scopes = (*(key[0] for key in self._records), *(key[0] for key in self._volumes))
+        return frozenset(scope.project for scope in scopes)
+
     def volumes(self, scope: Scope) -> tuple[Volume, ...]:
         """Every volume that we created, by name and data center."""
         found = (each.volume for each in self._volumes.values() if each.scope == scope)
         return tuple(sorted(found, key=lambda volume: (volume.name, volume.data_center)))
+
+    def living(self, record: Record) -> tuple[User, ...]:
+        """The users of ``record`` that have not ended."""
+        return tuple(user for user in record.users if self._lives(user))
+
+    def unused(self, scope: Scope, user: User) -> tuple[Record, ...]:
+        """The records that no living session but ``user`` uses."""
+        found = (each for each in self.records(scope) if not self._others(each, user))
+        return tuple(found)
+
+    def _others(self, record: Record, user: User) -> tuple[User, ...]:
+        return tuple(each for each in record.users if each != user and self._lives(each))
 
     def configuration(self, request: Mapping[str, Any]) -> Configuration:
         """``request`` (a ``CreateEndpointRequest``) as records of this file carry it.
@@ -74,6 +96,10 @@ class Draft(Contents):
         self._records[scope, record.resource] = RecordEntry(scope, stored)
         return stored
 
+    def join(self, scope: Scope, record: Record, user: User) -> Record:
+        """As ``put``, with ``user`` among its users, and without those that have ended."""
+        return self.put(scope, replace(record, users=self.living(record)).joined(user))
+
     def remove(self, scope: Scope, resource: str) -> None:
         """Forget the resource named ``resource``, if it is known."""
         self._records.pop((scope, resource), None)
@@ -86,18 +112,37 @@ class Draft(Contents):
         """Forget ``volume``, if it is known."""
         self._volumes.pop(_volume_key(scope, volume), None)
 
+    def take_over(self, former: str, project: str) -> int:
+        """Make what is recorded for the project ``former`` that of ``project``; returns how much.
+
+        What ``project`` has a record of already stays where it is.
+        """
+        moved = 0
+        for (scope, resource), entry in tuple(self._records.items()):
+            ours = replace(scope, project=project)
+            if scope.project == former and (ours, resource) not in self._records:
+                del self._records[scope, resource]
+                self._records[ours, resource] = RecordEntry(ours, entry.record)
+                moved += 1
+        for (scope, *place), volume in tuple(self._volumes.items()):
+            ours = replace(scope, project=project)
+            key = (ours, place[0], place[1])
+            if scope.project == former and key not in self._volumes:
+                del self._volumes[scope, place[0], place[1]]
+                self._volumes[key] = VolumeEntry(ours, volume.volume)
+                moved += 1
+        return moved
+
     def leave(self, scope: Scope, user: User) -> tuple[Record, ...]:
         """Take ``user``, and all that have ended, off every record.
 
         Returns the records that nobody uses now, whoever used them last. Mark as ``deleting``
         in the same draft those that are to go, so that no other session joins them meanwhile.
         """
-        records = self.records(scope)
-        living = {each for record in records for each in record.users if each.is_alive()}
-        for record in records:
-            left = tuple(each for each in record.users if each != user and each in living)
-            if left != record.users:
-                self.put(scope, replace(record, users=left))
+        for record in self.records(scope):
+            others = self._others(record, user)
+            if others != record.users:
+                self.put(scope, replace(record, users=others))
         return tuple(record for record in self.records(scope) if not record.users)
 
     def document(self) -> Document:
@@ -108,17 +153,18 @@ class Draft(Contents):
 class State:
     """The state in ``folder``, a project's ``.runpod``. Any number of threads may use it.
 
-    Every method raises ProvisioningError, which names the path and the reason, where the disk
-    refuses, a lock is not had in time, or a newer version wrote the file. A file that is damaged
-    or not ours is renamed, never overwritten; the state is empty then and ``on_notice`` is told
-    in words. ``timeout`` is how long, in seconds, a change waits for others.
+    Every method raises StateFileError, which names the path and the reason, where the disk
+    refuses, and ProvisioningError where a lock is not had in time, or a newer version wrote the
+    file. A file that is damaged or not ours is renamed, never overwritten; the state is empty
+    then, and ``on_notice`` gets that in words. ``timeout`` is how long, in seconds, a change
+    waits for others.
     """
 
     def __init__(
         self, folder: Path, *, on_notice: Callable[[str], None], timeout: float = 30.0
     ) -> None:
         self.folder = folder
-        self.path = folder / _FILE
+        self.path = folder / STATE_FILE
         self._on_notice = on_notice
         self._timeout = timeout
         self._seen: tuple[tuple[int, int, int], Document] | None = None
@@ -126,10 +172,14 @@ class State:
     def read(self) -> Contents:
         """What the file says now. Waits for nobody, and makes no file."""
         try:
-            return Contents(self._load())
+            return Contents(self._load(), self.lives)
         except DamagedError:
             with self._locked():
-                return Contents(self._load_or_set_aside())
+                return Contents(self._load_or_set_aside(), self.lives)
+
+    def lives(self, user: User) -> bool:
+        """Whether the session ``user`` has not ended, as far as is known."""
+        return is_alive(user, self.folder)
 
     @contextlib.contextmanager
     def change(self) -> Iterator[Draft]:
@@ -139,11 +189,18 @@ class State:
         """
         with self._locked():
             before = self._load_or_set_aside()
-            draft = Draft(before)
+            draft = Draft(before, self.lives)
             yield draft
             after = draft.document()
             if after != before:
                 self._save(after)
+
+    def take_over(self, former: str, project: str) -> int:
+        """As ``Draft.take_over``; nothing is written where there is nothing to take over."""
+        if former not in self.read().projects():
+            return 0
+        with self.change() as draft:
+            return draft.take_over(former, project)
 
     @contextlib.contextmanager
     def creating(self, scope: Scope, resource: str, *, timeout: float = 300.0) -> Iterator[None]:
@@ -205,15 +262,20 @@ class State:
         replace_file(self.path, data)
         version = _version(self.path)
         self._seen = None if version is None else (version, document)
+        sweep(self.folder, _session_locks(document))
 
 
 def _version(path: Path) -> tuple[int, int, int] | None:
     """What tells one file at ``path`` from the next: each save is a new one."""
     try:
-        found = path.stat()
+        found = os.lstat(path)
     except OSError:
         return None  # Reading it tells why.
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _session_locks(document: Document) -> frozenset[str]:
+    return frozenset(user.lock for each in document.records for user in each.record.users)
 
 
 def _volume_key(scope: Scope, volume: Volume) -> tuple[Scope, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -18,7 +18,9 @@ _VALUES_LIMIT = 1_000_000
 _DEPTH_LIMIT = 40
 
 _FORMAT = "pytest-flash state"
-_VERSION = 1
+# 2: sessions have a place and a lock.
+_VERSION = 2
+_OLDEST = 1
 # This protocol writes plain values with the instructions that ``plainpickle`` reads, and no other.
 _PROTOCOL = 4
 
@@ -90,11 +92,11 @@ def decode(data: bytes) -> Document:
     version = value.get("version")
     if isinstance(version, int) and version > _VERSION:
         raise NewerError(f"format {version}; this version knows {_VERSION}")
-    # A format to come brings documents of this one up to date here.
-    if version != _VERSION:
+    if type(version) is not int or version < _OLDEST:
         raise DamagedError(f"its format {version!r} is unknown")
     try:
-        return _DOCUMENT.validate_python(value)
+        # What is new since then has a default that stands for not being known.
+        return replace(_DOCUMENT.validate_python(value), version=_VERSION)
     except ValidationError as error:
         # Without the input: what a foreign file holds may be secret.
         first = error.errors(include_input=False, include_url=False)[0]

@@ -75,7 +75,7 @@ async def _start(project: Project, stopped: asyncio.Future[int]) -> EmulatorProc
             stopped.set_exception(error)
 
     try:
-        emulator = await asyncio.to_thread(EmulatorProcess.start, project.root)
+        emulator = await asyncio.to_thread(EmulatorProcess.start, project.folder)
     except EmulatorError as error:
         fail(error)
         return None

@@ -12,8 +12,10 @@ from dataclasses import replace
 from ..console.door import Pass
 from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
-from ..project import find_project
+from ..project import find_project, named_by_folder
+from ..provisioner.disk import FOLDER
 from ..provisioner.owner import DEFAULT_NAMESPACE, choose_namespace
+from ..provisioner.sessions import session_in
 from ..provisioner.users import User
 from ..settings import read_environment
 from ..target import Target, TargetKind, choose
@@ -23,6 +25,7 @@ from .link import Assignment
 from .locate import AppLocation, locate
 from .opening import opened
 from .options import Address, RunOptions, address
+from .orphans import Adopted
 from .parking import parking_pair
 from .process import Watcher
 from .sockets import is_loopback, listen, url_of
@@ -55,14 +58,15 @@ async def _supervise(
     ask: Callable[[str], bool],
     parent: ParentProcess,
 ) -> int:
-    signals = _Signals()
+    signals, adopted = _Signals(), Adopted()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, adopted.reap)
     desk = Desk(on_event, None if options.console is None else Pass(options.console))
     location = locate(options.app, options.folder)
     environment = read_environment(location.folder, options.env_file)
     project = find_project(location.root)
     where = address(options, environment)
     choice = choose(options.target, environment)
-    live = choice.kind is TargetKind.LIVE
+    live, granted = choice.kind is TargetKind.LIVE, options.target is TargetKind.LIVE
     assignment = Assignment(
         location=location,
         project=project,
@@ -74,6 +78,8 @@ async def _supervise(
         reload=options.reload and not options.provision.dry_run,
         log_level=options.log_level,
         provision=options.provision,
+        live=live,
+        granted=granted,
     )
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
@@ -81,7 +87,7 @@ async def _supervise(
         surroundings = Surroundings(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
-        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent)
+        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,
@@ -89,10 +95,15 @@ async def _supervise(
             project,
             signals.stopped,
             desk,
-            granted=options.target is TargetKind.LIVE,
+            granted=granted,
         )
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
+        if live and not options.provision.dry_run:
+            if not project.declared:
+                desk.tell(Notice(named_by_folder(project)))
+            user = stack.enter_context(session_in(project.root / FOLDER))
+            assignment = replace(assignment, user=user)
         if not is_loopback(listener):
             desk.tell(Notice(_exposed(assignment)))
         batches = _changes(options, location) if assignment.reload else _never()

@@ -14,7 +14,10 @@ from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
 from ..errors import ServerError
+from ..files import read_limited
 
+# A larger one counts as if it were not there: what it would ignore is watched.
+_GITIGNORE_LIMIT = 1 << 20
 # Milliseconds without a further change that end a batch.
 _STEP = 10
 _IGNORED = (
@@ -176,8 +179,9 @@ class ProjectFilter:
     def _patterns(self, folder: Path) -> GitIgnoreSpec | None:
         if folder not in self._ignores:
             try:
-                text = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace")
-                self._ignores[folder] = GitIgnoreSpec.from_lines(text.splitlines())
+                text = read_limited(folder / ".gitignore", _GITIGNORE_LIMIT)
+                lines = text.decode("utf-8", "replace").splitlines()
+                self._ignores[folder] = GitIgnoreSpec.from_lines(lines)
             except OSError:
                 self._ignores[folder] = None
         return self._ignores[folder]

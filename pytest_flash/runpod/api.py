@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import httpx
 
 from ..errors import NotFoundError, RunpodApiError, RunpodConnectionError
+from ..responses import ENCODINGS, Body, OversizedError, naming, read_response
 from ..target import Target
 from . import http
 from .pace import Pace, exhausted_for
@@ -19,8 +20,6 @@ T = TypeVar("T")
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # Ours or the configuration's fault: the same would happen again.
 _LASTING = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
-# Headers that describe how the content was carried, not what it is.
-_CARRIAGE = {"content-encoding", "content-length", "transfer-encoding"}
 _BUSY = (429, 503)
 _SHORTEST = 0.05
 
@@ -48,9 +47,10 @@ class Api:
         self._target = target
         self._client = httpx.Client(
             base_url=target.management_url,
-            headers=http.headers(target, key_source),
-            verify=http.verifies(target.management_url),
-            trust_env=http.uses_proxies(target.management_url),
+            headers={**http.headers(target, key_source), "Accept-Encoding": ENCODINGS},
+            verify=http.tls(target, target.management_url),
+            proxy=http.proxy(target, target.management_url),
+            trust_env=False,
         )
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Api:
             # Not as the cause: its frames hold the request's headers in their variables.
             return Failure(
                 http.transport_error(error),
-                transient=not isinstance(error, _LASTING),
+                transient=not isinstance(error, (*_LASTING, OversizedError)),
                 reached=not isinstance(error, (*_UNSENT, *_LASTING)),
             )
         wait = http.retry_after(response) if response.status_code in _BUSY else None
@@ -126,21 +126,19 @@ class Api:
     ) -> httpx.Response:
         """The whole answer; httpx.ReadTimeout if it still trickles in at the deadline."""
         limits = _within(self._timeout, max(tries.remaining(), _SHORTEST))
-        content = bytearray()
         headers = self._target.scope_headers()
-        with self._client.stream(
-            method, path, json=payload, headers=headers, timeout=limits
-        ) as response:
-            for part in response.iter_bytes():
-                content += part
+        with (
+            self._client.stream(
+                method, path, json=payload, headers=headers, timeout=limits
+            ) as response,
+            naming(response.request),
+        ):
+            body = Body(response.headers.raw)
+            for part in response.iter_raw():
+                body.add(part)
                 if tries.remaining() < 0:
-                    raise httpx.ReadTimeout("it took too long", request=response.request)
-        return httpx.Response(
-            response.status_code,
-            headers=[each for each in response.headers.multi_items() if each[0] not in _CARRIAGE],
-            content=bytes(content),
-            request=response.request,
-        )
+                    raise httpx.ReadTimeout("it took too long")
+        return read_response(response, body)
 
 
 def _within(timeout: httpx.Timeout, seconds: float) -> httpx.Timeout:

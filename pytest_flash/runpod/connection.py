@@ -10,10 +10,15 @@ from typing import cast
 import h11
 import httpx
 
+from ..responses import WHOLE_LIMIT, Body
+
+# Interim answers (1xx) before one: servers send one or two.
+_INFORMED = 100
+
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, complete. ``headers`` are as they were sent."""
+    """One answer, complete and unpacked. ``headers`` are as they were sent."""
 
     status: int
     reason: bytes
@@ -24,7 +29,7 @@ class Answer:
 class Connection(asyncio.Protocol):
     """Sends one request at a time and reads its whole answer.
 
-    It fails with an ``httpx.TransportError`` and is of no more use then, nor after a cancelled
+    It fails with an ``httpx.RequestError`` and is of no more use then, nor after a cancelled
     exchange: ``abort`` must follow either.
     """
 
@@ -34,19 +39,26 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._answer: asyncio.Future[Answer] | None = None
         self._head: h11.Response | None = None
-        self._body: list[bytes] = []
+        self._body = Body(())
+        self._began, self._whole = 0.0, WHOLE_LIMIT
+        self._informed = 0
         self._received = 0
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     async def exchange(
-        self, request: httpx.Request, content: bytes, patience: float | None
+        self,
+        request: httpx.Request,
+        content: bytes,
+        patience: float | None,
+        whole: float = WHOLE_LIMIT,
     ) -> Answer:
         """Send a request and read its answer.
 
-        It fails when for ``patience`` seconds, or up to twice as long, no byte went either way.
+        It fails when for ``patience`` seconds, or up to twice as long, no byte went either way,
+        where the answer has no end (``responses``), and when it takes ``whole`` seconds or more.
         """
         self._answer = self._loop.create_future()
-        self._head, self._body = None, []
+        self._head, self._informed, self._whole = None, 0, whole
         self._transport.write(self._message(request, content))
         timer = None if patience is None else _Patience(self, self._loop, patience)
         try:
@@ -76,7 +88,11 @@ class Connection(asyncio.Protocol):
         """Something that changes whenever bytes go either way."""
         return self._received, self._transport.get_write_buffer_size()
 
-    def fail(self, error: httpx.TransportError) -> None:
+    def lasts(self) -> bool:
+        """Whether the answer has begun and takes longer than any does."""
+        return self._head is not None and self._loop.time() - self._began > self._whole
+
+    def fail(self, error: httpx.RequestError) -> None:
         """End the exchange, if there is one, with ``error``."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
@@ -96,21 +112,26 @@ class Connection(asyncio.Protocol):
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Response):
-                self._head = event
+                self._head, self._began = event, self._loop.time()
+                self._body = Body(event.headers.raw_items())
             elif isinstance(event, h11.Data):
-                self._body.append(bytes(event.data))
+                self._body.add(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
                 self._complete()
                 return
-            elif not isinstance(event, h11.InformationalResponse):
+            elif isinstance(event, h11.InformationalResponse):
+                self._informed += 1
+                if self._informed > _INFORMED:
+                    raise httpx.RemoteProtocolError("the server goes on announcing an answer")
+            else:
                 return
 
     def _complete(self) -> None:
         head = self._head
         if head is None or self._answer is None or self._answer.done():
             return
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        answer = Answer(head.status_code, bytes(head.reason), head.headers.raw_items(), body)
+        whole = self._body.whole()
+        answer = Answer(head.status_code, bytes(head.reason), head.headers.raw_items(), whole)
         self._answer.set_result(answer)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
@@ -133,6 +154,9 @@ class Connection(asyncio.Protocol):
         except h11.RemoteProtocolError as error:
             text = str(error) if data else "the server closed the connection, its answer incomplete"
             self.fail(httpx.RemoteProtocolError(text))
+            self._transport.abort()
+        except httpx.RequestError as error:
+            self.fail(error)
             self._transport.abort()
 
     def eof_received(self) -> None:
@@ -168,5 +192,7 @@ class _Patience:
     def _look(self) -> None:
         if self._connection.progress() == self._seen:
             self._connection.fail(httpx.ReadTimeout(f"nothing came for {self._seconds:g} s"))
+        elif self._connection.lasts():
+            self._connection.fail(httpx.ReadTimeout("the answer has begun and does not end"))
         else:
             self._start()

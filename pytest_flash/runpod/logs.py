@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ..responses import aread, ask
 from ..target import Target
 from . import http
 from .loops import PerLoop
@@ -58,7 +59,7 @@ class LogClient:
         client = await self._ready()
         path = f"/v2/serverless/{quote(endpoint_id, safe='')}/workers"
         try:
-            response = await client.get(path)
+            response = await ask(client, client.build_request("GET", path))
         except httpx.RequestError as error:
             fault = http.transport_error(error)
         else:
@@ -84,10 +85,9 @@ class LogClient:
         reader = EventReader()
         try:
             async with client.stream("GET", path, params=asked, headers=headers) as response:
-                if not response.is_success:
-                    await response.aread()
-                self._check(response)
-                async for chunk in response.aiter_bytes():
+                self._check(response if response.is_success else await aread(response))
+                _refuse_packed(response)
+                async for chunk in response.aiter_raw():
                     for event in reader.feed(chunk):
                         yield LogEntry(event.id, _line(event.data))
         except httpx.RequestError as error:
@@ -113,13 +113,22 @@ class LogClient:
         url = self._target.management_url
         return httpx.AsyncClient(
             base_url=url,
-            headers=http.headers(self._target),
+            # Packed, a few bytes of a stream could be very many.
+            headers={**http.headers(self._target), "Accept-Encoding": "identity"},
             timeout=httpx.Timeout(_QUIET_LIVE if self.is_live else _QUIET, connect=10.0),
             # Streams stay open: nobody waits for one to end.
             limits=httpx.Limits(max_connections=None),
-            verify=http.verifies(url),
-            trust_env=http.uses_proxies(url),
+            verify=http.tls(self._target, url),
+            proxy=http.proxy(self._target, url),
+            trust_env=False,
         )
+
+
+def _refuse_packed(response: httpx.Response) -> None:
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        text = f"the stream's Content-Encoding is {encoding!r}, which was not asked for"
+        raise httpx.DecodingError(text, request=response.request)
 
 
 def _line(data: str) -> str:

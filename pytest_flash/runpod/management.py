@@ -75,9 +75,9 @@ class ManagementClient:
         self._api.close()
 
     def endpoints(self) -> list[Endpoint]:
-        """Every endpoint of the account. ``GET /v2/serverless``, not paginated."""
+        """Every endpoint of the account that has an id. ``GET /v2/serverless``, not paginated."""
         answer = self._api.call("GET", _ENDPOINTS)
-        return many(Endpoint, answer, "endpoints", f"GET {_ENDPOINTS}", "an endpoint")
+        return many(Endpoint, answer, "endpoints", f"GET {_ENDPOINTS}")
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """One endpoint. ``GET /v2/serverless/{id}``."""
@@ -128,7 +128,7 @@ class ManagementClient:
     def network_volumes(self) -> list[Volume]:
         """Every network volume of the account. ``GET /v2/network-volumes``, not paginated."""
         answer = self._api.call("GET", _VOLUMES)
-        return many(Volume, answer, "networkVolumes", f"GET {_VOLUMES}", "a network volume")
+        return many(Volume, answer, "networkVolumes", f"GET {_VOLUMES}")
 
     def create_network_volume(self, name: str, size: int, data_center: str) -> Volume:
         """Create a network volume of ``size`` GB (10 to 4096). ``POST /v2/network-volumes``.
@@ -156,11 +156,11 @@ class ManagementClient:
 
     def gpus(self) -> list[GpuType]:
         """The GPU types with their prices. ``GET /v2/catalog/gpus``."""
-        return many(GpuType, self._api.call("GET", _GPUS), "gpus", f"GET {_GPUS}", "a GPU type")
+        return many(GpuType, self._api.call("GET", _GPUS), "gpus", f"GET {_GPUS}")
 
     def cpus(self) -> list[CpuType]:
         """The CPU flavors with their prices. ``GET /v2/catalog/cpus``."""
-        return many(CpuType, self._api.call("GET", _CPUS), "cpus", f"GET {_CPUS}", "a CPU flavor")
+        return many(CpuType, self._api.call("GET", _CPUS), "cpus", f"GET {_CPUS}")
 
     def _finder(
         self, request: Mapping[str, Any], besides: Collection[str]

@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import contextlib
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ..errors import RunpodConnectionError
 
 M = TypeVar("M", bound=BaseModel)
 
+# REST v2 schema, CreateEndpointRequest: what an endpoint has whose creator said nothing.
+_TIMEOUT_MS = 300_000
+
+
+def _addressable(value: str) -> str:
+    """An id is part of a path, which these would make that of something else."""
+    if value in ("", ".", ".."):
+        raise ValueError("is not an id")
+    return value
+
+
+def _texts(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return {}
+    return {name: text for name, text in value.items() if isinstance(text, str)}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(otherwise: int) -> BeforeValidator:
+    def read(value: Any) -> int:
+        return value if type(value) is int else otherwise
+
+    return BeforeValidator(read)
+
+
+Id = Annotated[str, AfterValidator(_addressable)]
+
 
 class Endpoint(BaseModel):
-    """An endpoint (schema ``Endpoint``); unknown fields are kept. ``timeout`` is milliseconds."""
+    """An endpoint (schema ``Endpoint``); unknown fields are kept. ``timeout`` is milliseconds.
+
+    An account holds what others made, in whatever way: of an endpoint no more than ``id`` and
+    ``name`` has to be there. What else is not as the schema says counts as if it were not.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
-    id: str
+    id: Id
     name: str
-    env: dict[str, str] = Field(default_factory=dict, repr=False)
-    timeout: int
+    env: Annotated[dict[str, str], BeforeValidator(_texts)] = Field(
+        default_factory=dict, repr=False
+    )
+    timeout: Annotated[int, _number(_TIMEOUT_MS)] = _TIMEOUT_MS
 
     @property
     def balancer_url(self) -> str | None:
@@ -80,16 +117,16 @@ class Workers(_Answer):
 
 
 class Volume(_Answer):
-    """A network volume (schema ``NetworkVolume``). ``size`` is GB.
+    """A network volume (schema ``NetworkVolume``). ``size`` is GB, 0 where it is not known.
 
     ``type`` is the storage tier, STANDARD or HIGH_PERFORMANCE.
     """
 
-    id: str
+    id: Id
     name: str
-    size: int
     data_center: str
-    type: str
+    size: Annotated[int, _number(0)] = 0
+    type: Annotated[str, BeforeValidator(_text)] = ""
 
 
 class GpuPrice(_Answer):
@@ -143,9 +180,22 @@ def one(model: type[M], document: Any, what: str) -> M:
     raise RunpodConnectionError(f"{what} in the answer is malformed: {problems}")
 
 
-def many(model: type[M], answer: dict[str, Any], key: str, request: str, what: str) -> list[M]:
-    """The ``model`` items of the list that ``answer`` wraps under ``key``; raises as ``one``."""
+def many(model: type[M], answer: dict[str, Any], key: str, request: str) -> list[M]:
+    """The ``model`` items of the list that ``answer`` wraps under ``key``.
+
+    What is none is left out: one thing that somebody else made must not hide all the others.
+    Raises RunpodConnectionError where there is no list, or nothing of it can be read: what is ours
+    would pass for gone, and be made again.
+    """
     found = answer.get(key)
     if not isinstance(found, list):
         raise RunpodConnectionError(f"{request}: the answer has no list {key!r}")
-    return [one(model, item, what) for item in found]
+    read: list[M] = []
+    for item in found:
+        with contextlib.suppress(ValidationError):
+            # Without a name it is nobody's, and is there all the same.
+            nameless = isinstance(item, dict) and not isinstance(item.get("name"), str)
+            read.append(model.model_validate({**item, "name": ""} if nameless else item))
+    if found and not read:
+        raise RunpodConnectionError(f"{request}: all of {key!r} in the answer is malformed")
+    return read

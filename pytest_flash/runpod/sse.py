@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..errors import RunpodConnectionError
 
-# An event's line may be as long as a line of a log; beyond that it is no stream of events.
+# An event may be as long as a line of a log; beyond that it is not a stream of events.
 _LONGEST = 8_000_000
+_ENTRY = 64
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class EventReader:
         self._rest = b""
         self._id = ""
         self._data: list[str] = []
+        self._size = 0
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
-        """The events that ``chunk`` completes. Raises RunpodConnectionError for an endless line."""
+        """The events that ``chunk`` completes. Raises RunpodConnectionError for an endless one."""
         lines = (self._rest + chunk).splitlines(keepends=True)
         # A CR at the end may be half of a line's end.
         self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
@@ -44,11 +46,15 @@ class EventReader:
         if not line:
             if self._data:
                 yield ServerEvent(self._id, "\n".join(self._data))
-            self._data = []
+            self._data, self._size = [], 0
             return
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
+            # With what an entry costs: lines may be empty.
+            self._size += len(value) + _ENTRY
+            if self._size > _LONGEST:
+                raise RunpodConnectionError("a stream of events has an event without end")
         elif name == "id" and "\0" not in value:
             self._id = value

@@ -15,6 +15,7 @@ from typing import Any, Final
 import anyio
 import httpx
 
+from ..responses import WHOLE_LIMIT, with_body
 from .connection import Connection
 
 # Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
@@ -39,8 +40,9 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
     """Direct connections, one for each request in flight; idle ones are kept for ``kept`` seconds.
 
     At most ``most`` requests are in flight, by default what ``affordable`` says, and others wait
-    for their turn. Answers are read whole. Nothing is sent twice: a request that fails after it
-    was sent may have been carried out. Lives on one event loop. ``context`` is needed for https.
+    for their turn. Answers are read whole, in ``whole`` seconds from their beginning. Nothing is
+    sent twice: a request that fails after it was sent may have been carried out. Lives on one event
+    loop. ``context`` is needed for https.
     """
 
     def __init__(
@@ -49,34 +51,35 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         *,
         most: int | None = None,
         kept: float = _KEPT,
+        whole: float = WHOLE_LIMIT,
     ) -> None:
         self._context = context
         self._most = affordable() if most is None else most
         self._kept = kept
+        self._whole = whole
         self._room = asyncio.Semaphore(self._most)
         self._open: set[Connection] = set()
         self._idle: dict[_Origin, list[tuple[Connection, asyncio.TimerHandle]]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; raises an httpx.TransportError when no whole answer came."""
+        """Send a request; raises an httpx.RequestError when no whole answer came."""
         content = await request.aread()
         origin = (request.url.scheme, request.url.host, request.url.port)
         limits: dict[str, Any] = request.extensions.get("timeout", {})
         async with self._room:
             connection = self._idle_one(origin) or await self._connect(request.url, limits)
             try:
-                answer = await connection.exchange(request, content, limits.get("read"))
+                answer = await connection.exchange(
+                    request, content, limits.get("read"), self._whole
+                )
             except BaseException:
                 # Also when the caller was cancelled: the answer would be the next request's.
                 connection.abort()
                 raise
             self._keep(origin, connection)
-        return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            content=answer.body,
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": answer.reason},
-        )
+        made = with_body(answer.status, answer.headers, answer.body)
+        made.extensions.update(http_version=b"HTTP/1.1", reason_phrase=answer.reason)
+        return made
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import AppNotFoundError, SettingsError
-from ..settings import Sourced
+from ..settings import Sourced, read_process_environment
 
 if TYPE_CHECKING:
     from ..runner.locate import AppLocation
@@ -87,7 +86,20 @@ def header(config: pytest.Config) -> str:
     namespace = _namespace(config)
     if namespace:
         parts.append(f"namespace={namespace.value} (from {namespace.source})")
+    if config.getoption("flash_live"):
+        parts += _project(config)
     return f"flash: {', '.join(parts)}"
+
+
+def _project(config: pytest.Config) -> list[str]:
+    """Whose endpoints, where it is not in ``pyproject.toml``: another folder may be called so."""
+    from ..project import find_project
+
+    try:
+        project = find_project(_folder(config))
+    except SettingsError:
+        return []  # Whoever uses the fixtures is told of it.
+    return [] if project.declared else [f"project={project.name} (from its folder's name alone)"]
 
 
 def check_key(config: pytest.Config) -> None:
@@ -95,16 +107,18 @@ def check_key(config: pytest.Config) -> None:
     from ..settings import read_environment
     from ..target import open_live
 
-    settings = read_config(config)
     try:
-        location = settings.location()
-    except AppNotFoundError:
-        location = None  # The fixture that needs the app says so, with what the test overrides.
-    folder = location.folder if location else config.rootpath
-    try:
-        open_live(read_environment(folder), reason="--flash-live", granted=True)
+        open_live(read_environment(_folder(config)), reason="--flash-live", granted=True)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _folder(config: pytest.Config) -> Path:
+    try:
+        location = read_config(config).location()
+    except AppNotFoundError:
+        location = None  # The fixture that needs the app says so, with what the test overrides.
+    return location.folder if location else config.rootpath
 
 
 def _app(config: pytest.Config) -> Sourced[str] | None:
@@ -130,7 +144,7 @@ def _startup_timeout(config: pytest.Config) -> Sourced[float] | None:
 def _namespace(config: pytest.Config) -> Sourced[str] | None:
     candidates = (
         (config.getoption("flash_namespace"), "--flash-namespace"),
-        (os.environ.get("FLASH_NAMESPACE"), "FLASH_NAMESPACE"),
+        (_variable("FLASH_NAMESPACE"), "FLASH_NAMESPACE"),
     )
     return next((Sourced(value, source) for value, source in candidates if value), None)
 
@@ -144,11 +158,18 @@ def _check_namespace(namespace: str) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def _variable(name: str) -> str | None:
+    try:
+        return read_process_environment().value(name)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _first(config: pytest.Config, name: str) -> Sourced[str] | None:
     variable = f"PYTEST_FLASH_{name.upper()}"
     candidates = (
         (config.getoption(f"flash_{name}"), f"--flash-{name.replace('_', '-')}"),
-        (os.environ.get(variable), variable),
+        (_variable(variable), variable),
         (config.getini(f"flash_{name}"), "ini"),
     )
     given = ((value, source) for value, source in candidates if value not in (None, ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlashRun]:
     (folder / "main.py").write_text(source)
     with starting(tmp_path_factory.mktemp("log")) as start:
         yield start("--app-dir", str(folder), "--host", "0.0.0.0")
+
+
+def test_commands_of_another_user_in_a_folder_above(flash_run: StartRun, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving files to other users needs root")
+    above = tmp_path / "pyproject.toml"
+    above.write_text('[tool.flash.emulator.images]\n"an/image" = "sh -c evil"\n')
+    os.chown(above, 12345, 12345)
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "main.py").write_text(APP + INDEX)
+    run = flash_run("--emulator", cwd=app)
+    assert run.wait() == 1
+    assert "images" in run.output
+    assert "belongs to user 12345" in run.output
 
 
 def test_an_app_is_found_in_another_folder(elsewhere: FlashRun, http: httpx.Client) -> None:

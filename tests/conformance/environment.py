@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -25,13 +26,13 @@ class InstallationError(Exception):
     """The official packages could not be installed; the text is pip's."""
 
 
-def official_python() -> Path:
-    """The interpreter of an environment with ``REQUIREMENTS``; installed where it is missing.
+def official_python(requirements: Sequence[str] = REQUIREMENTS) -> Path:
+    """The interpreter of an environment with ``requirements``; installed where it is missing.
 
     Kept in the cache folder for later runs; processes that need it at once wait for the first.
     Without a package index to install it from, the test is skipped. Raises InstallationError.
     """
-    folder = default_cache() / "conformance" / _key()
+    folder = default_cache() / "conformance" / _key(requirements)
     python, finished = folder / "bin" / "python", folder / "finished"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock"), timeout=_TIMEOUT):
@@ -39,13 +40,13 @@ def official_python() -> Path:
             need_package_index()
             shutil.rmtree(folder, ignore_errors=True)
             _run(sys.executable, "-m", "venv", str(folder))
-            _run(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
+            _run(str(python), "-m", "pip", "install", "--quiet", *requirements)
             finished.touch()
     return python
 
 
-def _key() -> str:
-    marks = (sys.version, sys.platform, os.uname().machine, *REQUIREMENTS)
+def _key(requirements: Sequence[str]) -> str:
+    marks = (sys.version, sys.platform, os.uname().machine, *requirements)
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 

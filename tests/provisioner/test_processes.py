@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from pytest_flash.target import Target
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import wait_until
 from tests.support.relay import Relay, relaying
+from tests.support.sessions import container
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -37,10 +38,14 @@ def start(account: Target, tmp_path: Path) -> Iterator[Start]:
     running: list[subprocess.Popen[str]] = []
 
     def run(
-        *steps: Any, url: str | None = None, creator: str = "run", reaper: bool = False
+        *steps: Any,
+        url: str | None = None,
+        creator: str = "run",
+        reaper: bool = False,
+        within: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.provision"],
+            [*within, sys.executable, "-m", "tests.support.provision"],
             cwd=ROOT,
             env=clean_environment(),
             stdin=subprocess.PIPE,
@@ -186,6 +191,29 @@ def test_sessions_in_every_order_keep_what_the_other_uses(
             assert names(client) == ["live-a", "live-b"]
     # One that was killed is cleaned up after, which takes a moment.
     wait_until(lambda: client.endpoints() == [], 30, "the end of every endpoint")
+
+
+@pytest.mark.parametrize("elsewhere", ["A", "B", "both"])
+def test_sessions_of_two_containers_on_one_folder_keep_what_the_other_uses(
+    start: Start, client: ManagementClient, elsewhere: str
+) -> None:
+    """Containers have process namespaces of their own: an id means another process, or none."""
+    steps = [["ensure", {"a": 1}], ["wait"], ["release"]]
+    sessions = {
+        name: start(
+            *steps, creator="test", within=container() if elsewhere in (name, "both") else ()
+        )
+        for name in "AB"
+    }
+    for process in sessions.values():
+        assert reached(process).keys() == {"a"}
+
+    go_on(sessions["A"])
+    finish(sessions["A"])
+    assert names(client) == ["live-a"]
+    go_on(sessions["B"])
+    finish(sessions["B"])
+    assert names(client) == []
 
 
 def test_a_create_under_way_when_its_session_is_killed_is_undone(

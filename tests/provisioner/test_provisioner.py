@@ -26,13 +26,12 @@ from pytest_flash.provisioner.state import State
 from pytest_flash.provisioner.users import User
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
+from tests.support.sessions import DEAD
 
 Make = Callable[..., Provisioner]
 MakeLedger = Callable[..., Ledger]
 
 FILE = "/app/main.py"
-OTHER = User(pid=1, started="")  # A session that lives as long as the machine.
-DEAD = User(pid=2**22 + 1, started="never")
 
 
 def actions(events: list[Event]) -> list[str]:

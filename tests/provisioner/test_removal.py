@@ -13,13 +13,12 @@ from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.users import User
 from pytest_flash.runpod import ManagementClient
+from tests.support.sessions import DEAD, OTHER
 
 Make = Callable[..., Provisioner]
 MakeLedger = Callable[..., Ledger]
 
 FILE = "/app/main.py"
-OTHER = User(pid=1, started="")  # A session that lives as long as the machine.
-DEAD = User(pid=2**22 + 1, started="never")
 
 
 def removed(events: list[Event]) -> list[str]:

@@ -280,7 +280,7 @@ def test_a_document_that_names_one_thing_twice_is_damaged(kind: str) -> None:
 
 
 def test_a_newer_file_asks_to_upgrade_and_stays_as_it_is(state: State) -> None:
-    newer = pickle.dumps({"format": "pytest-flash state", "version": 2, "what": ["else"]})
+    newer = pickle.dumps({"format": "pytest-flash state", "version": 3, "what": ["else"]})
     state.path.write_bytes(newer)
     for use in (state.read, lambda: state.change().__enter__()):
         with pytest.raises(ProvisioningError, match=r"newer pytest-flash.*pip install --upgrade"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flash.provisioner.records import Account, Record, Scope
+from pytest_flash.provisioner.sessions import is_alive
 from pytest_flash.provisioner.state import State
 from pytest_flash.provisioner.users import (
     User,
@@ -21,6 +22,7 @@ from pytest_flash.provisioner.users import (
     start_by_signal,
     start_in_proc,
     start_of,
+    this_place,
 )
 from tests.support.processes import wait_until
 
@@ -47,7 +49,7 @@ class Other:
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE
         )
-        self.user = User(self.process.pid, start_of(self.process.pid) or "")
+        self.user = User(self.process.pid, start_of(self.process.pid) or "", this_place())
 
     def end(self) -> None:
         self.process.kill()
@@ -66,6 +68,11 @@ def state(tmp_path: Path) -> State:
     return State(tmp_path / ".runpod", on_notice=pytest.fail)
 
 
+def alive(user: User) -> bool:
+    """As far as is known in a folder without locks."""
+    return is_alive(user, Path("/nowhere"))
+
+
 def put(state: State, resource: str, *users: User, scope: Scope = SCOPE) -> None:
     with state.change() as draft:
         configuration = draft.configuration({"name": resource})
@@ -81,31 +88,31 @@ def leave(state: State, user: User) -> list[str]:
 def test_this_process_is_alive() -> None:
     assert User.current().pid == os.getpid()
     assert User.current() == User.current()
-    assert User.current().is_alive()
+    assert alive(User.current())
 
 
 def test_a_process_that_ended_is_not_alive(other: Other) -> None:
-    assert other.user.is_alive()
+    assert alive(other.user)
     other.end()
-    assert not other.user.is_alive()
+    assert not alive(other.user)
 
 
 def test_a_process_that_ended_and_is_not_reaped_is_not_alive(other: Other) -> None:
     other.process.kill()
-    wait_until(lambda: not other.user.is_alive(), 10, "the end of a killed process")
+    wait_until(lambda: not alive(other.user), 10, "the end of a killed process")
     assert other.process.returncode is None
 
 
 def test_another_process_with_the_same_id_is_not_taken_for_it(other: Other) -> None:
     assert other.user.started
-    assert not replace(other.user, started="some other time").is_alive()
+    assert not alive(replace(other.user, started="some other time"))
 
 
 def test_a_user_whose_start_is_unknown_counts_by_its_id(other: Other) -> None:
     unknown = replace(other.user, started="")
-    assert unknown.is_alive()
+    assert alive(unknown)
     other.end()
-    assert not unknown.is_alive()
+    assert not alive(unknown)
 
 
 @sources
@@ -157,12 +164,17 @@ def test_an_id_that_means_a_group_is_refused(pid: int) -> None:
 def test_joining_names_a_user_once_and_forgets_those_that_ended(state: State, other: Other) -> None:
     me = User.current()
     put(state, "gpu", me, other.user)
-    record = state.read().record(SCOPE, "gpu")
-    assert record is not None
-    assert record.joined(me).users == (other.user, me)
+
+    def join() -> Record:
+        with state.change() as draft:
+            record = draft.record(SCOPE, "gpu")
+            assert record is not None
+            return draft.join(SCOPE, record, me)
+
+    assert join().users == (other.user, me)
     other.end()
-    assert record.joined(me).users == (me,)
-    assert record.living_users() == (me,)
+    assert join().users == (me,)
+    assert state.read().living(join()) == (me,)
 
 
 def test_the_last_living_user_is_told_what_nobody_uses(state: State, other: Other) -> None:

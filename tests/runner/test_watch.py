@@ -11,6 +11,7 @@ import pytest
 from watchfiles import Change
 
 from pytest_flash.runner.watch import ProjectFilter, WatchOptions, changes
+from tests.support.deadline import at_most
 
 
 def watches(
@@ -51,6 +52,17 @@ def test_python_files_and_dotenv_are_watched(tmp_path: Path, path: str) -> None:
 )
 def test_other_files_caches_and_environments_are_not(tmp_path: Path, path: str) -> None:
     assert not watches(tmp_path, path)
+
+
+@pytest.mark.parametrize("huge", [False, True])
+def test_a_gitignore_that_cannot_be_one_ignores_nothing(tmp_path: Path, huge: bool) -> None:
+    """A pipe is not waited for, and what is huge is not read."""
+    if huge:
+        (tmp_path / ".gitignore").write_text("main.py\n" * (1 << 18))
+    else:
+        os.mkfifo(tmp_path / ".gitignore")
+    with at_most(20):
+        assert watches(tmp_path, "main.py")
 
 
 def test_a_virtual_environment_is_known_under_any_name(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import socket
 import threading
 import traceback
@@ -23,6 +24,7 @@ from pytest_flash.errors import (
     RunpodError,
 )
 from pytest_flash.runpod import JobState, ManagementClient, QueueClient
+from pytest_flash.runpod.models import Endpoint, many
 from pytest_flash.runpod.queue import job_status
 from pytest_flash.target import Target, embedded
 from tests.runpod.scripted import KEY, PROBLEM, Act, ScriptedServer, half, reset, says
@@ -114,13 +116,73 @@ def test_proxies_of_the_environment_do_not_apply_to_loopback(
     assert server.requests[0].headers["user-agent"].startswith("pytest-flash/")
 
 
-@pytest.mark.parametrize(
-    "endpoint", [None, 3, {}, {"id": "x"}, {"id": 1, "name": "x", "timeout": 1}]
+NOT_ADDRESSABLE: list[Any] = [
+    None,
+    3,
+    [],
+    {},
+    {"id": "x"},
+    {"name": "x"},
+    {"id": 1, "name": "x", "timeout": 1},
+    {"id": "x", "name": None},
+    {"id": "", "name": "x"},
+    {"id": "..", "name": "x"},
+]
+
+
+@pytest.mark.parametrize("answer", NOT_ADDRESSABLE)
+def test_an_answer_that_is_no_endpoint_is_an_error(server: ScriptedServer, answer: Any) -> None:
+    server.always = says(answer)
+    with pytest.raises(RunpodConnectionError), ManagementClient(server.embedded) as client:
+        client.endpoint("ep")
+
+
+OURS = {"id": "ours", "name": "live-x", "timeout": 7, "env": {"PYTEST_FLASH_OWNER": "shop/default"}}
+
+
+def test_what_others_made_never_hides_what_is_ours(server: ScriptedServer) -> None:
+    odd: list[Any] = [None, {}, 3, "text", [], {"a": None}, {"a": 1, "PYTEST_FLASH_OWNER": 5}, -1.5]
+    others = [{"id": f"a{n}", "name": "other", "env": each} for n, each in enumerate(odd)]
+    others += [{"id": f"b{n}", "name": "other", "timeout": each} for n, each in enumerate(odd)]
+    others += [{"id": f"c{n}", "name": "other", "document": each} for n, each in enumerate(odd)]
+    others += [{"id": f"d{n}", "name": "other", "env": {"A": "b"}} for n in range(2)]
+    server.always = says({"endpoints": [*NOT_ADDRESSABLE, *others, OURS]})
+    found = management(server.embedded)
+    assert [each.id for each in found] == ["x", "x", *(each["id"] for each in others), "ours"]
+    assert found[-1].env == OURS["env"]
+    assert found[-1].timeout == 7
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
 )
-def test_a_malformed_endpoint_is_an_error(server: ScriptedServer, endpoint: Any) -> None:
-    server.always = says({"endpoints": [endpoint]})
-    with pytest.raises(RunpodConnectionError, match="malformed"):
-        management(server.embedded)
+FIELDS = st.sampled_from(["id", "name", "env", "timeout", "workers", "gpu", "scaling", "createdAt"])
+
+
+@given(st.lists(JSON | st.dictionaries(FIELDS, JSON), max_size=4))
+def test_whatever_others_made(others: list[Any]) -> None:
+    listed = [*others, OURS]
+    found = many(Endpoint, {"endpoints": listed}, "endpoints", "GET")
+    assert found[-1].env == OURS["env"]
+    assert all(each.id and each.document() for each in found)
+
+
+def test_a_name_in_another_encoding_hides_nothing(server: ScriptedServer) -> None:
+    other = b'{"id": "other", "name": "caf\xe9"}'
+    server.always = says(b'{"endpoints": [' + other + b", " + json.dumps(OURS).encode() + b"]}")
+    assert [each.id for each in management(server.embedded)] == ["other", "ours"]
+
+
+def test_volumes_and_prices_of_others_hide_nothing_either(server: ScriptedServer) -> None:
+    ours = {"id": "v", "name": "models", "dataCenter": "EU-RO-1", "size": 10, "type": "STANDARD"}
+    others: list[Any] = [None, {}, {**ours, "size": None}, {**ours, "dataCenter": None}]
+    server.always = says({"networkVolumes": [*others, ours], "gpus": [None, {}]})
+    with ManagementClient(server.embedded) as client:
+        assert [each.size for each in client.network_volumes()] == [0, 10]
+        with pytest.raises(RunpodConnectionError, match="all of 'gpus'"):
+            client.gpus()
 
 
 def test_one_queue_client_serves_many_loops_and_leaves_nothing_open(server: ScriptedServer) -> None:

@@ -424,3 +424,23 @@ def test_tls_is_spoken_and_the_certificate_verified() -> None:
                     await client.post(server.url, content="x")
 
     asyncio.run(main())
+
+
+def test_an_answer_that_trickles_in_without_an_end() -> None:
+    """Each byte comes in time, and none is the last."""
+
+    async def trickle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await peer.answer(b"1\r\nx\r\n")
+            await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with serving(trickle) as server:
+            transport = KeepAliveTransport(whole=0.3)
+            async with httpx.AsyncClient(transport=transport, timeout=0.2) as client:
+                with pytest.raises(httpx.ReadTimeout, match="has begun and does not end"):
+                    await client.get(server.url)
+
+    asyncio.run(asyncio.wait_for(main(), 20))

@@ -20,8 +20,8 @@ from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.reaper import reaping
 from pytest_flash.provisioner.records import Account, Scope
+from pytest_flash.provisioner.sessions import session_in
 from pytest_flash.provisioner.state import State
-from pytest_flash.provisioner.users import User
 from pytest_flash.provisioner.volumes import Volumes
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.runpod.pace import Pace
@@ -39,9 +39,12 @@ def main() -> None:
     account = Account(order.get("account_url", url), Account.of(target).key_digest)
     state = State(Path(order["folder"]), on_notice=sys.exit)
     scope = Scope(account, owner.project, owner.namespace)
-    ledger = Ledger(state, scope, User.current(), order["creator"])
-    guard = reaping(target, ledger) if order["reaper"] else contextlib.nullcontext()
-    with guard, ManagementClient(target, pace=Pace.unlimited()) as client:
+    with contextlib.ExitStack() as stack:
+        user = stack.enter_context(session_in(state.folder))
+        ledger = Ledger(state, scope, user, order["creator"])
+        if order["reaper"]:
+            stack.enter_context(reaping(target, ledger))
+        client = stack.enter_context(ManagementClient(target, pace=Pace.unlimited()))
         blueprint = Blueprint(
             owner, Environment(LIVE_IMAGES), Volumes(client, create=False), live=True
         )

@@ -27,10 +27,14 @@ class Exchange:
 
 @dataclass
 class Relay:
-    """``url`` stands for the management base URL. ``delay`` is seconds, by method."""
+    """``url`` stands for the management base URL. ``delay`` is seconds, by method.
+
+    Requests of the methods in ``refused`` are answered with 403 and not passed on.
+    """
 
     url: str
     delay: dict[str, float] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     exchanges: list[Exchange] = field(default_factory=list)
 
     def count(self, method: str) -> int:
@@ -63,6 +67,9 @@ def _handler(
         protocol_version = "HTTP/1.1"
 
         def relay(self) -> None:
+            if self.command in relay.refused:
+                self.send_error(403)
+                return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {"Authorization": self.headers.get("Authorization", "")}
             if body:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 _END_OF_HEAD = b"\r\n\r\n"
 _BODILESS = (204, 304)
+# A job comes in an answer, and is no larger than what Runpod takes: 20 MB (docs, send-requests).
+_HEAD_LIMIT, _BODY_LIMIT = 65_536, 64_000_000
 
 
 class TransportError(Exception):
@@ -67,9 +69,13 @@ class Incoming:
         if not self._end_of_head:
             end = self._received.find(_END_OF_HEAD)
             if end < 0:
+                if len(self._received) > _HEAD_LIMIT:
+                    raise ValueError("an answer whose head has no end")
                 return None
             self._end_of_head = end + len(_END_OF_HEAD)
             self._status, self._length = _parse(bytes(self._received[:end]))
+            if self._length > _BODY_LIMIT:
+                raise ValueError(f"an answer of {self._length} bytes")
         whole = self._end_of_head + self._length
         if len(self._received) < whole:
             return None

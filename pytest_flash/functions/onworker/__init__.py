@@ -7,6 +7,6 @@ the worker executes these modules under a private name, in the order of ``ORDER`
 from __future__ import annotations
 
 ORDER = (
-    *("shaping", "standin", "pickles", "modules"),
-    *("signing", "describe", "aloud", "transcript", "run"),
+    *("shaping", "standin", "pickles", "bundle", "slices", "references", "views", "places"),
+    *("modules", "signing", "describe", "aloud", "transcript", "run"),
 )

@@ -14,8 +14,10 @@ from typing import Any
 import cloudpickle
 
 from . import describe, pickles, standin
-from .modules import Bundle, Shipped, Slice, Store, Value
+from .bundle import Bundle, Shipped, Value
+from .modules import Store
 from .signing import Signer
+from .slices import Slice
 from .transcript import Output, Transcript, encodable
 
 ANSWER = "pytest-flash answer"
@@ -122,6 +124,7 @@ def _job(
                     job.data = _dumps(job.result, target)
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
+                    _STORE.show()
                     job.described = describe.describe(error, transcript.output())
                     raise
         except BaseException as error:
