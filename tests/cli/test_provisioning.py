@@ -65,9 +65,13 @@ def provision(flash_run: Start, app: App, variables: dict[str, str]) -> Callable
 def undeploy(app: App, variables: dict[str, str]) -> Callable[..., Any]:
     """Run ``flash undeploy``."""
 
-    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, blocks: str = "unlimited", **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """``blocks`` is how far it may let files grow."""
+        command = [sys.executable, "-m", "flash_cli", "undeploy", *arguments]
         return subprocess.run(
-            [sys.executable, "-m", "flash_cli", "undeploy", *arguments],
+            ["sh", "-c", f'ulimit -S -f {blocks}; exec "$@"', "sh", *command],
             cwd=app.folder,
             env=clean_environment(**{**variables, **more}),
             stdin=subprocess.DEVNULL,
@@ -228,6 +232,18 @@ def test_undeploy_lists_and_deletes_by_name(
     assert names(endpoints) == []
     assert "nothing to delete" in undeploy("--all").stdout
     assert "Nothing is recorded in" in undeploy("list").stdout
+
+
+def test_undeploy_needs_no_disk(
+    app: App, provision: Any, endpoints: Endpoints, undeploy: Any
+) -> None:
+    app.define(a="")
+    provision()
+    done = undeploy("--all", "--yes", blocks="0")
+    assert done.returncode == 0, done.stderr
+    assert names(endpoints) == []
+    assert "live-a is deleted, and is still recorded" in done.stdout + done.stderr
+    assert "  gone, " in undeploy("list").stdout
 
 
 @pytest.mark.parametrize(

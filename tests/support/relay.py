@@ -27,9 +27,13 @@ class Exchange:
 
 @dataclass
 class Relay:
-    """``url`` stands for the management base URL. ``delay`` is seconds, by method."""
+    """``url`` stands for the management base URL. ``delay`` is seconds, by method.
+
+    Requests of the methods in ``refused`` are answered 403, and go nowhere.
+    """
 
     url: str
+    refused: set[str] = field(default_factory=set)
     delay: dict[str, float] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
 
@@ -64,6 +68,11 @@ def _handler(
 
         def relay(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.command in relay.refused:
+                self.send_response(403)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             headers = {"Authorization": self.headers.get("Authorization", "")}
             if body:
                 headers["Content-Type"] = "application/json"
