@@ -175,7 +175,7 @@ def test_no_command_deletes_or_changes_what_another_project_owns(
     resources: list[str],
     data: st.DataObject,
 ) -> None:
-    with a_home() as home:
+    with a_home() as home, emptied(client):
         neighbours = [
             Neighbour(each.made_in(home / str(number)), namespace, account, client)
             for number, (each, namespace) in enumerate(zip(named, namespaces, strict=False))
@@ -200,8 +200,16 @@ def test_no_command_deletes_or_changes_what_another_project_owns(
         for id, owner in owned.items():
             if owner != number:
                 assert after[id] == before[id]
-        for id in after:
-            client.delete(id)
+
+
+@contextlib.contextmanager
+def emptied(client: ManagementClient) -> Iterator[None]:
+    """Leave nothing for the next example, which would be another then."""
+    try:
+        yield
+    finally:
+        for endpoint in client.endpoints():
+            client.delete(endpoint.id)
 
 
 def documents(client: ManagementClient) -> dict[str, dict[str, Any]]:
