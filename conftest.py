@@ -5,19 +5,39 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["pytester"]
 
 
-def pytest_configure() -> None:
-    """What the many processes that tests start are to inherit."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what the many processes that tests start inherit, and how examples are chosen."""
     # Without bytecode each would compile us anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A shell's background jobs ignore Ctrl-C, and so does all that they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The same examples in every run, since a run that is red by chance teaches people to look away;
+    # ``--soak`` looks for new ones. No database, which would be written into the checkout.
+    hypothesis.settings.register_profile(
+        "suite", deadline=None, database=None, derandomize=not config.getoption("soak")
+    )
+    hypothesis.settings.load_profile("suite")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was skipped and why."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    )
+    if reasons:
+        counted = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common())
+        terminalreporter.write_line(f"skipped: {counted}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

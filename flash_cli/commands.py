@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pytest_flash.errors import AppNotFoundError, FlashError
+
+if TYPE_CHECKING:
+    from pytest_flash.runner.options import Timings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +60,9 @@ def cli() -> None:
     help="What the server logs.  [default: info]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print addresses, notes and failures alone.")
+@click.pass_obj
 def run(
+    timings: Timings | None,
     app: str | None,
     app_dir: Path | None,
     host: str | None,
@@ -96,12 +103,14 @@ def run(
     import asyncio
 
     from pytest_flash.console.door import DEFAULT_PATH
-    from pytest_flash.runner.options import ProvisionOptions, RunOptions
+    from pytest_flash.nonblocking import unblock_standard_streams
+    from pytest_flash.runner.options import ProvisionOptions, RunOptions, Timings
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
     from .terminal import Terminal
 
+    unblock_standard_streams()
     terminal = Terminal(quiet=quiet)
     target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
     options = RunOptions(
@@ -119,6 +128,7 @@ def run(
         env_file=env_file,
         console=(console_path or DEFAULT_PATH) if console else None,
         log_level=log_level or ("warning" if quiet else "info"),
+        timings=timings or Timings(),
     )
     sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask, parent)))
 
@@ -228,10 +238,15 @@ def undeploy(
     sys.exit(carry_out(request))
 
 
-def run_command_line() -> None:
-    """Run the command that ``sys.argv`` names, and exit."""
+def run_command_line(
+    arguments: Sequence[str] | None = None, timings: Timings | None = None
+) -> None:
+    """Run the command that ``arguments`` name, by default those of the process, and exit.
+
+    ``timings`` are those of ``flash run``, where they are not the usual ones.
+    """
     try:
-        cli()
+        cli(arguments, prog_name="flash", obj=timings)
     except FlashError as error:
         from .output import colored
 

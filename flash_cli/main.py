@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_flash.runner.options import Timings
 
 _INTERRUPTED = 130
 
 
-def main() -> None:
-    """Run the command line; shows every FlashError as one message, with exit code 1."""
+def main(arguments: Sequence[str] | None = None, timings: Timings | None = None) -> None:
+    """Run the command line; shows every FlashError as one message, with exit code 1.
+
+    What it is given, and not by default, is for ``run_command_line``.
+    """
     # While modules are imported there is nothing to clean up; what starts processes later sets
     # handlers of its own.
     signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
@@ -18,7 +27,7 @@ def main() -> None:
 
     from .commands import run_command_line
 
-    run_command_line()
+    run_command_line(arguments, timings)
 
 
 def _open_standard_streams() -> None:

@@ -61,7 +61,7 @@ def undeploy(request: Request) -> int:
             click.echo(named_by_folder(project))
         if request.names == ("list",):
             return _list(work)
-        return _delete(work, request)
+        return _delete(work, request, environment.key)
 
 
 def _list(work: Undeploy) -> int:
@@ -91,8 +91,8 @@ def _use(users: int) -> str:
     return f", used by {users} session(s)" if users else ""
 
 
-def _delete(work: Undeploy, request: Request) -> int:
-    records = _records(work, request)
+def _delete(work: Undeploy, request: Request, key: str | None) -> int:
+    records = _records(work, request, key)
     loose = _loose(work, request) if request.unrecorded else ()
     lines = [
         f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(work.ledger.living(each)))}"
@@ -118,16 +118,16 @@ def _loose(work: Undeploy, request: Request) -> tuple[Endpoint, ...]:
     return work.unrecorded(older_than, all_namespaces=request.all_namespaces)
 
 
-def _records(work: Undeploy, request: Request) -> tuple[Record, ...]:
+def _records(work: Undeploy, request: Request, key: str | None) -> tuple[Record, ...]:
     if request.everything:
         return work.ledger.records()
     found = list(work.named(request.names))
     if request.orphans:
-        found += [each for each in _orphans(work, request.app) if each not in found]
+        found += [each for each in _orphans(work, request.app, key) if each not in found]
     return tuple(found)
 
 
-def _orphans(work: Undeploy, app: str | None) -> tuple[Record, ...]:
+def _orphans(work: Undeploy, app: str | None, key: str | None) -> tuple[Record, ...]:
     location = locate(app, Path.cwd())
     imports = import_from_source(location.root)
     load(location)
@@ -138,6 +138,7 @@ def _orphans(work: Undeploy, app: str | None) -> tuple[Record, ...]:
         )
     scope = work.ledger.scope
     owner = Owner(scope.project, scope.namespace)
-    names = {owner.endpoint_name(use.resource.name) for use in discover(registry.functions())}
+    uses = discover(registry.functions(), key=key)
+    names = {owner.endpoint_name(use.resource.name) for use in uses}
     gone = tuple(each for each in work.ledger.records() if each.endpoint_name not in names)
     return orphans(gone, imports.files, work.ledger)

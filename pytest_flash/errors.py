@@ -11,7 +11,8 @@
     ├── AppError                    the FastAPI app cannot be used
     │   ├── AppNotFoundError
     │   ├── AmbiguousAppError
-    │   └── AppImportError
+    │   ├── AppImportError
+    │   └── OfficialSdkError        its functions are an official SDK's, and the target is not live
     ├── ServerError                 the app did not start serving
     │   └── PortTakenError
     ├── EmulatorError               the embedded Runpod did not start, or stopped
@@ -87,6 +88,10 @@ class AmbiguousAppError(AppError):
 
 class AppImportError(AppError):
     """The app's module raised while it was imported."""
+
+
+class OfficialSdkError(AppError):
+    """An official SDK would run the app's functions on Runpod, and the target is not live."""
 
 
 class ServerError(FlashError):

@@ -66,7 +66,7 @@ def flash_session(
 @pytest.fixture(scope="session")
 def flash_app(
     flash_config: FlashConfig,
-    flash_session: FlashSession,  # noqa: ARG001 - first, so that the app sees its .env
+    flash_session: FlashSession,  # first, so that the app sees its .env
 ) -> FastAPI:
     """The app under test. Override it to make the app in another way.
 
@@ -75,8 +75,9 @@ def flash_app(
     """
     from .runner.load import load
 
+    instead = None if flash_session.target.is_live else "--flash-live"
     with _told():
-        app: FastAPI = load(flash_config.require_location()).app
+        app: FastAPI = load(flash_config.require_location(), instead=instead).app
     return app
 
 

@@ -7,6 +7,7 @@ out of assertion rewriting: PYTEST_DONT_REWRITE.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,9 @@ from .fixtures import (
     flash_server,
     flash_session,
 )
+from .importtimes import import_times
+from .sdks import loaded
+from .sdks.finder import watch_imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +42,8 @@ __all__ = [
     "flash_server",
     "flash_session",
 ]
+
+import_times()  # Of all that is imported from here on: tests, and what they test.
 
 _LIVE = "--flash-live"
 _VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")
@@ -88,8 +94,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# First, since conftests may import an SDK.
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Keep official SDKs that this run imports off Runpod, if it is one of ours and not live."""
+    _watch_imports(early_config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; refuse what cannot work, and to spend money on less than a word."""
+    # Again, for a plugin that was named in a conftest.
+    _watch_imports(config)
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     if hasattr(config, "workerinput"):
@@ -130,9 +145,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         name, reason = "flash_emulator", f"runs on the embedded Runpod only, not with {_LIVE}"
     else:
         name, reason = "flash_live", f"runs on Runpod, which costs money: needs {_LIVE}"
+        if loaded() and not hasattr(config, "workerinput"):
+            from .testing.inuse import check_sdks, use
+
+            if _is_configured(config) or use(items, __all__):
+                check_sdks()
     for item in items:
         if item.get_closest_marker(name) is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported is what runs, here and on workers, also where files change from now on."""
+    if f"{__package__}.functions.registry" in sys.modules:  # else there are no remote functions
+        from .testing.texts import keep_texts
+
+        keep_texts(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -143,17 +171,34 @@ def pytest_configure_node(node: Any) -> None:
     introduce(node)
 
 
+def _watch_imports(config: pytest.Config) -> None:
+    live = _option(config, "flash_live")
+
+    def applies() -> bool:
+        from .testing.inuse import is_in_use
+
+        return not live and (_is_configured(config) or is_in_use(config, __all__))
+
+    watch_imports(applies)
+
+
 def _is_configured(config: pytest.Config) -> bool:
     return any(
         (
-            config.getoption("flash_app"),
-            config.getoption("flash_startup_timeout"),
-            config.getoption("flash_namespace"),
+            _option(config, "flash_app"),
+            _option(config, "flash_startup_timeout"),
+            _option(config, "flash_namespace"),
             config.getini("flash_app"),
             _has_startup_timeout(config),
             *map(os.environ.get, _VARIABLES),
         )
     )
+
+
+def _option(config: pytest.Config, name: str) -> object:
+    """An option of ours, also while conftests are loaded, when not all are parsed yet."""
+    early = getattr(config.known_args_namespace, name, None)
+    return getattr(config.option, name, None) or early
 
 
 def _has_startup_timeout(config: pytest.Config) -> bool:

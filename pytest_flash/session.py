@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
+from .functions.loadedtexts import LoadedTexts
 from .functions.specs import FunctionSpec
 from .project import Project, find_project, named_by_folder
 from .provisioner.blueprint import Blueprint
@@ -129,7 +130,7 @@ class Session:
             self._endpoint_for,
             on_event=on_event,
             record_values=record_values,
-            shipping=shipping_to(target, identity.project.root, environment),
+            shipping=shipping_to(target, identity.project.root, environment, LoadedTexts()),
             balancer=LoadBalancerClient(target),
             logs=LogClient(target, pace=pace),
             heard=heard,

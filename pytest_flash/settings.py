@@ -5,15 +5,17 @@ The order is: option, environment, ``.env``, configuration file, default.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from io import StringIO
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from .dotenvfile import is_acted_on, read_dotenv
 from .errors import SettingsError
-from .files import read_text_limited
+from .network import Network
+from .secrecy import holds
 
 T = TypeVar("T")
 
@@ -21,8 +23,11 @@ API_KEY = "RUNPOD_API_KEY"
 MANAGEMENT_URL = "RUNPOD_API_BASE_URL"
 QUEUE_URL = "RUNPOD_ENDPOINT_BASE_URL"
 
-# Of a .env file: beyond any honest one.
-_SIZE_LIMIT = 1 << 20
+NO_KEY = "pytest-flash-is-not-live"
+"""What stands in place of the key where official SDKs may not reach Runpod; it counts as none."""
+
+LOADED = "PYTEST_FLASH_DOTENV"
+"""Says which of a process's variables came from a ``.env`` file: those that we act on."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +50,61 @@ class Environment:
     dotenv_path: Path | None = None
 
     def get(self, name: str) -> Sourced[str] | None:
-        """The value of ``name``; an empty one counts as absent."""
-        if value := self.process.get(name):
-            return Sourced(value, "environment")
-        if value := self.dotenv.get(name):
-            return Sourced(value, str(self.dotenv_path))
-        return None
+        """The value of ``name``; an empty one counts as absent.
+
+        Raises SettingsError where the value of the API key stands in another variable: it would be
+        shown, looked up as a host, or sent with a configuration.
+        """
+        found = self._get(name)
+        if found is not None and name != API_KEY:
+            key = self._get(API_KEY)
+            if key is not None and holds(found.value, key.value):
+                raise SettingsError(
+                    f"{name} ({found.source}) holds the value of {API_KEY}, which goes into no "
+                    "other setting; take it out there"
+                )
+        return found
 
     def value(self, name: str) -> str | None:
         """As ``get``, without the source."""
         found = self.get(name)
         return found.value if found else None
 
+    @property
+    def key(self) -> str | None:
+        """The API key."""
+        return self.value(API_KEY)
+
+    @property
+    def network(self) -> Network:
+        """How requests that carry the key go out.
+
+        As the process was told, and ``.env`` besides only if the key comes from there too.
+        """
+        ours = dict(self.process)
+        if not _key_of(self.process) and self.dotenv.get(API_KEY):
+            ours.update((name, value) for name, value in self.dotenv.items() if name not in ours)
+        return Network.of(ours)
+
     def missing(self) -> dict[str, str]:
-        """What ``.env`` adds to the process environment; what is set there stays as it is."""
-        return {name: value for name, value in self.dotenv.items() if name not in self.process}
+        """What ``.env`` adds to the process environment; what is set there stays as it is.
+
+        With a variable that says which of ours came so, for processes that inherit them.
+        """
+        added = {name: value for name, value in self.dotenv.items() if name not in self.process}
+        names = sorted(filter(is_acted_on, added))
+        if names:
+            # Last, whatever the file itself says there.
+            added[LOADED] = json.dumps([str(self.dotenv_path), *names])
+        return added
+
+    def _get(self, name: str) -> Sourced[str] | None:
+        value = _key_of(self.process) if name == API_KEY else self.process.get(name)
+        if value:
+            return Sourced(value, "environment")
+        if value := self.dotenv.get(name):
+            return Sourced(value, str(self.dotenv_path))
+        return None
 
 
 def read_environment(folder: Path, env_file: Path | None = None) -> Environment:
@@ -67,36 +112,33 @@ def read_environment(folder: Path, env_file: Path | None = None) -> Environment:
 
     Raises SettingsError when a file that was named is missing or any is unreadable.
     """
-    path = env_file if env_file is not None else folder / ".env"
-    process = dict(os.environ)
+    # Absolute: a file called "environment" would pass for the environment.
+    path = env_file.absolute() if env_file is not None else folder / ".env"
+    inherited = read_process_environment()
     if not path.is_file():
         if env_file is not None:
             what = "it is not a regular file" if path.exists() else "no such file"
             raise SettingsError(f"{env_file}: {what} (named with --env-file)")
-        return Environment(process=process, dotenv_path=path)
-    return Environment(process=process, dotenv=_read_dotenv(path), dotenv_path=path)
+        return replace(inherited, dotenv_path=inherited.dotenv_path or path)
+    return Environment(inherited.process, read_dotenv(path), path)
 
 
 def read_process_environment() -> Environment:
-    """The environment of this process alone."""
-    return Environment(process=dict(os.environ))
+    """The environment of this process alone, and of the ``.env`` that it was loaded from."""
+    process = dict(os.environ)
+    path, names = _loaded(process.pop(LOADED, ""))
+    dotenv = {name: process.pop(name) for name in names if name in process}
+    return Environment(process, dotenv, path)
 
 
-def _read_dotenv(path: Path) -> dict[str, str]:
-    # Imported here: a pytest run that uses none of the fixtures pays nothing for it.
-    from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
+def _key_of(process: Mapping[str, str]) -> str | None:
+    key = process.get(API_KEY)
+    return None if key == NO_KEY else key
 
+
+def _loaded(text: str) -> tuple[Path | None, list[str]]:
     try:
-        text = read_text_limited(path, _SIZE_LIMIT)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise SettingsError(f"{path} cannot be read: {reason}") from error
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            raise SettingsError(
-                f"{path}:{binding.original.line}: not a NAME=value line "
-                "(quote values that hold spaces or '#')"
-            )
-    values = dotenv_values(stream=StringIO(text))
-    return {name: value for name, value in values.items() if value is not None}
+        path, *names = json.loads(text)
+        return Path(path), [name for name in names if isinstance(name, str)]
+    except (ValueError, TypeError):
+        return None, []  # It is not set, or somebody else's.

@@ -5,22 +5,24 @@ This module is the one place that decides whether a request may reach the cloud.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from enum import Enum
-from types import FrameType
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
 from .loopback import is_loopback
+from .network import Network
+from .pytestrun import belongs_to_pytest, is_inside_pytest
 from .scope import SCOPE_HEADER, RequestScope
+from .secrecy import without
 from .settings import API_KEY, MANAGEMENT_URL, QUEUE_URL, Environment, Sourced
 
 # Runpod docs, api-reference-v2/overview (management) and serverless/endpoints (queue).
 RUNPOD_MANAGEMENT_URL = "https://api.runpod.io"
 RUNPOD_QUEUE_URL = "https://api.runpod.ai/v2"
 
-_UNDER_PYTEST = "PYTEST_VERSION"
+NOT_LIVE = "PYTEST_FLASH_NOT_LIVE"
+"""Set where ``flash run`` serves an app on the embedded Runpod, for whatever the app starts."""
 
 
 class TargetKind(str, Enum):
@@ -42,7 +44,8 @@ class Target:
 
     ``management_url`` is the base before ``/v2/serverless``; ``queue_url`` the base before
     ``/{endpoint_id}/run``. Neither ends with a slash. ``reason`` says in words why this target
-    was chosen. ``scope`` is what requests to the embedded Runpod are sent in.
+    was chosen. ``scope`` is what requests to the embedded Runpod are sent in; ``network`` is how
+    requests leave this machine.
     """
 
     kind: TargetKind
@@ -51,6 +54,7 @@ class Target:
     api_key: str = field(repr=False)
     reason: str
     scope: RequestScope | None = field(default=None, repr=False, compare=False)
+    network: Network = field(default_factory=Network, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.is_live and self.scope is not None:
@@ -81,7 +85,8 @@ class Target:
             if same or (below and (base.hostname or "").endswith(f".{queue.hostname}")):
                 return advertised.rstrip("/")
         raise SettingsError(
-            f"the management plane at {self.management_url} names {_shown(advertised)!r} as a load "
+            f"the management plane at {self.management_url} names "
+            f"{without(_shown(advertised), self.api_key)!r} as a load "
             f"balancer, which is not part of {queue.hostname}: the API key is not sent there"
         )
 
@@ -123,8 +128,9 @@ def open_live(environment: Environment, *, reason: str, granted: bool) -> Target
     """The live target. Every path to the cloud passes through here.
 
     ``granted`` says that a person asked for the cloud on a command line (``--flash-live``,
-    ``--live``). Without it the cloud is refused under pytest, in this process and in those it
-    started, unless the base URLs lead to loopback.
+    ``--live``). Without it the cloud is refused unless the base URLs lead to loopback: in a process
+    that has been under pytest and in those below it, and in what an app starts that ``flash run``
+    serves on the embedded Runpod.
 
     Raises MissingKeyError, SettingsError (bad base URLs) or LiveRefusedError.
     """
@@ -138,13 +144,11 @@ def open_live(environment: Environment, *, reason: str, granted: bool) -> Target
             "API Keys and export it, or leave out --live or --flash-live to use the embedded Runpod"
         )
     management, queue = _base_urls(environment, key)
-    target = Target(TargetKind.LIVE, management, queue, key.value, reason)
-    if not granted and _under_pytest(environment) and not _all_loopback(target):
-        raise LiveRefusedError(
-            "this call would reach Runpod's cloud from a test run, and nothing granted that. "
-            "Use the pytest-flash fixtures (embedded Runpod, no cost), pass --flash-live on "
-            "pytest's command line, or --live or --emulator to flash run"
-        )
+    target = Target(
+        TargetKind.LIVE, management, queue, key.value, reason, network=environment.network
+    )
+    if not granted and not _all_loopback(target):
+        _refuse_where_nobody_pays(environment)
     return target
 
 
@@ -157,7 +161,7 @@ def open_plain(environment: Environment) -> Target:
         return open_live(environment, reason=f"{API_KEY} in the environment", granted=False)
     remedy = (
         "Ask for flash_client, flash_server or flash_endpoints in the test"
-        if _under_pytest(environment)
+        if is_inside_pytest(environment.process)
         else f"Set {API_KEY} to use Runpod, serve the app with 'flash run', or start "
         "'flash emulator' and export the variables it prints"
     )
@@ -191,7 +195,9 @@ def _check_url(name: str, url: Sourced[str], key: Sourced[str]) -> None:
         parts = urlsplit(url.value)
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
-        raise SettingsError(f"{name}={url.value!r} ({url.source}) is not a URL: {error}") from error
+        raise SettingsError(
+            f"{name}={_shown(url.value)!r} ({url.source}) is not a URL: {_shown(str(error))}"
+        ) from error
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     if not host or not secure or parts.username or parts.password or parts.query or parts.fragment:
         raise SettingsError(
@@ -217,25 +223,19 @@ def _shown(url: str) -> str:
     return url.rpartition("@")[2]
 
 
-def _under_pytest(environment: Environment) -> bool:
-    """Whether a pytest run started this process, or is it.
-
-    Processes inherit the variable that pytest 8.2 and newer sets. In the run itself a test may
-    have cleared the environment, but not the stack that it runs on.
-    """
-    if _UNDER_PYTEST in environment.process:
-        return True
-    if "_pytest.main" not in sys.modules:
-        return False
-    return any(map(_runs_pytest, sys._current_frames().values()))
-
-
-def _runs_pytest(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_globals.get("__name__") == "_pytest.main":
-            return True
-        frame = frame.f_back
-    return False
+def _refuse_where_nobody_pays(environment: Environment) -> None:
+    if environment.process.get(NOT_LIVE):
+        raise LiveRefusedError(
+            "this call would reach Runpod's cloud from an app that 'flash run' serves on the "
+            "embedded Runpod, and nothing granted that: call remote functions in the app's own "
+            "process while it is served, or pass --live to flash run, which costs money"
+        )
+    if belongs_to_pytest(environment.process):
+        raise LiveRefusedError(
+            "this call would reach Runpod's cloud from a test run, and nothing granted that. "
+            "Use the pytest-flash fixtures (embedded Runpod, no cost), pass --flash-live on "
+            "pytest's command line, or --live or --emulator to flash run"
+        )
 
 
 def _all_loopback(target: Target) -> bool:

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from pytest_flash.runpod import Endpoint, ManagementClient
-from pytest_flash.settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
-from pytest_flash.target import embedded
-from tests.support.environment import ROOT, clean_environment
-from tests.support.flash_run import FlashRun
+from pytest_flash.runpod import Endpoint
+from tests.support.account import Account, serving_account
+from tests.support.flash_run import StartRun, starting
 
 
 @pytest.fixture
-def flash_run(tmp_path: Path) -> Iterator[Callable[..., FlashRun]]:
-    """Start ``flash run``; on a free port unless one is given, or ``any_port`` is false."""
-    running: list[FlashRun] = []
-
-    def start(
-        *arguments: str,
-        cwd: Path = ROOT,
-        any_port: bool = True,
-        closed_stdin: bool = False,
-        terminal: bool = False,
-        **variables: str,
-    ) -> FlashRun:
-        if any_port and not any(each.startswith(("-p", "--port")) for each in arguments):
-            arguments = (*arguments, "--port", "0")
-        started = FlashRun(
-            *arguments,
-            cwd=cwd,
-            env=clean_environment(**variables),
-            log=tmp_path / f"flash-run-{len(running)}.log",
-            closed_stdin=closed_stdin,
-            terminal=terminal,
-        )
-        running.append(started)
-        return started
-
-    yield start
-    for each in running:
-        each.end()
+def flash_run(tmp_path: Path) -> Iterator[StartRun]:
+    """Start ``flash run``."""
+    with starting(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture
@@ -60,30 +31,21 @@ def http() -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def variables(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What a stand-alone ``flash emulator --json`` prints."""
-    emulator = subprocess.Popen(
-        [sys.executable, "-m", "flash_cli", "emulator", "--json"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with emulator:
-        assert emulator.stdout is not None
-        yield json.loads(emulator.stdout.readline())
-        emulator.terminate()
-        assert emulator.wait(10) == 0
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """A stand-alone ``flash emulator``, for all tests of a module."""
+    with serving_account(tmp_path_factory.mktemp("account")) as account:
+        yield account
 
 
 @pytest.fixture
-def endpoints(variables: dict[str, str]) -> Iterator[Callable[[], list[Endpoint]]]:
+def variables(account: Account) -> dict[str, str]:
+    """What points a client at the account, on which there is nothing when a test begins."""
+    account.clear()
+    return dict(account.variables)
+
+
+@pytest.fixture
+def endpoints(account: Account, variables: dict[str, str]) -> Callable[[], list[Endpoint]]:
     """What exists on the emulator's account."""
-    target = embedded(
-        variables[MANAGEMENT_URL], variables[QUEUE_URL], variables[API_KEY], "a test asked"
-    )
-    with ManagementClient(target) as client:
-        yield client.endpoints
+    return account.endpoints

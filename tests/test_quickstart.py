@@ -7,14 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.support.environment import QUICKSTART, ROOT, clean_environment
-from tests.support.flash_run import FlashRun
+from tests.support.flash_run import StartRun
 
 GUIDE = (QUICKSTART / "README.md").read_text()
 
@@ -31,9 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return target
 
 
-def test_the_guide_works_as_written(
-    folder: Path, flash_run: Callable[..., FlashRun], http: httpx.Client
-) -> None:
+def test_the_guide_works_as_written(folder: Path, flash_run: StartRun, http: httpx.Client) -> None:
     serve, curl, test, copy = commands(GUIDE)
     assert (serve, test) == (["flash", "run"], ["pytest"])
 
@@ -49,7 +46,7 @@ def test_the_guide_works_as_written(
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert tested.returncode == 0, tested.stdout
     assert "2 passed" in tested.stdout
@@ -58,9 +55,7 @@ def test_the_guide_works_as_written(
     assert (folder / ".env").read_text() == (folder / ".env.example").read_text()
 
 
-def test_the_copied_settings_keep_the_emulator(
-    folder: Path, flash_run: Callable[..., FlashRun]
-) -> None:
+def test_the_copied_settings_keep_the_emulator(folder: Path, flash_run: StartRun) -> None:
     shutil.copy(folder / ".env.example", folder / ".env")
     run = flash_run(cwd=folder)
     run.wait_for("the embedded Runpod")

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import SettingsError
-from pytest_flash.settings import Environment, Sourced, read_environment
+from pytest_flash.network import Network
+from pytest_flash.settings import (
+    API_KEY,
+    NO_KEY,
+    Environment,
+    Sourced,
+    read_environment,
+    read_process_environment,
+)
 from tests.support.deadline import at_most
 
 NAMES = st.sampled_from(["A", "B", "C", "RUNPOD_API_KEY"])
@@ -59,6 +67,75 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=1\nB='open\nC=3\n")
     with pytest.raises(SettingsError, match=r"\.env:2: not a NAME=value line"):
         read_environment(tmp_path)
+
+
+KEY = "rpa_0123456789abcdef"
+PROXY = {"HTTPS_PROXY": "http://stranger.example.com:3128"}
+HOST = "https://api.runpod.io"
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+def test_a_dotenv_file_leads_an_exported_key_through_no_proxy(name: str) -> None:
+    found = Environment({API_KEY: KEY}, {name: "http://stranger.example.com"}, Path("x/.env"))
+    assert found.network.proxy_for(HOST) is None
+    files = {"SSL_CERT_FILE": "ca.pem", "SSL_CERT_DIR": "cas", "SSLKEYLOGFILE": "secrets"}
+    assert Environment({API_KEY: KEY}, files, Path("x/.env")).network == Network()
+
+
+def test_a_dotenv_file_takes_no_exported_proxy_away() -> None:
+    exported = {API_KEY: KEY, "HTTPS_PROXY": "http://ours.example.com"}
+    for added in ({"NO_PROXY": "*"}, {"https_proxy": ""}, {"REQUEST_METHOD": "GET"}):
+        found = Environment(exported, added, Path("x/.env"))
+        assert found.network.proxy_for(HOST) == "http://ours.example.com"
+
+
+def test_a_key_of_the_file_goes_as_the_file_says() -> None:
+    found = Environment({}, {API_KEY: KEY, **PROXY}, Path("x/.env"))
+    assert found.network.proxy_for(HOST) == PROXY["HTTPS_PROXY"]
+    exported = Environment({"HTTPS_PROXY": "http://ours"}, {API_KEY: KEY, **PROXY}, Path("x/.env"))
+    assert exported.network.proxy_for(HOST) == "http://ours"
+
+
+def test_processes_that_inherit_a_dotenv_file_know_what_came_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text(
+        "HTTPS_PROXY=http://stranger\nRUNPOD_API_BASE_URL=https://stranger\nAPP_COLOR=red\n"
+        'PYTEST_FLASH_DOTENV=["/nowhere"]\n'
+    )
+    for name, value in {API_KEY: KEY, **read_environment(tmp_path).missing()}.items():
+        monkeypatch.setenv(name, value)
+
+    for found in (read_process_environment(), read_environment(tmp_path / "below")):
+        assert found.get("RUNPOD_API_BASE_URL") == Sourced("https://stranger", str(path))
+        assert found.get("APP_COLOR") == Sourced("red", "environment")
+        assert found.get(API_KEY) == Sourced(KEY, "environment")
+        assert found.network.proxy_for(HOST) is None
+
+
+def test_a_file_of_that_name_is_not_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("environment").write_text("FLASH_TEST_A=1\n")
+    found = read_environment(tmp_path, Path("environment")).get("FLASH_TEST_A")
+    assert found == Sourced("1", str(tmp_path / "environment"))
+
+
+@pytest.mark.parametrize("name", ["FLASH_HOST", "FLASH_CPU_IMAGE", "RUNPOD_API_BASE_URL"])
+def test_the_key_is_refused_as_the_value_of_anything_else(name: str) -> None:
+    found = Environment({API_KEY: KEY}, {name: f"https://{KEY}.example.com"}, Path("x/.env"))
+    with pytest.raises(SettingsError, match=rf"{name} \(x/\.env\) holds the value of") as caught:
+        found.value(name)
+    assert KEY not in str(caught.value)
+
+
+def test_what_stands_in_the_keys_place_is_no_key() -> None:
+    assert Environment({API_KEY: NO_KEY}).get(API_KEY) is None
+    beside = Environment({API_KEY: NO_KEY}, {API_KEY: KEY, **PROXY}, Path("x/.env"))
+    assert beside.get(API_KEY) == Sourced(KEY, "x/.env")
+    assert beside.network.proxy_for(HOST) == PROXY["HTTPS_PROXY"]
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import IO
 from ..errors import EmulatorError
 from ..settings import API_KEY
 from .announcement import KEY_VARIABLE, Announcement
-from .endings import await_end, how_it_ended
+from .endings import await_end, how_it_ended, is_stopped
 
 _STOP_LIMIT = 3.0
 _LAST_WORDS = 4000
@@ -90,6 +90,15 @@ class EmulatorProcess:
         return EmulatorError(
             f"the emulator (process {self.pid}) {how_it_ended(code)}, and its endpoints, jobs and "
             f"volumes went with it; start again{self._words}"
+        )
+
+    def trouble(self) -> EmulatorError | None:
+        """As ``ended``, and also an error while the process is stopped: it answers nothing then."""
+        if (error := self.ended()) is not None or not is_stopped(self.pid):
+            return error
+        return EmulatorError(
+            f"the emulator (process {self.pid}) is stopped, by SIGSTOP or a debugger, and answers "
+            f"nothing until it goes on: kill -CONT {self.pid}"
         )
 
     def wait(self) -> EmulatorError:
@@ -202,7 +211,7 @@ def _announced(process: subprocess.Popen[bytes], deadline: float) -> Announcemen
 def _end(process: subprocess.Popen[bytes], lifeline: IO[bytes]) -> None:
     lifeline.close()
     try:
-        process.wait(_STOP_LIMIT)
+        process.wait(0 if is_stopped(process.pid) else _STOP_LIMIT)
     except subprocess.TimeoutExpired:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

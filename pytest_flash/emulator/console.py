@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from ..nonblocking import unblock_standard_streams
 from .main import run
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def serve(
     shell. ``quiet`` keeps what workers print and do off stderr. Returns when the emulator was
     stopped; see ``main.run`` for how, and for its errors.
     """
+    unblock_standard_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("pytest_flash.emulator")

@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 
 def how_it_ended(code: int) -> str:
@@ -16,6 +18,30 @@ def how_it_ended(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped, by SIGSTOP, Ctrl-Z or a debugger. Linux alone tells."""
+    return _state(pid) in ("T", "t")
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended, also where its parent has not asked how. Linux alone tells."""
+    return _state(pid) in ("Z", "X", "")
+
+
+def _state(pid: int) -> str | None:
+    """The state of a process in proc(5), empty for one that is gone; None where none can tell."""
+    if sys.platform != "linux":
+        return None
+    try:
+        # The state follows the name, which may hold anything.
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    except OSError:
+        return None
+    return stat.rpartition(b")")[2].split()[0].decode()
 
 
 def await_end(process: subprocess.Popen[bytes]) -> None:

@@ -58,11 +58,11 @@ class WorkerLog:
         self._closed = False
 
     def add(self, source: Source, text: str) -> None:
-        """Append a line."""
+        """Append a line; of a very long one its end, where what callers look for stands."""
         moment = time.time_ns() // 1000
         if self._lines:
             moment = max(moment, self._lines[-1].moment + 1)
-        line = LogLine(moment, source, text[:_LINE_LIMIT])
+        line = LogLine(moment, source, text[-_LINE_LIMIT:])
         self._lines.append(line)
         self._characters += len(line.text)
         while len(self._lines) > _LINES_KEPT or self._characters > _CHARACTERS_KEPT:

@@ -173,7 +173,10 @@ class LogTail:
     def lines(self, count: int) -> list[str]:
         """The last ``count`` lines, as people should see them."""
         text = b"".join(self._chunks).decode("utf-8", errors="replace")
-        shown = (line for line in map(unmarked, reversed(text.splitlines())) if line is not None)
+        # First those of the log: what else ends a line for people may stand within a mark.
+        whole = reversed(text.removesuffix("\n").split("\n") if text else [])
+        lines = (line for line in map(unmarked, whole) if line is not None)
+        shown = (part for line in lines for part in reversed(line.splitlines() or [""]))
         return [*islice(shown, count)][::-1]
 
 

@@ -82,7 +82,8 @@ def _refusal(what: str, endpoint: Endpoint, error: RunpodApiError) -> RemoteErro
     worker, with any status, carries its id and is no refusal.
     """
     said = {"endpoint_id": endpoint.id}
-    if _NO_WORKERS in error.detail:
+    # Not somewhere in it: the text may quote the last output of a worker.
+    if error.detail.startswith(_NO_WORKERS):
         hint = (
             ". Raise workersMax of the resource, allow more kinds of GPU or more data centers, or "
             "try again: a large image takes its time"

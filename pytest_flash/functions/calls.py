@@ -142,8 +142,9 @@ class RemoteCalls:
         kept = None if shown is None or len(packed.data) > _KEPT else pickle.dumps(packed)
         # Behind a load balancer no job and no worker is known before the answer.
         aloud = self._listeners is not None and spec.resource.routing == "QUEUE"
-        name = self._listeners.name() if self._listeners is not None and aloud else ""
-        return Arguments(protocol.request_arguments(payload, name), shown, kept, name)
+        secret = protocol.Secret.new()
+        sent = protocol.request_arguments(payload, secret, aloud)
+        return Arguments(sent, secret.signer, aloud, shown, kept)
 
     async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
         __tracebackhide__ = True
@@ -166,7 +167,7 @@ class RemoteCalls:
         except BaseException as error:
             report.broken(error)
             raise
-        outcome = outcome_of(spec, endpoint, job)
+        outcome = outcome_of(spec, endpoint, job, arguments.signer)
         recorded = self._record_values and outcome.error is None
         report.output(job.id, job.worker_id, outcome.output.text)
         report.ended(job, outcome, shown(outcome.value) if recorded else None)
@@ -184,8 +185,8 @@ class RemoteCalls:
         _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
-        listeners = self._listeners if arguments.name else None
-        listening = Listening(listeners, endpoint.id, arguments.name, report.heard)
+        listeners = self._listeners if arguments.aloud else None
+        listening = Listening(listeners, endpoint.id, arguments.signer, report.heard)
         if self._heard:
             listening.begin()
         try:

@@ -20,7 +20,7 @@ from ..runpod import Endpoint, JobState, JobStatus
 from .declared import distributions
 from .projectmodules import ProjectModules
 from .protocol import FunctionResponse
-from .rebuilt import at, construct, entered, put, rebuild
+from .rebuilt import Described, at, construct, entered, put, rebuild
 from .specs import FunctionSpec
 
 E = TypeVar("E", bound=Exception)
@@ -32,16 +32,23 @@ _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 
 
 def failure(
-    spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, response: FunctionResponse | None
+    spec: FunctionSpec,
+    endpoint: Endpoint,
+    job: JobStatus,
+    response: FunctionResponse | None,
+    described: Described | None = None,
+    stdout: str = "",
 ) -> Exception:
     """The error for a terminal ``job`` without a result.
+
+    ``described`` is what our code on the worker tells of it, None where it had no say; ``stdout``
+    what the function printed.
 
     A function that raised a built-in exception gives an error that is also of that type, so that
     ``except ValueError`` works as it does locally; one that raised an exception of the project's
     own gives that. Every one has the attributes of RemoteError.
     """
     what = f"{spec.name} ({spec.location}) on endpoint {endpoint.name}"
-    stdout = response.output.text if response else ""
     if job.state is JobState.CANCELLED:
         error: Exception = JobCancelledError(
             f"{what}: job {job.id} was cancelled: by its handle, in Runpod's console, or by "
@@ -49,8 +56,8 @@ def failure(
         )
     elif job.state is JobState.TIMED_OUT:
         error = _timed_out(what, endpoint, job)
-    elif response is not None and response.described is not None:
-        rebuilt = rebuild(response.described, functools.partial(_explained, spec))
+    elif described is not None:
+        rebuilt = rebuild(described, functools.partial(_explained, spec))
         error = rebuilt.error
         if error.__traceback__ is None:
             error = at(error, spec.file, spec.line, spec.name)
@@ -98,15 +105,10 @@ def _from_text(
     spec: FunctionSpec, what: str, text: str, response: FunctionResponse | None
 ) -> RemoteError:
     """The error behind the text that a worker gives where our code on it had no say."""
+    if response is None:
+        return _from_platform(what, text)
     summary, separator, trace = text.partition(_TRACEBACK)
     if not separator:
-        if text.startswith(_NOT_STARTED):
-            return JobFailedError(f"{what} failed before a worker took it: {text.strip()}")
-        if response is None and not _is_document(text):
-            return WorkerDiedError(
-                f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it "
-                "was killed (often for its memory), crashed, or the function ended it"
-            )
         return JobFailedError(f"{what} failed: {text.strip()}")
     trace = trace.strip("\n")
     last = _last_line(trace)
@@ -117,11 +119,27 @@ def _from_text(
     return _of_type(name, "\n\n".join(parts))
 
 
+def _from_platform(what: str, text: str) -> RemoteError:
+    """The error of a job that no worker answered.
+
+    The text may quote the worker's last output, which anybody may have written: a traceback in it
+    makes no other error.
+    """
+    if text.startswith(_NOT_STARTED):
+        return JobFailedError(f"{what} failed before a worker took it: {text.strip()}")
+    if _is_document(text):
+        return JobFailedError(f"{what} failed: {text.strip()}")
+    return WorkerDiedError(
+        f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it was "
+        "killed (often for its memory), crashed, or the function ended it"
+    )
+
+
 def _is_document(text: str) -> bool:
     """Whether the worker SDK wrote ``text``: JSON about an exception outside of the function."""
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

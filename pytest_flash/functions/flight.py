@@ -164,7 +164,7 @@ class Flight:
 
         A job that ended without a word has printed what was heard of it.
         """
-        outcome = outcome_of(self.spec, self.endpoint, job)
+        outcome = outcome_of(self.spec, self.endpoint, job, self._listening.signer)
         if outcome.error is None or outcome.output.text:
             return outcome, self._listening.rest(outcome.output)
         untold, heard = self._listening.rest(None), self._listening.text

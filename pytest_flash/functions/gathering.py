@@ -15,14 +15,16 @@ from typing import Any
 from ..errors import CannotTravelError, ConfigurationError
 from . import runtime
 from .declared import Declared
+from .imports import Import
+from .loadedtexts import Loaded
 from .packing import EVERYTHING, pack_data
 from .projectmodules import (
     MAIN,
-    Import,
     ModuleSource,
     ProjectModules,
     keys,
     name_on_worker,
+    short_hash,
     with_parents,
 )
 from .refusals import Refusals
@@ -42,14 +44,17 @@ _RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
 class Prepared:
     """Source text that defines ``name`` when a worker executes it, ready for every call.
 
-    ``values`` are the names whose values travel, with the lines that bind them; ``sources`` the
-    texts that are in ``code``, by module.
+    ``values`` are the names whose values travel, with the lines that bind them and the namespaces
+    that have them; ``sources`` the texts that are in ``code``, by module. It was made from the
+    modules that were ``loaded``, and without those that were ``absent``.
     """
 
     name: str
     code: str
-    values: tuple[tuple[str, str, int], ...]
+    values: tuple[tuple[str, str, int, Mapping[str, Any]], ...]
     sources: Mapping[str, str] = field(repr=False)
+    loaded: tuple[Loaded, ...] = field(repr=False)
+    absent: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,24 @@ def home_of(spec: FunctionSpec, project: ProjectModules) -> Home | None:
     if found is not None and code is not None and "." not in path:
         return Home(module, path) if file.definition(path, code.co_firstlineno) else None
     return None
+
+
+def is_replaced(spec: FunctionSpec) -> bool:
+    """Whether the function's module was imported anew, or reloaded, and has another by now: who
+    holds the old one means what was imported with it."""
+    target: Any = inspect.unwrap(spec.owner if spec.owner is not None else spec.function)
+    found: Any = sys.modules.get(target.__module__)
+    if found is None or getattr(target, "__globals__", vars(found)) is not vars(found):
+        return True
+    for part in target.__qualname__.split("."):
+        found = getattr(found, part, None)
+    found = inspect.unwrap(getattr(found, "__flash_behind__", found))
+    # Decorators above @remote leave something else under the name.
+    return found is not target and _place(found) == _place(target)
+
+
+def _place(target: Any) -> tuple[object, ...]:
+    return type(target), getattr(target, "__module__", ""), getattr(target, "__qualname__", "")
 
 
 def _is_from(module: str, target: Any) -> bool:
@@ -201,9 +224,11 @@ class Gathering:
 
     def _effective(self, module: str) -> frozenset[str]:
         """The names of imports that nothing in ``module`` uses, of modules of the project that
-        import what travels, and so may change it."""
+        travel, or import what travels and so may change it."""
         found = frozenset[str]()
         for statement, imports in self._file(module).effects:
+            if self._whole.keys() & set().union(*map(self._project.taken, imports)):
+                found |= statement.bound
             for source in self._project.reached(self._project.named(imports)).values():
                 there = (self._project.taken(each) for each in source.imports)
                 mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
@@ -234,17 +259,19 @@ class Gathering:
         return {top for module, top in packed[1] if module == home}
 
     def _put_together(self) -> Prepared:
-        known = keys(self._whole, self._project)
+        known = keys(self._whole, {m: s.source for m, s in self._slices.items()}, self._project)
         entries: list[tuple[Any, ...]] = []
         texts: dict[str, str] = {}
         for name, source in sorted(self._whole.items()):
-            entries.append((name, known[name], source.file, source.package))
+            entries.append((name, known[name], source.digest, source.file, source.package))
             texts[name] = source.text
         for module, taken in sorted(self._slices.items()):
             name = name_on_worker(module)
             source = taken.source
             lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
-            entries.append((name, source.digest, source.file, source.package, lines, False, left))
+            imports = self._imported(taken, known)
+            own = (source.digest, source.file, source.package)
+            entries.append((name, "", *own, lines, False, imports, left))
             texts[name] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)
@@ -253,16 +280,33 @@ class Gathering:
                 texts[file.file] = file.masked(numbers)
         present = {entry[0] for entry in entries}
         above = {each for name in present for each in with_parents(name)[:-1]} - present
-        entries += [(name, "", "", True, None, True) for name in sorted(above)]
+        entries += [(name, "", "", "", True, None, True) for name in sorted(above)]
         self._refusals.size(self._spec, texts, SOURCE_LIMIT)
         what = f"the source that {self._spec.name} needs"
         self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
         values = tuple(
-            (module, name, line)
+            (module, name, line, self._files[module].namespace)
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
-        return Prepared(self._name(), self._code(entries, texts), values, texts)
+        sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
+        loaded = tuple(each.loaded for each in sources)
+        code = self._code(entries, texts)
+        return Prepared(self._name(), code, values, texts, loaded, self._absent())
+
+    def _absent(self) -> tuple[str, ...]:
+        """The modules that are imported by what travels, and were not there."""
+        imports = [each for taken in self._slices.values() for each in taken.imports()]
+        imports += [each for source in self._whole.values() for each in source.imports]
+        return tuple(sorted(self._project.absent(imports)))
+
+    def _imported(self, taken: Slice, known: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
+        """The lines of statements that import something, with what that is known by."""
+        found: dict[int, list[str]] = {}
+        for line, imports in taken.importing():
+            names = sorted(self._project.named(imports) & known.keys())
+            found.setdefault(line, []).extend(f"{name} {known[name]}" for name in names)
+        return tuple((line, short_hash(" ".join(texts))) for line, texts in found.items())
 
     def _name(self) -> str:
         name = self._spec.function.__name__
@@ -287,6 +331,14 @@ class Gathering:
 def _tree_of(taken: Slice) -> Any:
     """The needed statements as one tree."""
     return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
+
+
+def changed(spec: FunctionSpec, file: str) -> ConfigurationError:
+    """``file`` is not what was imported any more, and what was imported is not known."""
+    return ConfigurationError(
+        f"{spec.location}: {spec.name} needs {file}, which was saved after it was imported; "
+        "restart to run the new code"
+    )
 
 
 def _changed(spec: FunctionSpec) -> ConfigurationError:

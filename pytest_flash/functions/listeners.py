@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from ..runpod import LogClient
 from .bridge import LoopThread
 from .listening import Listening
 from .onworker.aloud import read
+from .onworker.signing import Signer
 
 # A worker whose log cannot be had is not asked again after so many failures in a row.
 _FAILURES = 8
@@ -59,19 +58,13 @@ class Listeners:
         self._on_event = on_event
         self._calls: weakref.WeakValueDictionary[str, Listening] = weakref.WeakValueDictionary()
         self._endpoints: dict[str, _Attendance] = {}
-        self._names = itertools.count()
-        self._prefix = os.urandom(5).hex()
         self._thread: LoopThread | None = None
         self._lock = threading.Lock()
         self._closed = False
 
-    def name(self) -> str:
-        """A name for a call, which no other call has."""
-        return f"{self._prefix}{next(self._names):x}"
-
-    def expect(self, name: str, listening: Listening) -> None:
-        """Whatever log is read, what the call of this name prints is for ``listening``."""
-        self._calls[name] = listening
+    def expect(self, listening: Listening) -> None:
+        """Whatever log is read, what the call of its signer prints is for ``listening``."""
+        self._calls[listening.signer.name] = listening
 
     def seek(self, listening: Listening) -> None:
         """Read the log of its worker, or look for its worker, until it leaves."""
@@ -96,12 +89,12 @@ class Listeners:
 
     def deliver(self, worker_id: str, line: str) -> bool:
         """Tell a line of a worker's log to whom it is for; whether its worker is a new one."""
-        piece = read(line)
-        listening = None if piece is None else self._calls.get(piece.call)
-        if piece is None or listening is None:
+        found = read(line, self._signer)
+        listening = None if found is None else self._calls.get(found[0])
+        if found is None or listening is None:
             return False
         before = listening.worker_id
-        listening.take(piece, worker_id)
+        listening.take(found[1], worker_id)
         return listening.worker_id != before
 
     def refused(self, error: RunpodApiError) -> None:
@@ -113,6 +106,10 @@ class Listeners:
         self._on_event(
             Notice(f"output is told when jobs end: logs of workers cannot be read: {error}")
         )
+
+    def _signer(self, name: str) -> Signer | None:
+        listening = self._calls.get(name)
+        return None if listening is None else listening.signer
 
     async def _join(self, listening: Listening) -> None:
         attendance = self._endpoints.get(listening.endpoint_id)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..runpod import JobState, JobStatus
 from .heard import Heard, shown
 from .onworker.aloud import Piece
+from .onworker.signing import Signer
 from .onworker.transcript import LEFT_OUT
 from .protocol import Output
 
@@ -25,20 +26,22 @@ _ENDLESS = 65_536
 
 
 class Listening:
-    """Listens to one job. ``tell`` gets what it printed, whole lines, and the worker's id.
+    """Listens to one job, to what is signed by ``signer``.
 
-    ``tell`` is called from the thread that reads the logs. Without ``listeners`` nothing is heard
-    before the end. The rest may be called from any thread.
+    ``tell`` gets what it printed, whole lines, and the worker's id; it is called from the thread
+    that reads the logs. Without ``listeners`` nothing is heard before the end. The rest may be
+    called from any thread.
     """
 
     def __init__(
         self,
         listeners: Listeners | None,
         endpoint_id: str,
-        name: str,
+        signer: Signer,
         tell: Callable[[str, str | None], None],
     ) -> None:
         self.endpoint_id = endpoint_id
+        self.signer = signer
         self.worker_id: str | None = None
         self._listeners = listeners
         self._tell = tell
@@ -50,7 +53,7 @@ class Listening:
         self._heard = Heard()
         self._begun: Piece | None = None
         if listeners is not None:
-            listeners.expect(name, self)
+            listeners.expect(self)
 
     @property
     def text(self) -> str:
@@ -138,4 +141,4 @@ class Listening:
             if line or "\r" not in text:
                 self._tell(f"{line}\n", self.worker_id)
         else:
-            self._begun = Piece("", self._run, at, text)
+            self._begun = Piece(self._run, at, text)

@@ -10,7 +10,8 @@ from ..errors import JobFailedError, UnreadableResultError
 from ..runpod import Endpoint, JobState, JobStatus
 from . import protocol
 from .failures import failure, located
-from .protocol import Output
+from .onworker.signing import Signer
+from .protocol import Output, UnsignedResultError
 from .specs import FunctionSpec
 
 
@@ -34,27 +35,28 @@ class Outcome:
     @property
     def traceback(self) -> str | None:
         """The remote traceback of a function that raised."""
-        return getattr(self.error, "remote_traceback", None)
+        text = getattr(self.error, "remote_traceback", None)
+        # An exception of the project's own may have such an attribute itself.
+        return text if isinstance(text, str) else None
 
 
-def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcome:
-    """Read a terminal ``job``."""
+def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, signer: Signer) -> Outcome:
+    """Read a terminal ``job`` of a call whose arguments had the signer's secret."""
     response = protocol.read_response(job.output)
     if job.state is not JobState.COMPLETED or (response and not response.success):
-        error = failure(spec, endpoint, job, response)
-        # Not from the error, which may have an attribute of that name for something else.
-        output = response.output if response else Output()
+        described, output = None, Output()
+        if response is not None:
+            described, output = protocol.read_description(response, signer)
+        error = failure(spec, endpoint, job, response, described, output.text)
         return Outcome(error=error, output=output, frames=error.__traceback__)
     if response is None:
-        unknown = JobFailedError(
-            f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer"
-            f"{job.id and f' of job {job.id}'} is no FunctionResponse: "
-            f"{str(job.output)[:200]!r}. The endpoint's image must be a Flash worker image"
-        )
-        return Outcome(error=located(unknown, endpoint, job, ""))
-    output = Output(response.stdout)
+        return _foreign(spec, endpoint, job, f"is no FunctionResponse: {str(job.output)[:200]!r}")
     try:
-        read, output = protocol.read_result(response)
+        read, output = protocol.read_result(response, signer)
+    except UnsignedResultError as error:
+        reason = f"was not written by the code that was sent, and is not unpickled: {error}"
+        return _foreign(spec, endpoint, job, reason, Output(response.stdout))
+    try:
         return Outcome(read(), output=output)
     except Exception as error:  # noqa: BLE001 - unpickling runs code of any class
         unreadable = UnreadableResultError(
@@ -64,3 +66,16 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus) -> Outcom
         )
         unreadable.__cause__ = error
         return Outcome(error=located(unreadable, endpoint, job, output.text), output=output)
+
+
+def _foreign(
+    spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, what: str, output: Output | None = None
+) -> Outcome:
+    """A success of something else than the code that the call sent."""
+    output = output or Output()
+    error = JobFailedError(
+        f"{spec.name} ({spec.location}) on endpoint {endpoint.name}: the answer"
+        f"{job.id and f' of job {job.id}'} {what}. The endpoint's image must be a Flash worker "
+        "image"
+    )
+    return Outcome(error=located(error, endpoint, job, output.text), output=output)

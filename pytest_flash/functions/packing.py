@@ -13,7 +13,6 @@ import functools
 import hashlib
 import inspect
 import io
-import linecache
 import marshal
 import pathlib
 import pickle
@@ -26,6 +25,7 @@ from typing import Any
 import cloudpickle
 
 from . import onworker
+from .loadedtexts import ChangedSinceError
 from .names import used_by
 from .onworker import pickles, shaping, standin
 from .projectmodules import MAIN, ProjectModules, main_name, name_on_worker
@@ -79,7 +79,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(_by_its_own_name(obj))
 
     def _by_code(self, module: str, function: types.FunctionType) -> Any:
-        code = plain_code(function)
+        code = self._code_of(module, function)
         if module:
             used = used_by(code) & function.__globals__.keys()
             self.references.update((module, name) for name in used)
@@ -93,6 +93,13 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         arguments = (marshal.dumps(code), name_on_worker(module), len(cells))
         state = attributes, cells
         return pickles.make_function, arguments, state, None, None, pickles.fill_function
+
+    def _code_of(self, module: str, function: types.FunctionType) -> types.CodeType:
+        source = self._project.find(module) if module else None
+        try:
+            return _plain_code(function.__code__, source.text if source is not None else "")
+        except ChangedSinceError:
+            return function.__code__
 
 
 # What a compiled pattern is pickled by.
@@ -195,14 +202,9 @@ def lines_of(code: types.CodeType) -> str:
     return f"{code.co_firstlineno}-{max(lines, default=code.co_firstlineno)}"
 
 
-def plain_code(function: types.FunctionType) -> types.CodeType:
-    """The function's code as its file has it: pytest rewrites the asserts of tests."""
-    return _plain_code(function.__code__, function)
-
-
 @functools.lru_cache(maxsize=256)
-def _plain_code(code: types.CodeType, function: types.FunctionType) -> types.CodeType:
-    text = "".join(linecache.getlines(code.co_filename, function.__globals__))
+def _plain_code(code: types.CodeType, text: str) -> types.CodeType:
+    """``code`` as the ``text`` of its file has it: pytest rewrites the asserts of tests."""
     try:
         compiled = compile(ast.parse(text), code.co_filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):

@@ -7,17 +7,16 @@ import functools
 import hashlib
 import importlib.machinery
 import io
-import linecache
-import os
 import sys
-import sysconfig
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..userfiles import is_users_own
+from .imports import Bindings, Import, Place, bindings, imports_of
+from .loadedtexts import Loaded, LoadedTexts
+
 MAIN = "__main__"
-_INSTALLED = {"site-packages", "dist-packages"}
-_OURS = f"{Path(__file__).resolve().parent.parent}{os.sep}"
 
 
 @functools.cache
@@ -38,29 +37,30 @@ def name_on_worker(module: str) -> str:
     return main_name() if module == MAIN else module
 
 
-@dataclass(frozen=True)
-class Import:
-    """A module that some source names; ``names`` are what it takes from it, None for all."""
-
-    module: str
-    line: int
-    names: tuple[str, ...] | None = None
-    guarded: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModuleSource:
-    """A module of the project, as its file has it. ``file`` is empty for a namespace package."""
+    """A module of the project, as this process has loaded it. ``file`` is empty for a namespace
+    package. What it holds is found out when it is first asked for.
+
+    Its text, and what is found out from that, raise ChangedSinceError where nobody knows what was
+    loaded.
+    """
 
     name: str
     file: str
     package: bool
-    text: str = field(repr=False)
+    loaded: Loaded = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The source."""
+        return self.loaded.text if self.file else ""
 
     @functools.cached_property
     def digest(self) -> str:
-        """Known by its text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+        """Known by its text, where that stands, and what it is."""
+        kind = "package" if self.package else "module"
+        return short_hash(f"{self.file} {kind} {self.text}")
 
     @functools.cached_property
     def tree(self) -> ast.Module:
@@ -74,21 +74,30 @@ class ModuleSource:
         return text.rstrip() + "\n"
 
     @property
-    def home(self) -> str:
-        """The package that its relative imports start from; empty outside of packages."""
-        name = name_on_worker(self.name)
-        return name if self.package else name.rpartition(".")[0]
+    def place(self) -> Place:
+        """Where it stands on the worker."""
+        return Place(name_on_worker(self.name), self.package)
+
+    @functools.cached_property
+    def bound(self) -> Bindings:
+        """The names that its imports bind."""
+        return bindings(self.tree, self.place)
 
     @functools.cached_property
     def imports(self) -> tuple[Import, ...]:
         """Every import in the file."""
-        return tuple(imports_of(self.tree, self.home))
+        return tuple(self.imports_in(self.tree))
+
+    def imports_in(self, tree: ast.AST) -> Iterator[Import]:
+        """The imports in ``tree``, a part of the file."""
+        return imports_of(tree, self.place, self.bound)
 
 
 class ProjectModules:
     """Finds modules of the project by name; reads each file once, and again after ``refresh``."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: LoadedTexts | None = None) -> None:
+        self._texts = texts or LoadedTexts()
         self._found: dict[str, ModuleSource | None] = {}
         self._before: dict[str, ModuleSource | None] = {}
 
@@ -124,27 +133,53 @@ class ProjectModules:
         ``from package import module``."""
         found = set()
         for each in imports:
-            found |= {name for name in with_parents(each.module) if self.find(name)}
-            found |= self.taken(each)
+            taken = self.taken(each)
+            if not each.loaded and each.below is None:
+                taken.add(each.module)
+            found |= {n for name in taken for n in with_parents(name) if self.find(n)}
         return found
 
     def taken(self, each: Import) -> set[str]:
         """The project's modules whose content an import takes: not the packages above."""
-        if self.find(each.module) is None:
+        if each.below is not None:
+            return set(self._loaded_below(each.below))
+        names = each.names or ()
+        if each.loaded:
+            below = (f"{each.module}.{name}" for name in names)
+            return {name for name in below if name in sys.modules and self.find(name)}
+        source = self.find(each.module)
+        if source is None:
             return set()
-        below = (f"{each.module}.{name}" for name in each.names or ())
-        return {name for name in below if self._is_module(name)} or {each.module}
+        if each.star:
+            names = getattr(sys.modules.get(each.module), "__all__", ())
+        below = (f"{each.module}.{name}" for name in names if source.package)
+        modules = {name for name in below if self.find(name)}
+        return modules | {each.module} if each.star or not modules else modules
 
-    def _is_module(self, name: str) -> bool:
-        return self.find(name) is not None
+    def absent(self, imports: Iterable[Import]) -> set[str]:
+        """Modules that ``imports`` would load if they were there: they are none of the project's,
+        and were not imported here."""
+        named = set()
+        for each in imports:
+            if each.below is None and not each.loaded:
+                source = self.find(each.module)
+                below = each.names or () if source is not None and source.package else ()
+                named |= {each.module, *(f"{each.module}.{name}" for name in below)}
+        return {name for name in named if name not in sys.modules and self.find(name) is None}
+
+    def _loaded_below(self, package: str) -> Iterator[str]:
+        """The project's modules below ``package`` that were imported here: code that makes up the
+        names of modules has imported those."""
+        if package:
+            for name in list(sys.modules):
+                if name.startswith(f"{package}.") and self.find(name):
+                    yield name
 
     def _look_for(self, name: str) -> ModuleSource | None:
-        if name.partition(".")[0] in sys.stdlib_module_names and name != MAIN:
-            return None
-        loaded = sys.modules.get(name)
-        if loaded is not None:
-            path = getattr(loaded, "__path__", None)
-            file = getattr(loaded, "__file__", None)
+        module = sys.modules.get(name)
+        if module is not None:
+            path = getattr(module, "__path__", None)
+            file = getattr(module, "__file__", None)
             folders = list(path) if path is not None else None
         else:
             spec = _spec(name)
@@ -152,86 +187,35 @@ class ProjectModules:
                 return None
             file, found = spec.origin, spec.submodule_search_locations
             folders = list(found) if found is not None else None
-        return self._read(name, file, folders)
+        return self._source(name, file, folders)
 
-    def _read(self, name: str, file: str | None, folders: list[str] | None) -> ModuleSource | None:
-        if not file:
-            if folders and all(map(_belongs, folders)):
-                return ModuleSource(name, "", True, "")
+    def _source(
+        self, name: str, file: str | None, folders: list[str] | None
+    ) -> ModuleSource | None:
+        if not file and not (folders and all(map(is_users_own, folders))):
             return None
-        if not file.endswith(".py") or not _belongs(file):
+        if file and not (file.endswith(".py") and is_users_own(file)):
             return None
-        linecache.checkcache(file)
-        text = "".join(linecache.getlines(file))
-        if not text and not Path(file).exists():
+        package, file = folders is not None, file or ""
+        loaded = self._texts.of(name, file)
+        if file and not loaded.exists:
             return None
         known = self._before.get(name)
-        made = ModuleSource(name, file, folders is not None, text)
-        return known if known == made else made  # With all that was found out about it.
+        if known is not None and known.loaded is loaded and known.package == package:
+            return known  # With all that was found out about it.
+        return ModuleSource(name, file, package, loaded)
 
 
 def is_of_project(kind: type) -> bool:
     """Whether a file of the project defines the class ``kind``."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return file is not None and _belongs(file)
+    return file is not None and is_users_own(file)
 
 
 def with_parents(name: str) -> list[str]:
     """``a.b.c`` as ``a``, ``a.b`` and ``a.b.c``."""
     parts = name.split(".")
     return [".".join(parts[: index + 1]) for index in range(len(parts))]
-
-
-def imports_of(tree: ast.AST, home: str) -> Iterator[Import]:
-    """The imports in ``tree``, source of the package ``home``; ``TYPE_CHECKING`` blocks are not.
-
-    ``importlib.import_module`` with a literal name counts.
-    """
-    yield from _imports(tree, home, False)
-
-
-def _imports(node: ast.AST, home: str, guarded: bool) -> Iterator[Import]:
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield Import(alias.name, node.lineno, None, guarded)
-    elif isinstance(node, ast.ImportFrom):
-        module = _absolute(node, home)
-        if module and module != "__future__":
-            names = tuple(alias.name for alias in node.names)
-            yield Import(module, node.lineno, None if names == ("*",) else names, guarded)
-    elif isinstance(node, ast.Call) and (literal := _import_call(node)):
-        yield Import(literal, node.lineno, None, True)
-    if isinstance(node, ast.If) and _is_type_checking(node.test):
-        children: Iterable[ast.AST] = node.orelse
-    else:
-        children = ast.iter_child_nodes(node)
-    inside = guarded or isinstance(node, ast.Try)
-    for child in children:
-        yield from _imports(child, home, inside)
-
-
-def _absolute(node: ast.ImportFrom, home: str) -> str | None:
-    if not node.level:
-        return node.module
-    parts = home.split(".") if home else []
-    if node.level - 1 >= max(len(parts), 1):
-        return None
-    base = parts[: len(parts) - node.level + 1]
-    return ".".join([*base, *([node.module] if node.module else [])]) or None
-
-
-def _import_call(node: ast.Call) -> str | None:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else None
-    name = node.func.id if isinstance(node.func, ast.Name) else name
-    if name not in ("import_module", "__import__") or not node.args:
-        return None
-    value = getattr(node.args[0], "value", None)
-    return value if isinstance(value, str) and not value.startswith(".") else None
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
-    return name == "TYPE_CHECKING"
 
 
 def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
@@ -263,37 +247,39 @@ def _ask_finders(name: str, path: list[str] | None) -> importlib.machinery.Modul
     return None
 
 
-@functools.cache
-def _belongs(path: str) -> bool:
-    """Whether ``path`` is the user's own: not installed, not Python's, not of this package."""
-    real = os.path.realpath(path)
-    if _INSTALLED & set(Path(real).parts) or _INSTALLED & set(Path(path).parts):
-        return False
-    return not f"{real}{os.sep}".startswith((*_python(), _OURS))
+def keys(
+    whole: Mapping[str, ModuleSource], sliced: Mapping[str, ModuleSource], project: ProjectModules
+) -> dict[str, str]:
+    """What each module that travels ``whole`` is known by: the hash of its source and of all that
+    it imports of the project. Those that are ``sliced`` are known by their files.
 
-
-@functools.cache
-def _python() -> tuple[str, ...]:
-    places = {sysconfig.get_path(each) for each in ("stdlib", "platstdlib")}
-    return tuple(f"{os.path.realpath(each)}{os.sep}" for each in sorted(places))
-
-
-def keys(modules: Mapping[str, ModuleSource], project: ProjectModules) -> dict[str, str]:
-    """For each of ``modules`` the hash of its source and of all that it imports of the project.
-
-    ``modules`` must be complete: see ``ProjectModules.reached``.
+    ``whole`` must be complete: see ``ProjectModules.reached``.
     """
     direct = {
-        name: project.named(source.imports) | set(with_parents(name))
-        for name, source in modules.items()
+        name: _direct(source, whole.keys() | sliced.keys(), project)
+        for name, source in whole.items()
     }
-    found = {}
-    for name in modules:
+    found = {name_on_worker(name): source.digest for name, source in sliced.items()}
+    for name in whole:
         seen, waiting = {name}, [name]
         while waiting:
-            more = direct.get(waiting.pop(), set()) & modules.keys() - seen
+            more = direct.get(waiting.pop(), set()) - seen
             seen |= more
             waiting += more
-        text = " ".join(f"{each} {modules[each].digest}" for each in sorted(seen))
-        found[name] = hashlib.sha256(f"{name} {text}".encode()).hexdigest()[:20]
+        ways = ((each, "whole" if each in whole else "part") for each in sorted(seen))
+        digests = {**sliced, **whole}
+        text = " ".join(f"{each} {way} {digests[each].digest}" for each, way in ways)
+        found[name] = short_hash(f"{name} {text}")
     return found
+
+
+def _direct(source: ModuleSource, travelling: Set[str], project: ProjectModules) -> set[str]:
+    """Those of the modules that travel that ``source`` imports, as far as it tells."""
+    if any(each.below == "" for each in source.imports):
+        return set(travelling)
+    return (project.named(source.imports) | set(with_parents(source.name))) & travelling
+
+
+def short_hash(text: str) -> str:
+    """A hash of ``text``, in 20 characters."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]

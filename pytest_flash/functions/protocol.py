@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import cloudpickle
-
+from .. import plainpickle
 from .gathering import Prepared
-from .onworker.run import ANSWER, MARK
+from .onworker import describe
+from .onworker.run import ANSWER
+from .onworker.signing import SECRET_SIZE, Signer
 from .onworker.transcript import LEFT_OUT
 from .packing import unpack
 from .shipping import Payload
 from .specs import FunctionSpec
+
+_ALOUD = base64.b64encode(pickle.dumps(True, protocol=5))
 
 
 def request_prefix(spec: FunctionSpec, source: Prepared) -> bytes:
@@ -38,16 +42,33 @@ def request_prefix(spec: FunctionSpec, source: Prepared) -> bytes:
     return json.dumps(request)[:-1].encode()
 
 
-def request_arguments(payload: Payload, name: str = "") -> tuple[bytes, ...]:
-    """The rest of a FunctionRequest: two arguments, each bytes as base64 of their cloudpickle.
+@dataclass(frozen=True)
+class Secret:
+    """The secret of one call: ``sent`` with its arguments, and what ``signer`` knows again."""
 
-    In pieces, which are large: they are put together once. With the ``name`` of the call, a third
-    argument, the worker says aloud what it prints.
+    sent: bytes = field(repr=False)
+    signer: Signer
+
+    @classmethod
+    def new(cls) -> Secret:
+        """Another one than any before."""
+        secret = os.urandom(SECRET_SIZE)
+        # A bytearray, which the worker can wipe.
+        return cls(_encode(bytearray(secret)), Signer(secret))
+
+
+def request_arguments(payload: Payload, secret: Secret, aloud: bool = False) -> tuple[bytes, ...]:
+    """The rest of a FunctionRequest: its arguments, each as base64 of its cloudpickle.
+
+    In pieces, which are large: they are put together once. ``aloud`` has the worker say in its
+    log what the function prints.
     """
     # Base64 holds nothing that JSON escapes, and looking for it takes longer than making it.
     header, data = _encode(payload.header), _encode(payload.data)
-    third = (b'", "', _encode(name)) if name else ()
-    return b', "args": ["', header, b'", "', data, *third, b'"], "kwargs": {}}'
+    last = (b'", "', _ALOUD) if aloud else ()
+    between = b'", "'
+    arguments = (header, between, data, between, secret.sent, *last)
+    return b', "args": ["', *arguments, b'"], "kwargs": {}}'
 
 
 def job_request(prefix: bytes, arguments: tuple[bytes, ...]) -> bytes:
@@ -82,19 +103,17 @@ class Output:
 class FunctionResponse:
     """What the worker says of one call. ``error`` is None for a success.
 
-    ``described`` is what our own code on the worker tells of an exception, if it got that far.
+    ``stdout`` is what it captured of the function's output, and what our code there put among it.
     """
 
     success: bool
     result: str | None = None
     error: str | None = None
     stdout: str = ""
-    described: dict[str, Any] | None = None
 
-    @property
-    def output(self) -> Output:
-        """What the function printed and logged, each line once where our code could tell."""
-        return Output(self.stdout) if self.described is None else Output(*self.described["output"])
+
+class UnsignedResultError(ValueError):
+    """A result that was not made by the code that the call sent; the message says how it shows."""
 
 
 def read_response(output: Any) -> FunctionResponse | None:
@@ -106,45 +125,48 @@ def read_response(output: Any) -> FunctionResponse | None:
     """
     if not isinstance(output, dict) or not isinstance(output.get("success"), bool):
         return None
-    stdout, described = _described(_text(output.get("stdout")) or "")
     return FunctionResponse(
         success=output["success"],
         result=_text(output.get("result")),
         error=_text(output.get("error")),
-        stdout=stdout,
-        described=described,
+        stdout=_text(output.get("stdout")) or "",
     )
 
 
-def read_result(response: FunctionResponse) -> tuple[Callable[[], Any], Output]:
+def read_description(
+    response: FunctionResponse, signer: Signer
+) -> tuple[dict[str, Any] | None, Output]:
+    """What our code on the worker tells of an exception, if it got that far, and what was printed.
+
+    Each line once where our code could tell.
+    """
+    described = describe.find(response.stdout, signer)
+    if described is None:
+        return None, Output(response.stdout)
+    return described, Output(*described["output"])
+
+
+def read_result(response: FunctionResponse, signer: Signer) -> tuple[Callable[[], Any], Output]:
     """How to read what the function returned, and what it printed and logged.
 
-    Code of ours on the worker returns both in one; where something else answered, the result is
-    the value itself, and an absent one (an old worker's None) is None. Raises whatever unpickling
-    raises, here or when the value is read.
+    The value may be of any class, so its pickle is opened only if the call's own code made it.
+    Raises UnsignedResultError; reading the value raises whatever unpickling raises.
     """
-    value = cloudpickle.loads(base64.b64decode(response.result)) if response.result else None
-    if isinstance(value, tuple) and len(value) == 3 and value[0] == ANSWER:
-        return lambda: unpack(value[2]), Output(*value[1])
-    return lambda: value, Output(response.stdout)
-
-
-def _described(stdout: str) -> tuple[str, dict[str, Any] | None]:
-    # The last: the function may print such a line, too.
-    before, mark, rest = stdout.rpartition(f"\n{MARK}")
-    if not mark:
-        return stdout, None
-    line, _, after = rest.partition("\n")
     try:
-        described = pickle.loads(base64.b64decode(line))
-    except (ValueError, EOFError, pickle.UnpicklingError):
-        return stdout, None
-    return before + after, described
+        answer = plainpickle.loads(base64.b64decode(response.result or ""), with_bytes=True)
+    except ValueError as error:
+        raise UnsignedResultError(f"it {error}") from error
+    if not isinstance(answer, tuple) or len(answer) != 4 or answer[0] != ANSWER:
+        raise UnsignedResultError("it is a value of another form")
+    _, signature, output, data = answer
+    if not isinstance(signature, str) or not signer.verifies(ANSWER, b"", signature):
+        raise UnsignedResultError("its signature is not the call's")
+    return lambda: unpack(data), Output(*output)
 
 
 def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
-def _encode(data: bytes | str) -> bytes:
+def _encode(data: bytes | bytearray) -> bytes:
     return base64.b64encode(pickle.dumps(data, protocol=5))

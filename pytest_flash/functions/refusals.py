@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import CannotTravelError, UndeclaredModuleError
+from ..secrecy import SHORTEST
 from .declared import Declared
 from .packing import Packer, pack
 from .projectmodules import ProjectModules
@@ -22,8 +23,6 @@ from .slicing import Slice, SlicedFile
 from .specs import FunctionSpec
 from .unsendable import UnsendableError, a
 
-# Keys are longer; a shorter "secret" would be found everywhere.
-_SHORTEST_SECRET = 8
 # Objects that pickle so much without complaint are taken to go on like that.
 _LOOKED_AT = 1_000_000
 # Empty where they are made, so making them again is what the code means.
@@ -39,7 +38,7 @@ class Refusals:
 
     def __init__(self, project: ProjectModules, secrets: Collection[str]) -> None:
         self._project = project
-        self._secrets = [s.encode() for s in secrets if len(s) >= _SHORTEST_SECRET]
+        self._secrets = [s.encode() for s in secrets if len(s) >= SHORTEST]
 
     def check(self, spec: FunctionSpec, taken: Slice, file: SlicedFile, declared: Declared) -> None:
         """Refuse what a slice needs and a worker cannot have."""

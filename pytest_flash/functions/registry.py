@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..importtimes import import_times
+from ..pytestrun import is_inside_pytest
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+from ..target import NOT_LIVE
 from .specs import FunctionSpec
 
 if TYPE_CHECKING:
     from .handle import JobHandle
 
-_CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, "PYTEST_VERSION")
+_CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, NOT_LIVE)
 
 
 class Caller(Protocol):
@@ -42,7 +45,7 @@ class Registry:
     def __init__(self, connect: Callable[[], Caller]) -> None:
         self._functions: list[FunctionSpec] = []
         self._connect = connect
-        self._connected: tuple[tuple[str | None, ...], Caller] | None = None
+        self._connected: tuple[tuple[object, ...], Caller] | None = None
         self._bound: list[Caller] = []
         self._lock = threading.Lock()
 
@@ -69,7 +72,7 @@ class Registry:
 
     def connected_caller(self) -> Caller:
         """A connection made from the environment, once for each state of what it is made from."""
-        made_from = tuple(os.environ.get(name) for name in _CONNECTION)
+        made_from = (is_inside_pytest(os.environ), *map(os.environ.get, _CONNECTION))
         with self._lock:
             if self._connected is None or self._connected[0] != made_from:
                 self._connected = made_from, self._connect()
@@ -85,3 +88,5 @@ def _connect_from_environment() -> Caller:
 
 registry = Registry(_connect_from_environment)
 """The one global: decorators run at import time, when there is nobody to pass anything in."""
+# From here on what is imported may be needed on workers.
+import_times()

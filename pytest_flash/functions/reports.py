@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..events import EventSink, JobEnded, JobNamed, JobOutput, JobStarted
 from ..runpod import Endpoint, JobStatus
 from . import protocol
+from .onworker.signing import Signer
 from .outcome import Outcome
 from .specs import FunctionSpec
 
@@ -17,14 +18,16 @@ from .specs import FunctionSpec
 class Arguments:
     """The arguments of a call: as they are sent, and, where values are recorded, in words.
 
-    ``kept`` is what a call with the same arguments can be made of, unless it is large. ``name``
-    is the call's, under which its worker says aloud what it prints; empty where nobody listens.
+    ``signer`` knows what the call's own code on the worker says; ``aloud`` that this is some of it
+    while it runs. ``kept`` is what a call with the same arguments can be made of, unless it is
+    large.
     """
 
-    sent: tuple[bytes, ...]
+    sent: tuple[bytes, ...] = field(repr=False)
+    signer: Signer
+    aloud: bool
     shown: str | None = None
     kept: bytes | None = None
-    name: str = ""
 
 
 class Reports:

@@ -6,13 +6,23 @@ import hashlib
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CannotTravelError
 from .declared import Declared
-from .gathering import Gathering, Home, Prepared, References, home_of
+from .gathering import (
+    Gathering,
+    Home,
+    Prepared,
+    References,
+    changed,
+    home_of,
+    is_replaced,
+)
+from .loadedtexts import ChangedSinceError, LoadedTexts
 from .packing import digest, pack, pack_data
 from .projectmodules import (
     ProjectModules,
@@ -37,21 +47,28 @@ class Shipping:
     """Prepares functions for workers, and what their calls take along.
 
     ``secrets`` may not leave this machine. ``image`` gives the requirements that a function's
-    worker image brings, None where nobody knows.
+    worker image brings, None where nobody knows. ``texts`` are those of the modules that are
+    loaded here.
     """
 
     def __init__(
         self,
         secrets: Collection[str] = (),
         image: Callable[[FunctionSpec], Collection[str] | None] = lambda _: None,
+        texts: LoadedTexts | None = None,
     ) -> None:
-        self._project = ProjectModules()
+        self._texts = texts or LoadedTexts()
+        self._project = ProjectModules(self._texts)
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._takes: dict[FunctionSpec, Takes] = {}
         self._homes: dict[FunctionSpec, Home | None] = {}
         self._prepared: dict[tuple[FunctionSpec, References], Prepared] = {}
         self._refusals = Refusals(self._project, secrets)
+
+    def keep_texts(self) -> None:
+        """Read the source of what is loaded now: it travels also if its files change."""
+        self._texts.keep()
 
     def call(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -125,24 +142,34 @@ class Shipping:
 
     def _home(self, spec: FunctionSpec) -> Home | None:
         if spec not in self._homes:
-            self._homes[spec] = home_of(spec, self._project)
+            with _as_loaded(spec):
+                self._homes[spec] = home_of(spec, self._project)
         return self._homes[spec]
 
     def _prepare(self, spec: FunctionSpec, references: References) -> Prepared:
         key = (spec, references)
         prepared = self._prepared.get(key)
-        if prepared is None:
+        if prepared is None or not (self._is_current(prepared) or is_replaced(spec)):
             self._project.refresh()
+            requirements = "\n".join((*spec.dependencies, *spec.system_dependencies)).encode()
+            self._refusals.secrets_in(spec, f"a dependency of {spec.name}", requirements)
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
             gathering = Gathering(spec, home, self._project, self._refusals, declared, self._files)
-            prepared = self._prepared[key] = gathering.prepared(references)
+            with _as_loaded(spec):
+                prepared = self._prepared[key] = gathering.prepared(references)
         return prepared
 
+    def _is_current(self, prepared: Prepared) -> bool:
+        """Whether nothing that it was made from was imported or reloaded since."""
+        return all(map(self._texts.is_latest, prepared.loaded)) and not any(
+            name in sys.modules for name in prepared.absent
+        )
+
     def _value(
-        self, spec: FunctionSpec, module: str, name: str, line: int
+        self, spec: FunctionSpec, module: str, name: str, line: int, namespace: Mapping[str, Any]
     ) -> tuple[str, str, int, bytes, bytes]:
-        value = vars(sys.modules[module])[name]
+        value = namespace[name]
         packed = pack_data(value, self._project)
         if packed is None:
             raise CannotTravelError(
@@ -153,6 +180,15 @@ class Shipping:
         self._refusals.secrets_in(spec, what, packed[0])
         digest = hashlib.blake2b(packed[0], digest_size=12).digest()
         return name_on_worker(module), name, line, digest, packed[0]
+
+
+@contextmanager
+def _as_loaded(spec: FunctionSpec) -> Iterator[None]:
+    """Turn away a file of which nobody knows what was loaded."""
+    try:
+        yield
+    except ChangedSinceError as error:
+        raise changed(spec, error.file) from None
 
 
 @dataclass(frozen=True)

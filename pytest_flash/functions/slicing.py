@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import names
+from .imports import Import
 from .names import Statement
-from .projectmodules import Import, ModuleSource, imports_of, is_of_project
+from .projectmodules import ModuleSource, is_of_project
 from .specs import REMOTE_MARK
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -52,7 +53,13 @@ class Slice:
     def imports(self) -> Iterator[Import]:
         """What the needed statements import."""
         for each in self.statements:
-            yield from imports_of(each.node, self.source.home)
+            yield from self.source.imports_in(each.node)
+
+    def importing(self) -> Iterator[tuple[int, list[Import]]]:
+        """The lines of those statements that import something, with what that is."""
+        for each in self.statements:
+            if imports := list(self.source.imports_in(each.node)):
+                yield each.node.lineno, imports
 
 
 class SlicedFile:
@@ -89,7 +96,7 @@ class SlicedFile:
         such as filling a registry."""
         used = {each.id for each in ast.walk(self.source.tree) if isinstance(each, ast.Name)}
         return tuple(
-            (each, tuple(imports_of(each.node, self.source.home)))
+            (each, tuple(self.source.imports_in(each.node)))
             for each in self._statements
             if isinstance(each.node, ast.Import | ast.ImportFrom)
             and not each.future
@@ -196,7 +203,7 @@ class SlicedFile:
         """The names that a ``from … import *`` has bound; none for other statements."""
         if names.star_import(statement.node) is None:
             return frozenset()
-        found = next(imports_of(statement.node, self.source.home), None)
+        found = next(self.source.imports_in(statement.node), None)
         module = sys.modules.get(found.module) if found else None
         own = frozenset[str]().union(*(each.bound for each in self._all))
         taken = frozenset(vars(module) if module else ()) & self.namespace.keys()

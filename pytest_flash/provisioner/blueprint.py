@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import ConfigurationError
 from ..resources import ServerlessResource
-from ..settings import API_KEY, Environment
+from ..settings import Environment
 from .images import image_for
+from .keyguard import refuse_key, refuse_key_in
 from .owner import Owner
 from .plan import Wanted
 from .spec import endpoint_request
@@ -29,13 +28,16 @@ class Blueprint:
     def wanted(self, resource: ServerlessResource, source_file: str) -> Wanted:
         """The endpoint that ``resource`` wants.
 
-        Raises ProvisioningError for a network volume that does not exist, SettingsError when
-        there is no image for this Python, ConfigurationError for the Runpod key in ``env``.
+        Raises ConfigurationError, before anything is sent, where the Runpod key stands in it;
+        ProvisioningError for a network volume that does not exist, SettingsError when there is no
+        image for this Python.
         """
+        refuse_key(resource, source_file, self.environment.key)
         return self._wanted(resource, source_file, self.volumes.ids(resource))
 
     def drafted(self, resource: ServerlessResource, source_file: str) -> Wanted:
         """As ``wanted``, for a plan: a missing volume stands in it under a placeholder."""
+        refuse_key(resource, source_file, self.environment.key)
         if self.volumes.missing([resource]):
             return self._wanted(resource, source_file, (_UNMADE,))
         return self.wanted(resource, source_file)
@@ -50,17 +52,6 @@ class Blueprint:
             owner=self.owner.marker,
             volume_ids=volume_ids,
         )
-        self._keep_the_key(resource, source_file, request["env"])
+        # Once more: the owner's mark and the image are not the resource's.
+        refuse_key_in(request, resource.name, source_file, self.environment.key)
         return Wanted(resource, request, source_file, self.owner.former_marker)
-
-    def _keep_the_key(
-        self, resource: ServerlessResource, source_file: str, env: Mapping[str, str]
-    ) -> None:
-        """Raise ConfigurationError for a variable whose value holds the Runpod key."""
-        key = self.environment.value(API_KEY)
-        for name, value in env.items():
-            if key and key in value:
-                raise ConfigurationError(
-                    f"{source_file}: env of {resource.name!r}: {name} contains the Runpod API key, "
-                    "which stays on this machine; if a worker needs a key, pass one made for it"
-                )

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from ..functions.specs import FunctionSpec
 from ..resources import ServerlessResource
+from .keyguard import refuse_key
 from .spec import live_name
 
 
@@ -21,16 +22,18 @@ class ResourceUse:
 
 
 def discover(
-    functions: Iterable[FunctionSpec], *, exclude: Collection[Path] = ()
+    functions: Iterable[FunctionSpec], *, key: str | None = None, exclude: Collection[Path] = ()
 ) -> tuple[ResourceUse, ...]:
     """The resources of ``functions``, without those that only files in ``exclude`` use.
 
-    Raises ConfigurationError when two resources share a name and differ, naming both places.
+    Raises ConfigurationError when two resources share a name and differ, naming both places, and
+    where ``key``, the API key, stands in one: names are shown before anything is provisioned.
     """
     uses: dict[str, list[FunctionSpec]] = {}
     for spec in functions:
         if Path(spec.file) in exclude:
             continue
+        refuse_key(spec.resource, spec.file, key)
         # `gpu` and `live-gpu` name the same endpoint.
         same_name = uses.setdefault(live_name(spec.resource.name), [])
         if same_name and same_name[0].resource != spec.resource:

@@ -18,8 +18,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..events import ignore
+from ..network import Network
 from ..runpod import ManagementClient
 from ..settings import Environment
 from ..target import Target, TargetKind
@@ -53,6 +55,7 @@ class _Order:
     namespace: str
     former_project: str
     user: User
+    network: dict[str, Any] = field(repr=False)
 
 
 @contextlib.contextmanager
@@ -74,6 +77,7 @@ def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterato
         ledger.scope.namespace,
         former_project,
         ledger.user,
+        asdict(target.network),
     )
     reaper = subprocess.Popen(
         [sys.executable, "-m", __name__],
@@ -124,7 +128,12 @@ def main() -> None:
 def _reap(order: _Order) -> None:
     # The session's own way to the cloud was granted when its target was opened.
     target = Target(
-        TargetKind.LIVE, order.management_url, order.queue_url, order.api_key, "a killed session"
+        TargetKind.LIVE,
+        order.management_url,
+        order.queue_url,
+        order.api_key,
+        "a killed session",
+        network=Network(**order.network),
     )
     owner = Owner(order.project, order.namespace, order.former_project)
     account = Account(order.account_url, order.key_digest)

@@ -1,20 +1,15 @@
-"""The bytes of ``resources.pkl``: a pickle that holds plain values and can do nothing.
-
-Pickle is a program for a small machine. Of its instructions only those are let through that
-build dicts, lists, tuples, strings, numbers, booleans and None; what the bytes say is looked
-at before any of it is carried out.
-"""
+"""The bytes of ``resources.pkl``: a pickle that holds plain values and can do nothing."""
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from .. import plainpickle
 from .records import Record, Scope, Volume
 
 # Beyond any honest file: a record takes about 2 kB and 150 values.
@@ -26,50 +21,8 @@ _FORMAT = "pytest-flash state"
 # 2: sessions have a place and a lock.
 _VERSION = 2
 _OLDEST = 1
-# This protocol writes plain values with the instructions below and no other.
+# This protocol writes plain values with the instructions that ``plainpickle`` reads, and no other.
 _PROTOCOL = 4
-
-# Instruction -> bytes of its argument.
-_FIXED = {
-    pickle.PROTO: 1,
-    pickle.FRAME: 8,
-    pickle.STOP: 0,
-    pickle.MARK: 0,
-    pickle.MEMOIZE: 0,
-    pickle.BINGET: 1,
-    pickle.LONG_BINGET: 4,
-    pickle.NONE: 0,
-    pickle.NEWTRUE: 0,
-    pickle.NEWFALSE: 0,
-    pickle.BININT: 4,
-    pickle.BININT1: 1,
-    pickle.BININT2: 2,
-    pickle.BINFLOAT: 8,
-    pickle.EMPTY_DICT: 0,
-    pickle.SETITEM: 0,
-    pickle.SETITEMS: 0,
-    pickle.EMPTY_LIST: 0,
-    pickle.APPEND: 0,
-    pickle.APPENDS: 0,
-    pickle.EMPTY_TUPLE: 0,
-    pickle.TUPLE: 0,
-    pickle.TUPLE1: 0,
-    pickle.TUPLE2: 0,
-    pickle.TUPLE3: 0,
-}
-# Instruction -> bytes of the length that heads its argument.
-_PREFIXED = {pickle.SHORT_BINUNICODE: 1, pickle.BINUNICODE: 4, pickle.LONG1: 1}
-
-# What carrying out allowed instructions in a senseless order can raise.
-_SENSELESS = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    OverflowError,
-)
 
 
 class DamagedError(ValueError):
@@ -154,44 +107,12 @@ def decode(data: bytes) -> Document:
 def _load_plain(data: bytes) -> object:
     if len(data) > SIZE_LIMIT:
         raise DamagedError(f"it is larger than {SIZE_LIMIT >> 20} MiB")
-    _refuse_all_but_plain(data)
     try:
-        value = _PlainUnpickler(io.BytesIO(data)).load()
-    except _SENSELESS as error:
-        raise DamagedError(f"its pickle is broken: {error}") from error
+        value = plainpickle.loads(data)
+    except plainpickle.NotPlainError as error:
+        raise DamagedError(f"it {error}") from error
     _require_plain(value)
     return value
-
-
-def _refuse_all_but_plain(data: bytes) -> None:
-    at, instruction = 0, b""
-    while instruction != pickle.STOP:
-        instruction = data[at : at + 1]
-        if not instruction:
-            raise DamagedError("it ends too early")
-        at += 1
-        if instruction in _FIXED:
-            at += _FIXED[instruction]
-        elif instruction in _PREFIXED:
-            width = _PREFIXED[instruction]
-            at += width + int.from_bytes(data[at : at + width], "little")
-        else:
-            raise DamagedError(
-                f"it holds more than plain values (pickle instruction {instruction!r} at byte "
-                f"{at - 1})"
-            )
-    if at != len(data):
-        raise DamagedError("it goes on after its end")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """The second fence, should an instruction that can call anything ever pass the first."""
-
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"{module}.{name} is not a plain value")
-
-    def persistent_load(self, pid: object) -> NoReturn:
-        raise pickle.UnpicklingError(f"reference {pid!r} is not a plain value")
 
 
 def _require_plain(value: object) -> None:

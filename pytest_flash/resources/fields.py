@@ -62,7 +62,7 @@ def _name(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a string")
     if len(value) > _NAME_LENGTH:
-        raise ValueError(f"{value[:20] + '…'!r} is longer than {_NAME_LENGTH} characters")
+        raise ValueError(f"has {len(value)} characters; {_NAME_LENGTH} are the most")
     if not _NAME.fullmatch(value):
         raise ValueError(
             f"{value!r} is not a name: letters, digits, '_', spaces and any of '-.:/@+', "

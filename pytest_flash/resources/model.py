@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +15,12 @@ from pydantic import (
 )
 
 from ..errors import ConfigurationError
+from ..secrecy import without
 from .choice import nearest
 
 M = TypeVar("M", bound="Model")
+
+_API_KEY = "RUNPOD_API_KEY"
 
 
 class Model(BaseModel):
@@ -34,7 +38,9 @@ class Model(BaseModel):
         if isinstance(data, cls):
             return build(data)
         if not isinstance(data, Mapping):
-            raise ConfigurationError(f"{cls.__name__} is made of named fields, not of {data!r}")
+            raise ConfigurationError(
+                f"{cls.__name__} is made of named fields, not of a {type(data).__name__}"
+            )
         problems = [problem for item in data.items() if (problem := cls._misplaced(*item))]
         known = {key: value for key, value in data.items() if key in cls.model_fields}
         given = {key: value for key, value in known.items() if value is not None}
@@ -113,9 +119,10 @@ def _reasons(error: ValidationError) -> Iterator[str]:
 
 
 def _report(cls: type[Model], data: Mapping[str, object], problems: list[str]) -> str:
-    name = data.get("name")
-    title = f"{cls.__name__} {name[:150]!r}" if isinstance(name, str) and name else cls.__name__
-    return "\n  ".join([f"{title} cannot be used:", *problems])
+    key, name = os.environ.get(_API_KEY), data.get("name")
+    named = f" {without(name, key)[:150]!r}" if isinstance(name, str) and name else ""
+    # A value that is refused is shown, whatever it is.
+    return without("\n  ".join([f"{cls.__name__}{named} cannot be used:", *problems]), key)
 
 
 def _frozen(model: Model, field: str) -> str:

@@ -18,7 +18,10 @@ from ..console.history import Recorded
 from ..errors import AppError, AppNotFoundError, ConfigurationError, FlashError, ServerError
 from ..events import AppBroken, EndpointFound, Notice, Serving
 from ..functions.registry import registry
+from ..nonblocking import unblock_standard_streams
+from ..sdks.finder import watch_imports
 from ..settings import Environment, read_environment
+from ..target import NOT_LIVE
 from .broken import broken
 from .fresh import Imports, import_from_source
 from .link import (
@@ -50,6 +53,8 @@ def main(link_descriptor: int, sockets: tuple[int, int, int]) -> None:
     ``sockets`` are the descriptors of the listening socket and of the two ends of the pair in
     which open connections are parked.
     """
+    # Handlers that print, and the log of requests, must not wait for whoever reads the output.
+    unblock_standard_streams()
     link = Link(Connection(link_descriptor))
     assignment = link.assignment()
     process = _Process(assignment, link, sockets)
@@ -84,7 +89,7 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
     watch = Watch(assignment.location.root)
     with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
         process.remotes = remotes
-        loaded = load(assignment.location)
+        loaded = load(assignment.location, instead=None if assignment.granted else "--live")
         remotes.discover()
         if assignment.provision.before:
             remotes.provision(imports)
@@ -196,4 +201,8 @@ def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)
     os.environ.update(environment.missing())
+    if not assignment.live:
+        os.environ[NOT_LIVE] = "1"
+    if not assignment.granted:  # A key is enough for our functions, not for another SDK's.
+        watch_imports(lambda: True)
     return environment, imports

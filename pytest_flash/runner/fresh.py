@@ -1,23 +1,20 @@
-"""Importing a project's files from source, never from cached bytecode.
+"""Importing the user's own files from source, never from cached bytecode.
 
 Cached bytecode is valid while size and modification second are the same, so a save that changes
-neither would run the old code. Third-party packages keep their cache.
+neither would run the old code. Installed packages keep their cache.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import (
-    EXTENSION_SUFFIXES,
-    SOURCE_SUFFIXES,
-    ExtensionFileLoader,
-    FileFinder,
-    SourceFileLoader,
-)
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+
+from ..userfiles import is_project_file, is_users_own
 
 
 @dataclass
@@ -29,14 +26,19 @@ class Imports:
 
 
 class _SourceLoader(SourceFileLoader):
+    """``flash_source`` is what it has loaded: what is on disk later may be something else."""
+
     def __init__(self, fullname: str, path: str, imports: Imports) -> None:
         super().__init__(fullname, path)
         self._imports = imports
+        self.flash_source: bytes | None = None
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        code = self.source_to_code(self.get_data(path), path)
+        data = self.get_data(path)
+        code = self.source_to_code(data, path)
         assert isinstance(code, CodeType)
+        self.flash_source = data
         return code
 
     def exec_module(self, module: ModuleType) -> None:
@@ -48,25 +50,53 @@ class _SourceLoader(SourceFileLoader):
         self._imports.files.add(self.path)
 
 
-def import_from_source(root: Path) -> Imports:
-    """From now on, modules below ``root`` outside installed packages come from their source."""
-    imports = Imports()
+class _SourceFinder(MetaPathFinder):
+    """Asks the other finders, and loads what is the user's own in its way."""
 
-    def loader(fullname: str, path: str) -> _SourceLoader:
-        return _SourceLoader(fullname, path, imports)
+    def __init__(self, root: Path, before: Callable[[str], object]) -> None:
+        self.root = root
+        self.imports = Imports()
+        self.before = before
+        # Of files outside of the project nobody is told.
+        self._beside = Imports()
 
-    # Typed as if it took classes alone; it calls whatever it is given.
-    source: Any = (loader, SOURCE_SUFFIXES)
-    make_finder = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), source)
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """As the import system asks."""
+        spec = self._found(name, path, target)
+        if spec is None or spec.origin is None or not spec.has_location:
+            return spec
+        self.before(spec.origin)
+        if type(spec.loader) is SourceFileLoader:
+            project = is_project_file(Path(spec.origin), self.root)
+            if project or is_users_own(spec.origin):
+                imports = self.imports if project else self._beside
+                spec.loader = _SourceLoader(name, spec.origin, imports)
+        return spec
 
-    def hook(path: str) -> FileFinder:
-        folder = Path(path)
-        if not folder.is_relative_to(root) or "site-packages" in folder.parts:
-            raise ImportError(path)
-        finder = make_finder(path)
-        assert isinstance(finder, FileFinder)
-        return finder
+    def _found(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> ModuleSpec | None:
+        behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        for finder in behind:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None else None
+            if spec is not None:
+                return spec  # type: ignore[no-any-return]
+        return None
 
-    sys.path_hooks.insert(0, hook)
-    sys.path_importer_cache.clear()
-    return imports
+
+def import_from_source(root: Path, before: Callable[[str], object] = lambda _: None) -> Imports:
+    """From now on, the user's own modules come from their source: those below ``root``, and
+    others that are not installed. Gives those below ``root``.
+
+    ``before`` is told each file before it is loaded, installed ones too.
+    """
+    for finder in sys.meta_path:
+        if isinstance(finder, _SourceFinder) and finder.root == root:
+            finder.before = before
+            return finder.imports
+    finder = _SourceFinder(root, before)
+    sys.meta_path.insert(0, finder)
+    return finder.imports

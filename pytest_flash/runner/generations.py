@@ -18,17 +18,9 @@ from ..events import Notice, Reloading, ServerEnded
 from ..target import Target
 from .desk import Desk
 from .link import EXPLAINED, Assignment
+from .options import Timings
 from .process import ServingProcess
 from .spawner import Spawner
-
-_RELOAD_GRACE = 5.0
-_STOP_GRACE = 2.0
-# How long the old app's lifespan may take to end before the new one's begins all the same: what
-# both want to have, a port or a lock, is free by then.
-_HEAD_START = 0.5
-# An editor may write a file in two steps; between them the app is broken.
-_DOUBT = 0.1
-_SLOW_START = 5.0
 
 
 class Generations:
@@ -40,11 +32,13 @@ class Generations:
         assignment: Assignment,
         target: asyncio.Future[Target],
         desk: Desk,
+        timings: Timings,
     ) -> None:
         self._spawner = spawner
         self._assignment = assignment
         self._target = target
         self._desk = desk
+        self._timings = timings
         self._process = self._accepting = spawner.start()
         self._leaving: set[asyncio.Task[None]] = set()
         self._succession: set[asyncio.Task[None]] = set()
@@ -112,7 +106,7 @@ class Generations:
         old, self._process = self._process, self._spawner.start()
         if old.begun:
             self._accepting = old
-        leaving = asyncio.ensure_future(old.stop(_RELOAD_GRACE, hand_over=True))
+        leaving = asyncio.ensure_future(old.stop(self._timings.reload_grace, hand_over=True))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
         succession = self._succeed(old, self._process, self._assignment)
@@ -143,9 +137,9 @@ class Generations:
         if new.ended.done():
             return
         if not new.loaded.result():
-            await asyncio.sleep(_DOUBT)
+            await asyncio.sleep(self._timings.doubt)
         await self._accepting.closed
-        await asyncio.wait([self._accepting.finished], timeout=_HEAD_START)
+        await asyncio.wait([self._accepting.finished], timeout=self._timings.head_start)
         new.begin()
 
     def _assign(self, process: ServingProcess, assignment: Assignment) -> None:
@@ -157,23 +151,24 @@ class Generations:
 
         self._target.add_done_callback(provide)
         loop = asyncio.get_running_loop()
-        loop.call_later(_SLOW_START, self._note_slow_start, process, assignment)
+        loop.call_later(self._timings.slow_start, self._note_slow_start, process, assignment)
 
     def _note_slow_start(self, process: ServingProcess, assignment: Assignment) -> None:
         waits = not process.accepts and not process.ended.done()
         # Provisioning takes its time, and says what it does.
         if process is self._process and waits and not assignment.provision.before:
+            limit = self._timings.slow_start
             self._desk.tell(
                 Notice(
-                    f"generation {assignment.generation} has not started within "
-                    f"{_SLOW_START:g} s: the app is still being imported, or its lifespan has "
-                    "not yielded. Requests wait; a save begins anew"
+                    f"generation {assignment.generation} has not started within {limit:g} s: "
+                    "the app is still being imported, or its lifespan has not yielded. "
+                    "Requests wait; a save begins anew"
                 )
             )
 
     async def _stop(self, insisted: asyncio.Future[None]) -> None:
         self._give_up_succession()
-        ends = {asyncio.ensure_future(self._process.stop(_STOP_GRACE)), *self._leaving}
+        ends = {asyncio.ensure_future(self._process.stop(self._timings.stop_grace)), *self._leaving}
         await _first(asyncio.ensure_future(asyncio.wait(ends)), insisted)
 
 

@@ -6,8 +6,10 @@ Both ends are this package at this version, so messages are its own dataclasses,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -36,7 +38,8 @@ class Assignment:
 
     ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
-    the app. The target follows, since the emulator may still start.
+    the app. The target follows, since the emulator may still start; ``live`` says of which kind it
+    is, and ``granted`` that the command line said so.
     """
 
     location: AppLocation
@@ -49,6 +52,8 @@ class Assignment:
     reload: bool
     log_level: str
     provision: ProvisionOptions
+    live: bool
+    granted: bool
     broken: str | None = None
     console: Seat | None = None
 
@@ -187,7 +192,10 @@ class Link:
             try:
                 message = self._connection.recv()
             except (EOFError, OSError):
-                # Our parent is gone, killed perhaps: nothing of ours may stay.
+                # `flash run` is gone, killed perhaps: nothing of ours may stay. Our parent ends
+                # what the app leaves running, which it cannot while it is stopped.
+                with contextlib.suppress(OSError):
+                    os.kill(os.getppid(), signal.SIGCONT)
                 os._exit(1)
             if isinstance(message, Provide):
                 self._target = message.target

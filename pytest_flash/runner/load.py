@@ -19,8 +19,9 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from ..errors import AmbiguousAppError, AppImportError, AppNotFoundError
+from ..sdks.functions import refuse_official_functions
+from ..userfiles import is_project_file
 from .locate import AppLocation
-from .preload import is_project_file
 
 _FACTORY_NAMES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
 
@@ -34,15 +35,30 @@ class LoadedApp:
     location: AppLocation
 
 
-def load(location: AppLocation) -> LoadedApp:
+def load(location: AppLocation, *, instead: str | None = None) -> LoadedApp:
     """Import the module at ``location`` and find its app.
 
     The app is a FastAPI instance or, where there is none, a factory: a function without required
     parameters that is annotated to return one, or called ``create_app`` or the like. A named
     attribute may be any ASGI app or factory.
 
-    Raises AppImportError, AppNotFoundError or AmbiguousAppError.
+    Where the command line does not say that the target is live, ``instead`` is the option that
+    does: an app whose functions are an official SDK's is refused with it.
+
+    Raises AppImportError, AppNotFoundError, AmbiguousAppError or OfficialSdkError.
     """
+    try:
+        loaded = _loaded(location)
+    except AppImportError:
+        if instead is not None:
+            refuse_official_functions(instead)  # It may have failed because it called one.
+        raise
+    if instead is not None:
+        refuse_official_functions(instead)
+    return loaded
+
+
+def _loaded(location: AppLocation) -> LoadedApp:
     module = _import(location)
     if location.attribute is not None:
         return _named(module, location, location.attribute)

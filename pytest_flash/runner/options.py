@@ -32,6 +32,25 @@ class ProvisionOptions:
 
 
 @dataclass(frozen=True)
+class Timings:
+    """How long ``flash run`` waits for what may hang; all in seconds."""
+
+    reload_grace: float = 5.0
+    """For the answers that old code still owes once new code serves."""
+    head_start: float = 0.5
+    """For the old app's lifespan to end before the new one's begins all the same: what both want to
+    have, a port or a lock, is free by then."""
+    doubt: float = 0.1
+    """Before new code that is broken is served: an editor may write a file in two steps."""
+    stop_grace: float = 2.0
+    """For the answers under way when the command ends."""
+    slow_start: float = 5.0
+    """Before a start that has not finished is reported."""
+    parent_limit: float = 10.0
+    """For a parent that imports libraries ahead to start a process; longer than that takes."""
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """The options of ``flash run`` as given; None where one was left out.
 
@@ -54,6 +73,7 @@ class RunOptions:
     namespace: str | None = None
     target: TargetKind | None = None
     env_file: Path | None = None
+    timings: Timings = Timings()
 
 
 @dataclass(frozen=True)

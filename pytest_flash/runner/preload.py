@@ -19,6 +19,10 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from ..sdks import is_official, loaded
+from ..userfiles import is_project_file
+from .fresh import import_from_source
+
 _NO_FILE = ("built-in", "frozen")
 
 
@@ -65,7 +69,7 @@ class Watch(MetaPathFinder):
         """What was imported and may be imported ahead: each after what it imports itself."""
         found = []
         for name, module in list(sys.modules.items()):
-            if name in self._before or name in self._late:
+            if name in self._before or name in self._late or is_official(name):
                 continue
             spec = getattr(module, "__spec__", None)
             origin = getattr(spec, "origin", None)
@@ -83,7 +87,10 @@ class Preloader(MetaPathFinder):
         self._root = root
         self._asked: str | None = None
         self._files: dict[str, tuple[int, int] | None] = {}
-        self.note_files()
+        import_from_source(root, self.note)
+        for module in list(sys.modules.values()):
+            if file := getattr(module, "__file__", None):
+                self.note(file)
 
     def load(
         self, modules: Iterable[Module], environment: Mapping[str, str], excluded: Iterable[str]
@@ -111,7 +118,6 @@ class Preloader(MetaPathFinder):
             for name in set(os.environ) - set(kept):
                 del os.environ[name]
             os.environ.update(kept)
-            self.note_files()
 
     def find_spec(
         self,
@@ -124,12 +130,9 @@ class Preloader(MetaPathFinder):
         if first.is_dir() or first.with_suffix(".py").is_file():
             self._asked = name
 
-    def note_files(self) -> None:
-        """Remember the state of every file that a module was loaded from."""
-        for module in list(sys.modules.values()):
-            file = getattr(module, "__file__", None)
-            if file is not None and file not in self._files:
-                self._files[file] = _state(file)
+    def note(self, file: str) -> None:
+        """Remember the state of a file before a module is loaded from it."""
+        self._files.setdefault(file, _state(file))
 
     def changed_file(self) -> str | None:
         """A file whose module is not what it was when it was imported."""
@@ -150,17 +153,15 @@ class Preloader(MetaPathFinder):
                 return f"importing it alone raises {type(error).__name__}: {error}"
         if self._asked is not None:
             return f"it imports {self._asked!r}, which is the project's"
+        if sdks := loaded():
+            # Each process decides as it is imported whether it may reach Runpod.
+            return f"it imports {sdks[0]}"
         threads, files = _traces()
         if threads > before[0]:
             return "it starts a thread"
         if files > before[1]:
             return "it keeps a file or socket open"
         return None
-
-
-def is_project_file(path: Path, root: Path) -> bool:
-    """Whether ``path`` is the project's own: below ``root``, but not an installed package."""
-    return path.is_relative_to(root) and "site-packages" not in path.parts
 
 
 def thread_count() -> int:

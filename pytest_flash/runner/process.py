@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 from ..console.history import Recorded
+from ..emulator.endings import has_ended
 from ..events import Event
 from ..target import Target
 from .link import (
@@ -30,6 +33,13 @@ from .link import (
 
 # Beyond the grace that was given, for what runs at the end of the app.
 _OVERTIME = 0.5
+# How long its parent may take to say that it has ended, or to end it.
+_WORD = 0.5
+_LOOK = 0.05
+
+
+def _nothing() -> None:
+    """It has not started yet."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,9 @@ class ServingProcess:
         self._watcher = watcher
         self._on_learned = on_learned
         self._loop = asyncio.get_running_loop()
+        self._pid: int | None = None
         self._kill: Callable[[], None] | None = None
+        self._on_silence: Callable[[], None] = _nothing
         self._killed = False
         self._extra = 0.0
         self._generation = 0
@@ -63,6 +75,7 @@ class ServingProcess:
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.finished: asyncio.Future[None] = self._loop.create_future()
         self.ended: asyncio.Future[int] = self._loop.create_future()
+        self._parted: asyncio.Future[None] = self._loop.create_future()
         self.begun = False
         self.accepts = False
         self._loop.add_reader(connection.fileno(), self._receive)
@@ -91,13 +104,31 @@ class ServingProcess:
         """End the process: by asking, and by force when ``grace`` seconds were not enough."""
         self._send(Stop(grace, hand_over))
         deadline = self._loop.time() + grace + _OVERTIME
-        while not self.ended.done():
+        signs: tuple[asyncio.Future[Any], ...] = self.ended, self._parted
+        while not any(each.done() for each in signs):
             left = deadline + self._extra - self._loop.time()
             if left <= 0:
-                self.kill()
-                await self.ended
-                return
-            await asyncio.wait([self.ended], timeout=left)
+                break
+            await asyncio.wait(signs, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if self._parted.done() and await self._has_gone(deadline + self._extra):
+            return
+        self.kill()
+        await self._has_gone(self._loop.time() + 2 * _WORD)
+
+    async def _has_gone(self, deadline: float) -> bool:
+        """Wait until it has ended, as its parent says, or the system, if that is busy or stopped.
+
+        False after ``deadline``, a time of the loop.
+        """
+        silence = self._loop.time() + _WORD
+        while not self.ended.done():
+            now = self._loop.time()
+            if now > silence and (self._pid is None or has_ended(self._pid)):
+                self.finish(-signal.SIGKILL)
+            elif now > deadline:
+                return False
+            await asyncio.wait([self.ended], timeout=_LOOK)
+        return True
 
     def kill(self) -> None:
         """End the process at once."""
@@ -105,9 +136,12 @@ class ServingProcess:
         if self._kill is not None:
             self._kill()
 
-    def started(self, kill: Callable[[], None]) -> None:
-        """It runs, and ``kill`` ends it."""
-        self._kill = kill
+    def started(self, pid: int, kill: Callable[[], None], on_silence: Callable[[], None]) -> None:
+        """It runs, and ``kill`` ends it.
+
+        ``on_silence`` is called when it seems to have ended, and its parent says nothing.
+        """
+        self._pid, self._kill, self._on_silence = pid, kill, on_silence
         if self._killed:
             kill()
 
@@ -137,6 +171,12 @@ class ServingProcess:
         if not self._connection.closed:
             self._loop.remove_reader(self._connection.fileno())
             self._connection.close()
+            self._parted.set_result(None)
+            self._loop.call_later(_WORD, self._note_silence)
+
+    def _note_silence(self) -> None:
+        if not self.ended.done():
+            self._on_silence()
 
     def _receive(self) -> None:
         try:

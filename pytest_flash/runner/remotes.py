@@ -101,7 +101,7 @@ class Remotes:
         if registry.functions():
             from ..provisioner.discover import discover
 
-            self._uses = discover(registry.functions())
+            self._uses = discover(registry.functions(), key=self._environment.key)
 
     def overview(self) -> tuple[EndpointFound, ...]:
         """The app's endpoints, once the target is known."""

@@ -31,7 +31,6 @@ GRACE_IS_OVER = "the server stops, and its grace is over"
 _TICK = 1.0
 _POLL = 0.01
 _ARRIVAL = 0.25
-_STOP_DEADLINE = 10.0
 THREAD = "flash-server"
 """The name of the thread that an app is served in."""
 
@@ -201,15 +200,24 @@ class _Closing:
 class ThreadServer:
     """Serves an app on 127.0.0.1 in a thread with an event loop of its own.
 
-    ``observed`` is the app in a wrapper that sees its requests, where somebody wants to.
+    ``observed`` is the app in a wrapper that sees its requests, where somebody wants to. Requests
+    that are open at the end get ``grace`` seconds, and the whole of it ``stop_within``.
     """
 
-    def __init__(self, app: Any, *, grace: float = 2.0, observed: Any = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        grace: float = 2.0,
+        stop_within: float = 10.0,
+        observed: Any = None,
+    ) -> None:
         self.app = app
         self._listener = listen("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self.url = url_of(self._listener)
         self._started = threading.Event()
+        self._stop_within = stop_within
         self._pool, self._pools = ImpatientPool(grace), PoolThreads()
         self._server = AppServer(app, grace=grace, pool=self._pool, on_started=self._started.set)
         if observed is not None:
@@ -251,13 +259,13 @@ class ThreadServer:
         deadline = self._pool.begin()
         self._server.stop()
         if self._thread.ident is not None:
-            self._thread.join(_STOP_DEADLINE)
+            self._thread.join(self._stop_within)
         self._pools.abandon(deadline)
         self._listener.close()
         if self._thread.is_alive():
             raise ServerError(
-                f"the app's server did not stop within {_STOP_DEADLINE:g} s: something in it "
-                "blocks its event loop"
+                f"the app's server did not stop within {self._stop_within:g} s: something in "
+                "it blocks its event loop"
             )
         if self._error is not None:
             raise self._error

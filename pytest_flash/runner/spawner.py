@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 from dataclasses import dataclass, field
@@ -16,15 +17,17 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from ..emulator.endings import is_stopped
 from .link import Learned
+from .orphans import Adopted
 from .preload import Module, Unfit
 from .process import ServingProcess, Watcher
 from .warm import ParentProcess, start_parent
 from .zygote import Ended, Kill, Preload, Setup, Stale, Start, Started
 
 _END_LIMIT = 3.0
-# Longer than importing libraries takes, which is what a parent may be busy with.
-_START_LIMIT = 10.0
+# How long a parent may take to end a process that it was told to end.
+_KILL_LIMIT = 0.5
 # Each one that is unfit costs a new parent.
 _MOST_EXCLUDED = 8
 
@@ -34,11 +37,13 @@ class Surroundings:
     """The project's folder, and what every serving process inherits.
 
     That is the listening socket, and both ends of the pair in which open connections are parked.
+    ``parent_limit`` is how many seconds a parent may take to start one.
     """
 
     root: Path
     sockets: tuple[socket.socket, ...]
     fork: bool
+    parent_limit: float
 
 
 @dataclass
@@ -49,6 +54,13 @@ class _Parent:
     control: Connection
     waiting: dict[int, tuple[ServingProcess, int]] = field(default_factory=dict)
     children: dict[int, ServingProcess] = field(default_factory=dict)
+
+    def kill(self) -> None:
+        """End it at once, and its children with it: on Linux they die with their parent."""
+        self.process.kill()
+        for pid in self.children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def send(self, message: object) -> None:
         # Where it has died, the end of the connection tells.
@@ -64,11 +76,21 @@ class _Parent:
 
 
 class Spawner:
-    """Starts serving processes; all of them end with it."""
+    """Starts serving processes; all of them end with it, and what they leave running.
 
-    def __init__(self, surroundings: Surroundings, watcher: Watcher, first: ParentProcess) -> None:
+    That is for their parent to do, and for ``adopted`` where the parent cannot.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        watcher: Watcher,
+        first: ParentProcess,
+        adopted: Adopted,
+    ) -> None:
         self._surroundings = surroundings
         self._watcher = watcher
+        self._orphans = adopted
         self._loop = asyncio.get_running_loop()
         self._numbers = 0
         self._modules: dict[str, Module] = {}
@@ -96,26 +118,29 @@ class Spawner:
             self._let_go(parent)
         for parent in self._parents:
             try:
-                parent.process.wait(_END_LIMIT)
+                parent.process.wait(_END_LIMIT if not is_stopped(parent.process.pid) else 0)
             except subprocess.TimeoutExpired:
-                parent.process.kill()
+                parent.kill()
                 parent.process.wait()
+        self._end_orphans()
 
     def _ask(self, process: ServingProcess, descriptor: int) -> None:
-        if self._parents[-1].control.closed:  # It died.
+        parent = self._parents[-1]
+        if parent.control.closed or is_stopped(parent.process.pid):  # Its children may go on.
             self._replace_parent()
         parent = self._parents[-1]
         self._numbers += 1
         parent.waiting[self._numbers] = process, descriptor
         parent.send(Start(self._numbers))
         parent.pass_on(descriptor)
-        self._loop.call_later(_START_LIMIT, self._give_up, parent, self._numbers)
+        self._loop.call_later(self._surroundings.parent_limit, self._give_up, parent, self._numbers)
 
     def _give_up(self, parent: _Parent, number: int) -> None:
         """A parent that does not start what it was asked to hangs in an import: learn no more.
 
         One that was not told to import anything is only slow.
         """
+        self._look_at(parent)
         if number not in parent.waiting or not self._modules:
             return
         process, descriptor = parent.waiting.pop(number)
@@ -160,7 +185,11 @@ class Spawner:
             process, descriptor = parent.waiting.pop(message.number)
             os.close(descriptor)
             parent.children[message.pid] = process
-            process.started(lambda: parent.send(Kill(message.pid)))
+            process.started(
+                message.pid,
+                kill=lambda: self._kill(parent, message.pid),
+                on_silence=lambda: self._look_at(parent),
+            )
         elif isinstance(message, Stale):
             if message.number not in parent.waiting:
                 return
@@ -174,6 +203,31 @@ class Spawner:
             if message.pid in parent.children:
                 parent.children.pop(message.pid).finish(message.code)
             self._release_old()
+
+    def _kill(self, parent: _Parent, pid: int) -> None:
+        """Have ``parent`` kill a process; where it is busy or stopped, do it from here."""
+        parent.send(Kill(pid))
+
+        def insist() -> None:
+            # Until the parent has said so, no other process has this id.
+            if pid in parent.children:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                self._look_at(parent)
+
+        self._loop.call_later(_KILL_LIMIT, insist)
+
+    def _look_at(self, parent: _Parent) -> None:
+        """``parent`` does not say what it should: give it up if it is stopped."""
+        if parent.control.closed or not is_stopped(parent.process.pid):
+            return
+        waiting = list(parent.waiting.values())
+        parent.waiting.clear()
+        if parent is self._parents[-1]:
+            self._replace_parent()
+        parent.kill()  # The end of its connection tells the rest.
+        for process, descriptor in waiting:
+            self._ask(process, descriptor)
 
     def _exclude(self, parent: _Parent, unfit: Unfit) -> None:
         """Start again without that module, unless there were too many already."""
@@ -199,6 +253,8 @@ class Spawner:
         if not parent.control.closed:
             self._loop.remove_reader(parent.control.fileno())
             parent.control.close()
+            if is_stopped(parent.process.pid):
+                parent.kill()  # It would not notice.
 
     def _lost(self, parent: _Parent) -> None:
         """A parent died, and its children with it."""
@@ -211,3 +267,8 @@ class Spawner:
             process.finish(code)
         parent.children.clear()
         parent.waiting.clear()
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """End what the processes of a parent that died have left running."""
+        self._orphans.end({each.process.pid for each in self._parents})

@@ -25,6 +25,7 @@ from .link import Assignment
 from .locate import AppLocation, locate
 from .opening import opened
 from .options import Address, RunOptions, address
+from .orphans import Adopted
 from .parking import parking_pair
 from .process import Watcher
 from .sockets import is_loopback, listen, url_of
@@ -57,14 +58,15 @@ async def _supervise(
     ask: Callable[[str], bool],
     parent: ParentProcess,
 ) -> int:
-    signals = _Signals()
+    signals, adopted = _Signals(), Adopted()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, adopted.reap)
     desk = Desk(on_event, None if options.console is None else Pass(options.console))
     location = locate(options.app, options.folder)
     environment = read_environment(location.folder, options.env_file)
     project = find_project(location.root)
     where = address(options, environment)
     choice = choose(options.target, environment)
-    live = choice.kind is TargetKind.LIVE
+    live, granted = choice.kind is TargetKind.LIVE, options.target is TargetKind.LIVE
     assignment = Assignment(
         location=location,
         project=project,
@@ -76,12 +78,16 @@ async def _supervise(
         reload=options.reload and not options.provision.dry_run,
         log_level=options.log_level,
         provision=options.provision,
+        live=live,
+        granted=granted,
     )
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
-        surroundings = Surroundings(location.root, (listener, *parked), options.fork)
-        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent)
+        surroundings = Surroundings(
+            location.root, (listener, *parked), options.fork, options.timings.parent_limit
+        )
+        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,
@@ -89,7 +95,7 @@ async def _supervise(
             project,
             signals.stopped,
             desk,
-            granted=options.target is TargetKind.LIVE,
+            granted=granted,
         )
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
@@ -101,7 +107,7 @@ async def _supervise(
         if not is_loopback(listener):
             desk.tell(Notice(_exposed(assignment)))
         batches = _changes(options, location) if assignment.reload else _never()
-        generations = Generations(spawner, assignment, target, desk)
+        generations = Generations(spawner, assignment, target, desk, options.timings)
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
             _tell_what_stays(target.result(), assignment, desk)

@@ -9,7 +9,6 @@ side.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import linecache
@@ -19,18 +18,14 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
 
+from .orphans import adopt_orphans, at_death_of_parent, children_of, die_with_parent
 from .preload import Module, Preloader, Unfit, thread_count
 from .warm import child_program
-
-# prctl(2)
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 
 # What uvicorn and the serving process import when they need it.
 _FRAMEWORK = (
@@ -111,7 +106,7 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     """
     os.set_inheritable(control, False)
     # While this process imports something it reads nothing, so not even the end of ``control``.
-    _at_death_of_parent(os._exit)
+    at_death_of_parent(lambda: os._exit(0))
     forks = fork and sys.platform == "linux"
     if forks:
         for name in _FRAMEWORK:
@@ -148,8 +143,8 @@ class _Zygote:
             end.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        _at_death_of_parent(lambda _: self._end())
+        adopt_orphans()
+        at_death_of_parent(self._end)
         self._fork = fork
         self._preloader = Preloader(root)
 
@@ -209,7 +204,7 @@ class _Zygote:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (self._control, self._passing, self._woken, self._wake):
             each.close()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         signal.signal(signal.SIGUSR2, signal.SIG_DFL)
         if os.getppid() != parent:
             os._exit(1)  # It died before the line above.
@@ -251,7 +246,7 @@ class _Zygote:
 
     def _end_strays(self) -> None:
         """Kill the processes that came to us as orphans: an ended app's own subprocesses."""
-        for pid in _children_of(os.getpid()) - set(self._children):
+        for pid in children_of(os.getpid()) - set(self._children):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -273,28 +268,3 @@ class _Zygote:
     def _report(self, report: Report) -> None:
         with contextlib.suppress(OSError):  # The other side has gone; the next read tells.
             self._control.send(report)
-
-
-def _at_death_of_parent(act: Callable[[int], object]) -> None:
-    """Call ``act`` when the process that started this one is gone. Linux alone tells."""
-    if sys.platform == "linux":
-        signal.signal(signal.SIGUSR2, lambda *_: act(0))
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR2)
-
-
-def _prctl(option: int, argument: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
-
-
-def _children_of(parent: int) -> set[int]:
-    """The living children of ``parent``; empty where there is no /proc."""
-    found = set()
-    for entry in Path("/proc").iterdir() if sys.platform == "linux" else ():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            stat = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-            if int(stat[1]) == parent and stat[0] != b"Z":
-                found.add(int(entry.name))
-    return found

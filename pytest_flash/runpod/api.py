@@ -48,8 +48,9 @@ class Api:
         self._client = httpx.Client(
             base_url=target.management_url,
             headers={**http.headers(target, key_source), "Accept-Encoding": ENCODINGS},
-            verify=http.verifies(target.management_url),
-            trust_env=http.uses_proxies(target.management_url),
+            verify=http.tls(target, target.management_url),
+            proxy=http.proxy(target, target.management_url),
+            trust_env=False,
         )
 
     def close(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import platform
 import re
+import ssl
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import httpx
 from pydantic import TypeAdapter
@@ -21,7 +22,7 @@ from ..errors import (
     RunpodConnectionError,
     SettingsError,
 )
-from ..loopback import is_loopback
+from ..secrecy import HIDDEN
 from ..target import Target
 
 _DETAIL_LIMIT = 500
@@ -32,6 +33,7 @@ _BODY_LIMIT = 200
 _KEY = re.compile(r"[!-~]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+_PROXIES = "see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY in the environment"
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -52,20 +54,55 @@ def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
     }
 
 
-def uses_proxies(url: str) -> bool:
-    """Whether proxy variables of the environment apply: never for loopback."""
-    return not is_loopback(urlsplit(url).hostname or "")
+def proxy(target: Target, url: str) -> httpx.Proxy | None:
+    """What requests to ``url`` go through: what the target's environment named, never for loopback.
+
+    Raises SettingsError for a proxy that cannot be used.
+    """
+    named = target.network.proxy_for(url)
+    if named is None:
+        return None
+    try:
+        made = httpx.Proxy(named)
+    except (ValueError, httpx.InvalidURL):
+        made = None  # The error's text has the proxy's password in it.
+    if made is None or not made.url.host:
+        raise SettingsError(
+            f"the proxy for {_origin(url)} is not a URL such as http://proxy.example.com:3128; "
+            f"{_PROXIES}"
+        )
+    if made.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise SettingsError(
+            f"the proxy for {_origin(url)} speaks SOCKS, which needs a package: "
+            f"pip install 'httpx[socks]'; {_PROXIES}"
+        )
+    return made
 
 
-def proxied(url: str) -> bool:
-    """Whether the environment, or the system, names a proxy for ``url``."""
-    schemes = {urlsplit(url).scheme, "all"}
-    return uses_proxies(url) and not schemes.isdisjoint(getproxies())
+def tls(target: Target, url: str) -> ssl.SSLContext | Literal[False]:
+    """How servers at ``url`` prove who they are; False for plain loopback.
 
-
-def verifies(url: str) -> bool:
-    """Whether certificates matter: loading them costs 20 ms that plain loopback does without."""
-    return url.startswith("https:")
+    Loading certificates costs 20 ms. Raises SettingsError where those that were named cannot be
+    read.
+    """
+    if not url.startswith("https:"):
+        return False
+    network = target.network
+    file, folder = network.certificates, network.certificate_folder
+    if file is None and folder is None:
+        context = httpx.create_ssl_context(trust_env=False)
+    else:
+        name = "SSL_CERT_FILE" if file is not None else "SSL_CERT_DIR"
+        try:
+            # As httpx does: the file alone where both are named.
+            context = ssl.create_default_context(
+                cafile=file, capath=folder if file is None else None
+            )
+        except OSError as error:
+            raise SettingsError(f"{name}={file or folder} cannot be used: {error}") from error
+    if hasattr(context, "keylog_filename"):  # Python takes it from the environment as it is now.
+        context.keylog_filename = network.key_log  # type: ignore[assignment] # None is none
+    return context
 
 
 def check(response: httpx.Response, key_source: str | None = None) -> None:
@@ -124,7 +161,8 @@ def nothing(response: httpx.Response) -> None:
 def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
     """``error`` with the request that it ended, never with its headers."""
     request = error.request
-    what = str(error) or type(error).__name__
+    # Of an answer that is no HTTP the error quotes a line.
+    what = _hidden(request, str(error)) or type(error).__name__
     made = RunpodConnectionError(
         f"{request.method} {request.url.copy_with(query=None)}: no answer: {what}"
     )
@@ -136,6 +174,11 @@ def retry_after(response: httpx.Response) -> int | None:
     """The integer seconds of ``Retry-After`` (REST v2 schema, TooManyRequestsError), or None."""
     value = response.headers.get("Retry-After", "").strip()
     return int(value) if _SECONDS.fullmatch(value) else None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _key(source: str | None) -> str:
@@ -165,7 +208,7 @@ def _json(response: httpx.Response) -> Any:
 
 
 def _problem(response: httpx.Response) -> tuple[str, str]:
-    fallback = response.reason_phrase or "error"
+    fallback = _hidden(response.request, response.reason_phrase)[:_DETAIL_LIMIT] or "error"
     value = _json(response)
     if not isinstance(value, dict):
         return fallback, _text(response, _DETAIL_LIMIT)
@@ -173,15 +216,15 @@ def _problem(response: httpx.Response) -> tuple[str, str]:
     errors = value.get("errors")
     if isinstance(errors, list) and errors:
         detail = f"{detail} ({'; '.join(map(str, errors))})"
-    title = _without_key(response, str(value.get("title") or fallback))
-    return title[:_DETAIL_LIMIT], _without_key(response, detail)[:_DETAIL_LIMIT]
+    title = _hidden(response.request, str(value.get("title") or fallback))
+    return title[:_DETAIL_LIMIT], _hidden(response.request, detail)[:_DETAIL_LIMIT]
 
 
 def _text(response: httpx.Response, limit: int) -> str:
-    return _without_key(response, response.text)[:limit]
+    return _hidden(response.request, response.text)[:limit]
 
 
-def _without_key(response: httpx.Response, text: str) -> str:
-    # Some servers and proxies quote the request's headers in their error pages.
-    key = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return text.replace(key, "[the API key]") if key else text
+def _hidden(request: httpx.Request, text: str) -> str:
+    """``text`` without the key, of whatever length: some servers and proxies quote headers."""
+    key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return text.replace(key, HIDDEN) if key else text

@@ -118,8 +118,9 @@ class LogClient:
             timeout=httpx.Timeout(_QUIET_LIVE if self.is_live else _QUIET, connect=10.0),
             # Streams stay open: nobody waits for one to end.
             limits=httpx.Limits(max_connections=None),
-            verify=http.verifies(url),
-            trust_env=http.uses_proxies(url),
+            verify=http.tls(self._target, url),
+            proxy=http.proxy(self._target, url),
+            trust_env=False,
         )
 
 

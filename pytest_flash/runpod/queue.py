@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from ..errors import RunpodConnectionError
+from ..secrecy import without
 from ..target import Target
 from . import http
 from .loops import PerLoop
@@ -37,6 +38,9 @@ class JobState(str, Enum):
     def is_terminal(self) -> bool:
         """Whether a job stays in this state for ever."""
         return self not in (JobState.IN_QUEUE, JobState.IN_PROGRESS)
+
+
+_STATES = frozenset(state.value for state in JobState)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class QueueClient:
         return Sender(self._target, self._target.queue_url, _TIMEOUT)
 
     async def _job(self, method: str, path: str, payload: bytes | None = None) -> JobStatus:
-        return job_status(http.body(await self._send(method, path, payload)))
+        return job_status(http.body(await self._send(method, path, payload)), self._target.api_key)
 
     async def _send(self, method: str, path: str, payload: bytes | None) -> httpx.Response:
         sender = await self._senders.get()
@@ -107,22 +111,22 @@ class QueueClient:
         return response
 
 
-def job_status(document: Mapping[str, Any]) -> JobStatus:
+def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus:
     """Read a job's status body (Runpod docs, operation-reference).
 
     Raises RunpodConnectionError for a body that is no job. ``error`` is a string on the wire;
-    anything else is shown as JSON.
+    anything else is shown as JSON. Neither shows ``key``, which the body may quote.
     """
-    try:
-        job_id, state = str(document["id"]), JobState(document["status"])
-    except (KeyError, ValueError) as error:
-        raise RunpodConnectionError(f"the answer is not a job: {str(document)[:200]}") from error
+    status = document.get("status")
+    if "id" not in document or not isinstance(status, str) or status not in _STATES:
+        raise RunpodConnectionError(f"the answer is not a job: {without(str(document), key)[:200]}")
     fault = document.get("error")
+    fault = fault if fault is None or isinstance(fault, str) else json.dumps(fault)
     return JobStatus(
-        id=job_id,
-        state=state,
+        id=str(document["id"]),
+        state=JobState(status),
         output=document.get("output"),
-        error=fault if fault is None or isinstance(fault, str) else json.dumps(fault),
+        error=fault if fault is None else without(fault, key),
         delay_time=document.get("delayTime"),
         execution_time=document.get("executionTime"),
         worker_id=document.get("workerId"),

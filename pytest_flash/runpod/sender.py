@@ -21,7 +21,7 @@ class Sender:
     """Adds a target's key and scope to requests, and sends each of them once.
 
     ``timeout`` as httpx has it. ``way`` is an address that is reached as the requests' will be:
-    directly, or through a proxy that the environment or the system names, by httpx's own means.
+    directly, or through the target's proxy, by httpx's own means.
     """
 
     def __init__(self, target: Target, way: str, timeout: httpx.Timeout) -> None:
@@ -29,10 +29,13 @@ class Sender:
         self._fixed = httpx.Headers(http.headers(target))
         self._extensions = {"timeout": timeout.as_dict()}
         self._client: DirectClient | httpx.AsyncClient
-        if http.proxied(way):
-            self._client = httpx.AsyncClient(limits=_PROXIED)
+        proxy, verify = http.proxy(target, way), http.tls(target, way)
+        if proxy is not None:
+            self._client = httpx.AsyncClient(
+                limits=_PROXIED, proxy=proxy, verify=verify, trust_env=False
+            )
         else:
-            self._client = DirectClient(httpx.create_ssl_context() if http.verifies(way) else None)
+            self._client = DirectClient(verify or None)
 
     async def send(self, method: str, url: str, payload: bytes | None) -> httpx.Response:
         """Send JSON text, or nothing. Raises RunpodConnectionError when no whole answer came."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import pickle
 import secrets
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EmulatorError, FlashError
+from .listener import Listener, connect
 
 if TYPE_CHECKING:
     from ..provisioner.provisioner import Source
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
     from .jobs import Job
     from .platform import LocalPlatform, Order
 
-_HOST = "127.0.0.1"
-_BACKLOG = 64
-# Connections that are no connection of ours, or end before they have said who they are.
-_STRANGERS = (AuthenticationError, EOFError, OSError)
+# The other process has ended, or is not ours.
+_LOST = (EOFError, OSError)
 
 
 @dataclass(frozen=True)
@@ -51,34 +48,18 @@ class Broker:
     def __init__(self, platform: LocalPlatform) -> None:
         self._platform = platform
         key = secrets.token_hex(16)
-        self._listener = Listener((_HOST, 0), backlog=_BACKLOG, authkey=key.encode())
-        self.address = Address(self._listener.address[1], key)
-        self._closed = False
-        threading.Thread(target=self._accept, name="flash-broker", daemon=True).start()
+        self._listener = Listener(key.encode(), self._serve)
+        self.address = Address(self._listener.port, key)
 
     def close(self) -> None:
         """Take no more requests."""
-        self._closed = True
-        # Ends the accept that is under way, which closing the listener would not.
-        with contextlib.suppress(OSError):
-            socket.create_connection((_HOST, self.address.port), timeout=1).close()
         self._listener.close()
 
-    def _accept(self) -> None:
-        while not self._closed:
-            with contextlib.suppress(*_STRANGERS):
-                connection = self._listener.accept()
-                threading.Thread(
-                    target=self._serve, args=(connection,), name="flash-broker", daemon=True
-                ).start()
-
     def _serve(self, connection: Connection) -> None:
-        # The other process may end at any moment, in the middle of a message too.
-        with contextlib.suppress(EOFError, OSError), connection:
-            while True:
-                answer = self._answer(connection.recv_bytes())
-                if answer is not None:
-                    connection.send(answer)
+        while True:
+            answer = self._answer(connection.recv_bytes())
+            if answer is not None:
+                connection.send(answer)
 
     def _answer(self, request: bytes) -> object:
         try:
@@ -119,9 +100,13 @@ class BrokeredPlatform:
         endpoint: Endpoint = self._ask("replace", resource, file, gone)
         return endpoint
 
+    def trouble(self) -> str:
+        """As ``Platform.trouble``."""
+        return str(self._ask("trouble"))
+
     def job_ended(self, job: Job) -> None:
         """As ``Platform.job_ended``; a run that is ending does not count any more."""
-        with self._lock, contextlib.suppress(*_STRANGERS):
+        with self._lock, contextlib.suppress(*_LOST):
             if self._counts is None:
                 self._counts = self._connect()
             self._counts.send(("job_ended", (job,)))
@@ -135,7 +120,7 @@ class BrokeredPlatform:
 
     def _watch(self) -> None:
         # Nothing is ever sent on this connection; its end is the other process's.
-        with contextlib.suppress(*_STRANGERS), self._connect() as connection:
+        with contextlib.suppress(*_LOST), self._connect() as connection:
             connection.recv_bytes()
         if not self._closed:
             self._on_lost()
@@ -145,17 +130,17 @@ class BrokeredPlatform:
             with self._connect() as connection:
                 connection.send((method, arguments))
                 answer = connection.recv()
-        except _STRANGERS as error:
+        except _LOST as error:
             raise EmulatorError(
                 "pytest's controlling process, which has the run's Runpod, does not answer: "
-                f"{type(error).__name__} {error}. It is ending, or was killed"
+                f"{type(error).__name__} {error}. It is ending, is stopped, or was killed"
             ) from None
         if isinstance(answer, FlashError):
             raise answer
         return answer
 
     def _connect(self) -> Connection:
-        return Client((_HOST, self._address.port), authkey=self._address.key.encode())
+        return connect(self._address.port, self._address.key.encode())
 
 
 def _portable(error: FlashError) -> FlashError:

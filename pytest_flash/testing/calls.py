@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..errors import ConfigurationError, JobCancelledError, JobTimedOutError
+from anyio import to_thread
+
+from ..errors import ConfigurationError, EmulatorError, JobCancelledError, JobTimedOutError
 from ..functions.bridge import LoopThread, outcome, settled
 from ..functions.calls import RemoteCalls
 from ..functions.classes import RemoteClass
@@ -21,8 +24,12 @@ from .recorder import Record, Recorder
 
 T = TypeVar("T")
 
-# What a test leaves behind is cancelled, and waited for, for so long.
-_ENDING = 5.0
+# What a test leaves behind is cancelled, and waited for, for so long; no longer than a moment
+# where Runpod cannot answer.
+_ENDING, _ENDING_IN_TROUBLE = 5.0, 0.2
+# How often a call that takes long looks whether Runpod can answer, and after how many looks in a
+# row at one that cannot the call fails.
+_LOOK, _LOOKS = 2.0, 2
 
 
 class _StandIn:
@@ -50,7 +57,8 @@ class SessionCalls:
     """Runs remote functions for tests on a loop of its own; a ``Caller``.
 
     A call may last as long as its function may run and ``startup_timeout`` seconds more.
-    ``explain`` says where a call hangs that exceeds it; ``cancel`` cancels jobs.
+    ``explain`` says where a call hangs that exceeds it; ``cancel`` cancels jobs. ``trouble`` says
+    why Runpod cannot answer now, if it cannot; it blocks for a moment.
     """
 
     def __init__(
@@ -63,6 +71,7 @@ class SessionCalls:
         startup_timeout: float,
         explain: Callable[[], Awaitable[str]],
         cancel: Callable[[Sequence[Job]], Awaitable[None]],
+        trouble: Callable[[], str],
     ) -> None:
         self._calls = calls
         self._endpoint_for = endpoint_for
@@ -71,6 +80,7 @@ class SessionCalls:
         self._startup_timeout = startup_timeout
         self._explain = explain
         self._cancel = cancel
+        self._trouble = trouble
         self._stubs: dict[object, list[_StandIn]] = {}
         self._active: dict[asyncio.Task[Any], Record] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
@@ -133,9 +143,10 @@ class SessionCalls:
 
         Those of tests; with ``lasting`` those of what outlives a test too.
         """
-        self._loop.run(self._end(lasting), 2 * _ENDING)
+        patience = _ENDING_IN_TROUBLE if self._trouble() else _ENDING
+        self._loop.run(self._end(lasting, patience), 3 * _ENDING)
 
-    async def _end(self, lasting: bool) -> None:
+    async def _end(self, lasting: bool, patience: float) -> None:
         ending = {
             task
             for task, owner in self._active.items()
@@ -144,11 +155,16 @@ class SessionCalls:
         self._overdue |= ending
         for task in ending:
             task.cancel()
-        await self._cancel(self._recorder.unfinished(lasting=lasting))
+        cancelling = asyncio.ensure_future(self._cancel(self._recorder.unfinished(lasting=lasting)))
+        _, unanswered = await asyncio.wait({cancelling}, timeout=patience)
+        if unanswered:
+            # Their own time limits end them: the next test is not to wait for the same again.
+            cancelling.cancel()
+            self._recorder.give_up(lasting=lasting)
         if self._active.keys() <= ending:
-            await settled(_ENDING)
+            await settled(patience)
         elif ending:
-            await asyncio.wait(ending, timeout=_ENDING)
+            await asyncio.wait(ending, timeout=patience)
 
     def _shipped(self, spec: FunctionSpec) -> FunctionSpec:
         """What runs for ``spec``: its last stub that is in place, or itself."""
@@ -199,7 +215,7 @@ class SessionCalls:
         try:
             endpoint = await self._endpoint_for(spec)
             limit = endpoint.timeout / 1000 + self._startup_timeout
-            await asyncio.wait({task}, timeout=limit)
+            await self._await(spec, task, limit)
             if task.done():
                 return task.result()
             report = await self._explain()
@@ -211,6 +227,19 @@ class SessionCalls:
             )
         finally:
             task.cancel()
+
+    async def _await(self, spec: FunctionSpec, task: asyncio.Task[Any], limit: float) -> None:
+        """Wait for ``task``, up to ``limit`` seconds. Raises EmulatorError where Runpod is stopped,
+        and stays so."""
+        deadline, looks = time.monotonic() + limit, 0
+        while not task.done() and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait({task}, timeout=min(left, _LOOK))
+            if task.done():
+                return
+            trouble = await to_thread.run_sync(self._trouble)
+            looks = looks + 1 if trouble else 0
+            if looks >= _LOOKS:
+                raise EmulatorError(f"{spec.name} ({spec.location}) has no result: {trouble}")
 
 
 def _known_by(spec: FunctionSpec) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..errors import AppNotFoundError, SettingsError
-from ..settings import Sourced
+from ..settings import Sourced, read_process_environment
 
 if TYPE_CHECKING:
     from ..runner.locate import AppLocation
@@ -145,7 +144,7 @@ def _startup_timeout(config: pytest.Config) -> Sourced[float] | None:
 def _namespace(config: pytest.Config) -> Sourced[str] | None:
     candidates = (
         (config.getoption("flash_namespace"), "--flash-namespace"),
-        (os.environ.get("FLASH_NAMESPACE"), "FLASH_NAMESPACE"),
+        (_variable("FLASH_NAMESPACE"), "FLASH_NAMESPACE"),
     )
     return next((Sourced(value, source) for value, source in candidates if value), None)
 
@@ -159,11 +158,18 @@ def _check_namespace(namespace: str) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def _variable(name: str) -> str | None:
+    try:
+        return read_process_environment().value(name)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _first(config: pytest.Config, name: str) -> Sourced[str] | None:
     variable = f"PYTEST_FLASH_{name.upper()}"
     candidates = (
         (config.getoption(f"flash_{name}"), f"--flash-{name.replace('_', '-')}"),
-        (os.environ.get(variable), variable),
+        (_variable(variable), variable),
         (config.getini(f"flash_{name}"), "ini"),
     )
     given = ((value, source) for value, source in candidates if value not in (None, ""))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio import to_thread
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ..emulator.control import EmulatorControl, WorkerReport
     from ..target import Target
 
+LONGEST: Final = 5.0
+"""Seconds that a report may take."""
+
 # As faulthandler writes it.
 _FRAME = re.compile(r'\s*File "(.+)", line \d+')
 
@@ -26,16 +30,34 @@ _FRAME = re.compile(r'\s*File "(.+)", line \d+')
 async def report_hangs(
     jobs: Jobs, requests: Sequence[str], queue: QueueClient, target: Target
 ) -> str:
-    """A paragraph for each unfinished job and each endpoint they are on, and the app's requests."""
+    """A paragraph for each unfinished job and each endpoint they are on, and the app's requests.
+
+    Takes ``LONGEST`` seconds at most: what is not known by then is said not to be.
+    """
     unfinished = list(jobs)
-    parts = [await _job(job, queue) for job in unfinished]
-    for endpoint_id, name in {job.endpoint_id: job.endpoint for job in unfinished}.items():
-        parts.append(f"endpoint {name}: {await _health(endpoint_id, queue)}")
+    names = {job.endpoint_id: job.endpoint for job in unfinished}
+    asked = [_job(job, queue) for job in unfinished]
+    asked += [_health(endpoint_id, name, queue) for endpoint_id, name in names.items()]
     if unfinished and not target.is_live:
-        parts.extend(await to_thread.run_sync(_workers, target, {job.id for job in unfinished}))
+        asked.append(_workers(target, {job.id for job in unfinished}))
+    parts = await _answers(asked)
     if requests:
         parts.append("requests under way:\n" + "\n".join(f"  {line}" for line in requests))
-    return "\n".join(parts) or "no job and no request is under way"
+    return "\n".join(filter(None, parts)) or "no job and no request is under way"
+
+
+async def _answers(asked: Sequence[Coroutine[Any, Any, str]]) -> list[str]:
+    """What each of ``asked`` returns, as far as it has by the deadline."""
+    tasks = [asyncio.ensure_future(each) for each in asked]
+    if not tasks:
+        return []
+    _, unanswered = await asyncio.wait(tasks, timeout=LONGEST)
+    for each in unanswered:
+        each.cancel()
+    parts = [each.result() for each in tasks if each not in unanswered]
+    if unanswered:
+        parts.append(f"the rest is unknown: Runpod did not answer within {LONGEST:g} s")
+    return parts
 
 
 async def _job(job: Job, queue: QueueClient) -> str:
@@ -54,21 +76,26 @@ async def _job(job: Job, queue: QueueClient) -> str:
     return "\n".join(lines)
 
 
-async def _health(endpoint_id: str, queue: QueueClient) -> str:
+async def _health(endpoint_id: str, name: str, queue: QueueClient) -> str:
     try:
         health = await queue.health(endpoint_id)
     except RunpodError as error:
-        return f"no health: {error}"
+        return f"endpoint {name}: no health: {error}"
     groups = (
         f"{group}: {', '.join(f'{count} {name}' for name, count in counts.items() if count) or 0}"
         for group, counts in health.items()
         if isinstance(counts, dict)
     )
-    return "; ".join(groups)
+    return f"endpoint {name}: {'; '.join(groups)}"
 
 
-def _workers(target: Target, jobs: set[str | None]) -> list[str]:
+async def _workers(target: Target, jobs: set[str | None]) -> str:
     """What the emulator says of the workers that run ``jobs``, and of those in trouble."""
+    told = await to_thread.run_sync(_ask_workers, target, jobs, abandon_on_cancel=True)
+    return "\n".join(told)
+
+
+def _ask_workers(target: Target, jobs: set[str | None]) -> list[str]:
     from ..emulator.control import EmulatorControl
 
     try:

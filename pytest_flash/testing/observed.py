@@ -25,6 +25,9 @@ _AWAITS = ("cr_await", "gi_yieldfrom", "ag_await")
 _POOLS = ("AnyIO worker", "asyncio_")
 # Handlers raise, and background tasks run, after the answer has arrived; so long is no hang.
 _A_WHILE = 0.25
+# This answer is that of an error which nobody handled, and which is raised next.
+_SERVER_ERROR = 500
+_RAISES = 5.0
 _POLL = 0.005
 # A line that the event loop's thread does not leave for so long blocks it.
 _BLOCKED = 0.1
@@ -40,26 +43,33 @@ class _Request:
     text: str
     owner: Record
     started: float
+    status: int | None = None
     answered: float | None = None
     complete: bool = False
 
-    @property
-    def ends(self) -> bool:
-        """Whether it was answered just now, and may end at any moment."""
-        return self.answered is not None and time.monotonic() - self.answered <= _A_WHILE
+    def ends(self, a_while: float, waited: float) -> bool:
+        """Whether to wait for its end after ``waited`` seconds: it may come at any moment."""
+        if self.answered is None:
+            return False
+        if self.status == _SERVER_ERROR:
+            return waited <= _RAISES
+        return max(waited, time.monotonic() - self.answered) <= a_while
 
-    @property
-    def hangs(self) -> bool:
+    def hangs(self, a_while: float) -> bool:
         """Whether it has been under way for a while."""
-        return time.monotonic() - (self.answered or self.started) > _A_WHILE
+        return time.monotonic() - (self.answered or self.started) > a_while
 
 
 class ObservedApp:
-    """An ASGI app around ``app`` that tells ``recorder`` what its handlers raise, and for whom."""
+    """An ASGI app around ``app`` that tells ``recorder`` what its handlers raise, and for whom.
 
-    def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
+    ``a_while`` is how many seconds a request may go on after its answer without hanging.
+    """
+
+    def __init__(self, app: ASGIApp, recorder: Recorder, *, a_while: float = _A_WHILE) -> None:
         self._app = app
         self._recorder = recorder
+        self._a_while = a_while
         self._requests: dict[asyncio.Task[Any], _Request] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,6 +89,7 @@ class ObservedApp:
         self._requests[task] = request
 
         async def sent(message: Message) -> None:
+            request.status = message.get("status", request.status)
             last = message["type"] == "http.response.body" and not message.get("more_body")
             if last:
                 request.answered = time.monotonic()
@@ -117,12 +128,15 @@ class ObservedApp:
     @property
     def hangs(self) -> bool:
         """Whether a request of the test has been under way for a while, or none can be served."""
-        return any(each.hangs for _, each in self._concerning()) or _blocked() is not None
+        return (
+            any(each.hangs(self._a_while) for _, each in self._concerning())
+            or _blocked() is not None
+        )
 
     def settle(self) -> None:
         """Wait a moment for requests that end: what they raise belongs to the test's report."""
-        deadline = time.monotonic() + _A_WHILE
-        while any(each.ends for _, each in self._concerning()) and time.monotonic() < deadline:
+        began = time.monotonic()
+        while self._ends(time.monotonic() - began):
             time.sleep(_POLL)
 
     def under_way(self) -> Iterator[str]:
@@ -136,6 +150,9 @@ class ObservedApp:
             yield f"{request.text}: for {now - request.started:.1f} s, {where}"
         yield from self._tasks()
         yield from _threads()
+
+    def _ends(self, waited: float) -> bool:
+        return any(each.ends(self._a_while, waited) for _, each in self._concerning())
 
     def _concerning(self) -> list[tuple[asyncio.Task[Any], _Request]]:
         requests = list(self._requests.items())

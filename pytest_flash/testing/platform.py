@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ..errors import EndpointLimitError, FlashError, ProvisioningError
 from .summary import Totals
 
 if TYPE_CHECKING:
+    from ..emulator.client import EmulatorProcess
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
     from ..provisioner.users import User
@@ -53,6 +53,9 @@ class Platform(Protocol):
     def replace(self, resource: ServerlessResource, file: str, gone: Endpoint) -> Endpoint:
         """The endpoint of ``resource`` after ``gone`` turned out not to exist any more."""
 
+    def trouble(self) -> str:
+        """Why the embedded Runpod cannot answer, as far as its process tells; else nothing."""
+
     def job_ended(self, job: Job) -> None:
         """Count a job for the summary."""
 
@@ -63,6 +66,7 @@ class LocalPlatform:
     def __init__(self) -> None:
         self.totals = Totals()
         self._session: Session | None = None
+        self._emulator: EmulatorProcess | None = None
         self._order: Order | None = None
         self._identity: Identity | None = None
         self._stack = contextlib.ExitStack()
@@ -117,6 +121,11 @@ class LocalPlatform:
             with _naming_the_option():
                 return provisioner.ensure(resource, file, known)
 
+    def trouble(self) -> str:
+        """As ``Platform.trouble``."""
+        error = None if self._emulator is None else self._emulator.trouble()
+        return "" if error is None else str(error)
+
     def job_ended(self, job: Job) -> None:
         """As ``Platform.job_ended``."""
         self.totals.add(job)
@@ -164,8 +173,9 @@ class LocalPlatform:
         from ..project import find_project
         from ..settings import read_environment
 
+        # The app's ``.env`` is for the processes that run tests: here it would lead what the
+        # emulator installs, and what is deleted after a run that was killed, through its proxies.
         environment, project = read_environment(order.folder), find_project(order.folder)
-        self._stack.enter_context(_added_to_environment(environment))
         target = self._target(order.config, environment, project)
         return self._session_on(target, order.config, environment, project)
 
@@ -205,6 +215,7 @@ class LocalPlatform:
             project.folder, timeout=config.startup_timeout, log=config.emulator_log
         )
         self._stack.callback(emulator.stop)
+        self._emulator = emulator
         return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
 
     def _raise_known(self, resources: Sequence[Source]) -> None:
@@ -233,18 +244,6 @@ def _naming_the_option() -> Iterator[None]:
         yield
     except EndpointLimitError as error:
         raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
-
-
-@contextlib.contextmanager
-def _added_to_environment(environment: Environment) -> Iterator[None]:
-    """The process environment with what ``.env`` adds, for as long as the context lasts."""
-    added = environment.missing()
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _identity(

@@ -54,6 +54,7 @@ class Recorder:
         self._now = self._record
         self.lasting = Record()
         self._owners: dict[int, Record] = {}
+        self._given_up: set[int] = set()
 
     def begin(self) -> None:
         """A test begins."""
@@ -114,13 +115,23 @@ class Recorder:
             return tuple(self._record.errors)
 
     def unfinished(self, *, lasting: bool) -> Sequence[Job]:
-        """The jobs under way of any test, and with ``lasting`` those of none."""
+        """The jobs under way of any test, and with ``lasting`` those of none.
+
+        Without those that were given up.
+        """
         with self._lock:
             return [
                 owner.jobs[call]
                 for call, owner in self._owners.items()
-                if lasting or owner is not self.lasting
+                if (lasting or owner is not self.lasting) and call not in self._given_up
             ]
+
+    def give_up(self, *, lasting: bool) -> None:
+        """What is ``unfinished`` was cancelled, and nobody has confirmed it: do not wait again."""
+        with self._lock:
+            for call, owner in self._owners.items():
+                if lasting or owner is not self.lasting:
+                    self._given_up.add(call)
 
     def raised(self, owner: Record, request: str, error: BaseException) -> None:
         """A handler raised."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import JobTimedOutError
+from ..functions.onworker.transcript import encodable
 from .frames import explained
 from .jobs import Job, table
 
@@ -21,8 +22,20 @@ _MOST = 20_000
 def sections(
     session: FlashSession, failure: pytest.ExceptionInfo[BaseException] | None
 ) -> Iterator[tuple[str, str]]:
-    """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs."""
+    """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs.
+
+    Escaped where no encoding has a character: pytest-xdist ends a run whose reports hold one.
+    """
+    for title, text in _sections(session, failure):
+        yield title, encodable(text)
+
+
+def _sections(
+    session: FlashSession, failure: pytest.ExceptionInfo[BaseException] | None
+) -> Iterator[tuple[str, str]]:
     session.settle()
+    if trouble := session.trouble():
+        yield "flash: the embedded Runpod", trouble
     for each in session.recorder.errors:
         yield f"flash: the app raised ({each.request})", _shortened(explained(each.error))
     jobs = session.recorder.recent
@@ -35,7 +48,7 @@ def sections(
         if job.stdout and not session.recorder.tells_output:
             yield f"flash: output of {_named(job)}", _shortened(job.stdout, start=0)
     explains_itself = failure is not None and isinstance(failure.value, JobTimedOutError)
-    if session.hangs and not explains_itself:
+    if session.hangs and not explains_itself and not trouble:
         yield "flash: still under way", session.explain_hang()
 
 

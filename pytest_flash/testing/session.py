@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from ..errors import EndpointLimitError, RunpodError, ServerError
+from ..errors import EndpointLimitError, FlashError, RunpodError, ServerError
 from ..functions.bridge import LoopThread
 from ..functions.calls import RemoteCalls
 from ..functions.registry import registry
@@ -19,10 +19,12 @@ from ..functions.specs import FunctionSpec
 from ..provisioner.discover import discover
 from ..runner.serve import ThreadServer
 from ..runpod import Endpoint, LoadBalancerClient, LogClient, QueueClient
+from ..sdks.functions import refuse_official_functions
+from ..settings import read_process_environment
 from . import clients
 from .calls import SessionCalls
 from .endpoints import Endpoints
-from .hangs import report_hangs
+from .hangs import LONGEST, report_hangs
 from .observed import ObservedApp
 from .platform import Platform
 from .recorder import Recorder
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from .jobs import Job
 
 _CLOSING = 5.0
-_EXPLAINING = 10.0
+_EXPLAINING = 2 * LONGEST
 # A job that a test leaves behind can be cancelled once Runpod has named it, which it does after
 # at most so many seconds: the shortest wait that it takes.
 _WAIT = 1.0
@@ -94,14 +96,20 @@ class FlashSession:
             startup_timeout=settings.startup_timeout,
             explain=self._explain,
             cancel=self._cancel,
+            trouble=self.trouble,
         )
 
     def provision(self, test_files: Collection[Path]) -> Endpoints:
         """The endpoints of the functions that were imported, but for those of ``test_files``.
 
-        Raises ProvisioningError and what else provisioning raises.
+        Raises ProvisioningError and what else provisioning raises; OfficialSdkError for functions
+        of an official SDK, which would run on Runpod.
         """
-        uses = discover(registry.functions(), exclude=test_files)
+        if not self.target.is_live:
+            refuse_official_functions("--flash-live")
+        self._remote.shipping.keep_texts()
+        key = read_process_environment().key
+        uses = discover(registry.functions(), key=key, exclude=test_files)
         wanted = [(use.resource, use.functions[0].file) for use in uses]
         with self._noting_limits():
             made = self._platform.provision(wanted)
@@ -109,10 +117,13 @@ class FlashSession:
         return Endpoints(made, self.calls, live=self.target.is_live, at_end=self._at_end)
 
     @contextlib.contextmanager
-    def serving(self, app: FastAPI) -> Iterator[ThreadServer]:
-        """Serve ``app`` while the context lasts. Raises ServerError."""
+    def serving(self, app: FastAPI, *, stop_within: float = 10.0) -> Iterator[ThreadServer]:
+        """Serve ``app`` while the context lasts; it has ``stop_within`` seconds to end then.
+
+        Raises ServerError.
+        """
         self._app = ObservedApp(app, self.recorder)
-        server = ThreadServer(app, observed=self._app)
+        server = ThreadServer(app, observed=self._app, stop_within=stop_within)
         with self._saying_where(self._app):
             server.start(self.settings.startup_timeout)
         try:
@@ -170,7 +181,17 @@ class FlashSession:
 
     def explain_hang(self) -> str:
         """Where the calls and requests that are under way hang; blocks for a moment."""
-        return self._loop.run(self._explain(), _EXPLAINING)
+        try:
+            return self._loop.run(self._explain(), _EXPLAINING)
+        except TimeoutError as error:  # The report of a test that failed must not fail.
+            return f"where they hang is unknown: {error}"
+
+    def trouble(self) -> str:
+        """Why the embedded Runpod cannot answer, as far as its process tells; else nothing."""
+        try:
+            return self._platform.trouble()
+        except FlashError as error:
+            return str(error)
 
     @property
     def hangs(self) -> bool:

@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.environment import ROOT, clean_environment
-from tests.support.flash_run import FlashRun
+from pytest_flash.errors import PortTakenError
+from pytest_flash.runner.options import DEFAULT_PORT
+from pytest_flash.runner.sockets import listen
+from tests.support.flash_run import FlashRun, StartRun, starting
 from tests.support.processes import wait_gone, wait_until
-
-Start = Callable[..., FlashRun]
+from tests.support.requests import asking
+from tests.support.saving import save
+from tests.support.shared_run import SharedRun, sharing
+from tests.support.sockets import listeners
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\nVALUE = 0\n"
 INDEX = "@app.get('/')\ndef index(): return VALUE\n"
+TWO_APPS = f"{APP}other = FastAPI()\n"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    timings = {"reload_grace": 0.3, "stop_grace": 0.3, "slow_start": 0.5}
+    with sharing(tmp_path_factory.mktemp("shared"), first=TWO_APPS, timings=timings) as served:
+        yield served
 
 
 @pytest.fixture
-def main(tmp_path: Path) -> Path:
-    file = tmp_path / "main.py"
-    file.write_text(APP + INDEX)
-    return file
+def run(shared: SharedRun) -> FlashRun:
+    return shared.begin()
 
 
-def refused(run: FlashRun, *texts: str) -> None:
-    """It ends with 1 and says why, without a traceback of its own."""
-    assert run.wait() == 1
-    for text in texts:
-        assert text in run.output
-    assert "Traceback" not in run.output
+def serves(http: httpx.Client, url: str, value: object) -> None:
+    wait_until(lambda: answer(http, url) == value, 60, f"the value {value}")
 
 
-def serves(http: httpx.Client, url: str, value: int) -> None:
-    wait_until(lambda: answer(http, url) == value, 20, f"the value {value}")
+def breaks(http: httpx.Client, url: str) -> httpx.Response:
+    """The answer of an app that is broken, once it is."""
+    answers: list[httpx.Response] = []
+
+    def broken() -> bool:
+        answers.append(http.get(url))
+        return answers[-1].status_code == 503
+
+    wait_until(broken, 60, "the 503")
+    return answers[-1]
 
 
 def answer(http: httpx.Client, url: str) -> object:
@@ -45,247 +58,132 @@ def answer(http: httpx.Client, url: str) -> object:
     return response.json() if response.status_code == 200 else None
 
 
-def test_a_folder_without_an_app(flash_run: Start, tmp_path: Path) -> None:
-    refused(flash_run(cwd=tmp_path), "no app in", "main.py, app.py, server.py")
-
-
-def test_a_module_that_does_not_exist(flash_run: Start, main: Path) -> None:
-    run = flash_run("shop.main:app", cwd=main.parent)
-    refused(run, "no module 'shop.main' below")
+def test_a_module_that_does_not_exist(flash_run: StartRun, tmp_path: Path) -> None:
+    run = flash_run("shop.main:app", cwd=tmp_path)
+    assert run.wait() == 1
+    assert "no module 'shop.main' below" in run.output
+    assert "Traceback" not in run.output
     assert "never retrieved" not in run.output
 
 
-def test_commands_of_another_user_in_a_folder_above(flash_run: Start, main: Path) -> None:
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlashRun]:
+    """Serves an app of another folder to all machines."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / ".env").write_text("COLOUR=blue\n")
+    source = APP + "import os\n" + INDEX.replace("VALUE", "os.environ['COLOUR']")
+    (folder / "main.py").write_text(source)
+    with starting(tmp_path_factory.mktemp("log")) as start:
+        yield start("--app-dir", str(folder), "--host", "0.0.0.0")
+
+
+def test_commands_of_another_user_in_a_folder_above(flash_run: StartRun, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("giving files to other users needs root")
-    above = main.parent / "pyproject.toml"
+    above = tmp_path / "pyproject.toml"
     above.write_text('[tool.flash.emulator.images]\n"an/image" = "sh -c evil"\n')
     os.chown(above, 12345, 12345)
-    app = main.parent / "app"
+    app = tmp_path / "app"
     app.mkdir()
-    main.rename(app / "main.py")
-    refused(flash_run("--emulator", cwd=app), "images", "belongs to user 12345")
+    (app / "main.py").write_text(APP + INDEX)
+    run = flash_run("--emulator", cwd=app)
+    assert run.wait() == 1
+    assert "images" in run.output
+    assert "belongs to user 12345" in run.output
 
 
-@pytest.mark.parametrize("option", ["--dry-run", "--warm"])
-def test_what_goes_with_auto_provision_alone(flash_run: Start, main: Path, option: str) -> None:
-    """A dry run that serves would create what is called."""
-    run = flash_run(option, cwd=main.parent)
-    assert run.wait() == 2
-    assert f"{option} goes with --auto-provision" in run.output
-
-
-def test_a_closed_standard_output(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "flash_cli", "run"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("flash: no app in")
-
-
-def test_an_app_dir_that_does_not_exist(flash_run: Start, tmp_path: Path) -> None:
-    run = flash_run("--app-dir", str(tmp_path / "nowhere"))
-    assert run.wait() == 2
-    assert "does not exist" in run.output
-
-
-def test_an_app_is_found_in_another_folder(
-    flash_run: Start, http: httpx.Client, main: Path
-) -> None:
-    (main.parent / ".env").write_text("COLOUR=blue\n")
-    main.write_text(APP + "import os\n" + INDEX.replace("VALUE", "os.environ['COLOUR']"))
-    run = flash_run("--app-dir", str(main.parent))
-    assert http.get(run.url).json() == "blue"
-
-
-def test_two_apps(flash_run: Start, main: Path, http: httpx.Client) -> None:
-    main.write_text(f"{APP}other = FastAPI()\n")
-    run = flash_run(cwd=main.parent)
-    run.wait_for("has 2 FastAPI apps")
-    assert f"{main}:2: app" in run.output
-    assert f"{main}:4: other" in run.output
-    main.write_text(APP + INDEX)
-    serves(http, run.url, 0)
-
-
-def test_an_app_that_raises_on_import_in_a_router(
-    flash_run: Start, main: Path, http: httpx.Client
-) -> None:
-    router = main.parent / "router.py"
-    router.write_text("X = 1\n")
-    main.write_text(f"{APP}import router\n{INDEX}")
-    run = flash_run(cwd=main.parent)
-    assert http.get(run.url).status_code == 200
-
-    router.write_text("X = 1 / 0\n")
-
-    wait_until(lambda: http.get(run.url).status_code == 503, 20, "the 503")
-    text = http.get(run.url).text
-    assert f"{router}:1" in text
-    assert "ZeroDivisionError" in text
-    page = http.get(run.url, headers={"Accept": "text/html,*/*"})
-    assert page.headers["Content-Type"].startswith("text/html")
-    assert "ZeroDivisionError" in page.text
-    assert page.headers["X-Flash-Generation"] == "2"
-
-
-@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
-def test_a_port_out_of_range(flash_run: Start, main: Path, port: str) -> None:
-    refused(flash_run("--port", port, cwd=main.parent), f"port '{port}'", "0 to 65535")
-
-
-def test_a_port_that_needs_privileges() -> None:
-    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
-        pytest.skip("this system gives every port to everyone")
-    program = (
-        "import os, sys\nfrom pytest_flash.runner.sockets import listen\n"
-        "'loaded while it may be read'.encode('idna')\n"
-        "if os.getuid() == 0: os.setuid(65534)\n"
-        "try: listen('127.0.0.1', 80)\n"
-        "except Exception as error: print(type(error).__name__, error)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=clean_environment(PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    assert done.stdout.startswith("ServerError port 80 needs privileges")
-    assert "1024" in done.stdout
-
-
-def test_a_host_that_does_not_resolve(flash_run: Start, main: Path) -> None:
-    run = flash_run("--host", "nowhere.invalid", cwd=main.parent)
-    refused(run, "nowhere.invalid", "--host")
+def test_an_app_is_found_in_another_folder(elsewhere: FlashRun, http: httpx.Client) -> None:
+    assert http.get(elsewhere.url).json() == "blue"
 
 
 def test_a_host_for_all_machines_exposes_the_app_alone(
-    flash_run: Start, main: Path, http: httpx.Client
+    elsewhere: FlashRun, http: httpx.Client
 ) -> None:
-    run = flash_run("--host", "0.0.0.0", cwd=main.parent)
-    assert http.get(run.url).json() == 0
-    assert "can be reached from other machines" in run.output
-    assert "127.0.0.1" in run.output
-    tree = {process.pid for process in run.tree()}
-    assert open_to_all(tree) == {httpx.URL(run.url).port}
+    assert http.get(elsewhere.url).status_code == 200
+    assert "can be reached from other machines" in elsewhere.output
+    assert "127.0.0.1" in elsewhere.output
+    tree = {process.pid for process in elsewhere.tree()}
+    assert open_to_all(tree) == {httpx.URL(elsewhere.url).port}
 
 
 def open_to_all(pids: set[int]) -> set[int]:
     """The ports on which these processes listen for other machines."""
-    inodes = {
-        str(entry.readlink()).removeprefix("socket:[").removesuffix("]")
-        for pid in pids
-        for entry in Path(f"/proc/{pid}/fd").iterdir()
-    }
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            address, port = fields[1].split(":")
-            listens, local = fields[3] == "0A", address in ("0100007F", f"{1 << 24:032X}")
-            if listens and not local and fields[9] in inodes:
-                found.add(int(port, 16))
-    return found
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):  # Closed meanwhile, or the process ended.
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return {each.port for each in listeners() if not each.is_loopback and each.inode in inodes}
 
 
-def test_the_default_port_gives_way_and_says_so(
-    flash_run: Start, main: Path, http: httpx.Client
+def test_two_apps(shared: SharedRun, run: FlashRun, http: httpx.Client) -> None:
+    """Whatever is served first: ``run`` serves by now, since one of them was taken away."""
+    assert "has 2 FastAPI apps" in shared.first_output
+    assert f"{shared.main}:2: app" in shared.first_output
+    assert f"{shared.main}:4: other" in shared.first_output
+    assert shared.first_answer is not None
+    assert shared.first_answer.status_code == 503
+
+    save(shared.main, TWO_APPS)
+    breaks(http, run.url)
+    run.wait_for("has 2 FastAPI apps")
+    save(shared.main, APP + INDEX)
+    serves(http, run.url, 0)
+
+
+def test_an_app_that_raises_on_import_in_a_router(
+    shared: SharedRun, run: FlashRun, http: httpx.Client
 ) -> None:
-    from pytest_flash.errors import PortTakenError
-    from pytest_flash.runner.sockets import listen
+    router = shared.folder / "router.py"
+    save(router, "X = 1\n")
+    save(shared.main, f"{APP}import router\n{INDEX}")
+    serves(http, run.url, 0)
+    before = int(http.get(run.url).headers["X-Flash-Generation"])
 
-    try:
-        taken = listen("localhost", 8888)
-    except PortTakenError:
-        taken = None  # Somebody else has it: as good.
-    try:
-        run = flash_run(any_port=False, cwd=main.parent)
-        assert http.get(run.url).json() == 0
-    finally:
-        if taken is not None:
-            taken.close()
-    port = httpx.URL(run.url).port
-    assert port != 8888
-    assert f"port 8888 is taken, so the app is on {port}" in run.output
+    save(router, "X = 1 / 0\n")
 
-
-def test_an_unreadable_dotenv(flash_run: Start, main: Path) -> None:
-    (main.parent / ".env").write_bytes(b"\xff\xfe\xff")
-    refused(flash_run(cwd=main.parent), str(main.parent / ".env"), "cannot be read")
-
-
-def test_a_dotenv_with_a_broken_line(flash_run: Start, main: Path, http: httpx.Client) -> None:
-    dotenv = main.parent / ".env"
-    dotenv.write_text("GOOD=1\nthis is broken\n")
-    refused(flash_run(cwd=main.parent), f"{dotenv}:2")
+    broken = breaks(http, run.url)
+    assert f"{router}:1" in broken.text
+    assert "ZeroDivisionError" in broken.text
+    page = http.get(run.url, headers={"Accept": "text/html,*/*"})
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "ZeroDivisionError" in page.text
+    assert int(page.headers["X-Flash-Generation"]) > before
 
 
 def test_a_dotenv_that_breaks_while_serving(
-    flash_run: Start, main: Path, http: httpx.Client
+    shared: SharedRun, run: FlashRun, http: httpx.Client
 ) -> None:
-    dotenv = main.parent / ".env"
-    dotenv.write_text("GOOD=1\n")
-    run = flash_run(cwd=main.parent)
-    assert http.get(run.url).status_code == 200
-    dotenv.write_text("GOOD=1\nthis is broken\n")
-    wait_until(lambda: http.get(run.url).status_code == 503, 20, "the 503")
-    assert f"{dotenv}:2" in http.get(run.url).text
-    dotenv.write_text("GOOD=1\n")
+    dotenv = shared.folder / ".env"
+    save(dotenv, "GOOD=1\n")
+    save(shared.main, APP + INDEX)
+    serves(http, run.url, 0)
+    save(dotenv, "GOOD=1\nthis is broken\n")
+    assert f"{dotenv}:2" in breaks(http, run.url).text
+    save(dotenv, "GOOD=1\n")
     serves(http, run.url, 0)
 
 
 def test_a_file_that_is_removed_and_comes_back(
-    flash_run: Start, main: Path, http: httpx.Client
+    shared: SharedRun, run: FlashRun, http: httpx.Client
 ) -> None:
-    part = main.parent / "part.py"
-    part.write_text("VALUE = 5\n")
-    main.write_text(f"{APP}from part import VALUE\n{INDEX}")
-    run = flash_run(cwd=main.parent)
+    part = shared.folder / "part.py"
+    save(part, "VALUE = 5\n")
+    save(shared.main, f"{APP}from part import VALUE\n{INDEX}")
     serves(http, run.url, 5)
     part.unlink()
-    wait_until(lambda: http.get(run.url).status_code == 503, 20, "the 503")
-    assert "part" in http.get(run.url).text
-    part.write_text("VALUE = 6\n")
+    assert "part" in breaks(http, run.url).text
+    save(part, "VALUE = 6\n")
     serves(http, run.url, 6)
 
 
-def test_a_file_that_is_written_in_two_steps_is_never_seen_half(
-    flash_run: Start, main: Path, http: httpx.Client
-) -> None:
-    run = flash_run(cwd=main.parent)
-    serves(http, run.url, 0)
-    for value in range(1, 6):
-        with main.open("w") as file:
-            file.write(APP.replace("VALUE = 0", f"VALUE = {value} + ("))
-            file.flush()
-            file.write(f"0)\n{INDEX}")
-        statuses: set[int] = set()
-
-        def arrived(value: int = value, statuses: set[int] = statuses) -> bool:
-            response = http.get(run.url)
-            statuses.add(response.status_code)
-            return response.status_code == 200 and response.json() == value
-
-        wait_until(arrived, 20, f"the value {value}")
-        assert statuses == {200}
-
-
-def test_a_thousand_files_at_once(flash_run: Start, main: Path, http: httpx.Client) -> None:
-    many = main.parent / "many"
+def test_a_thousand_files_at_once(shared: SharedRun, run: FlashRun, http: httpx.Client) -> None:
+    many = shared.folder / "many"
     many.mkdir()
     (many / "__init__.py").touch()
     for number in range(1000):
         (many / f"part{number}.py").write_text("VALUE = 1\n")
-    main.write_text(f"{APP}from many.part999 import VALUE\n{INDEX}")
-    run = flash_run(cwd=main.parent)
+    save(shared.main, f"{APP}from many.part999 import VALUE\n{INDEX}")
     serves(http, run.url, 1)
     for number in range(1000):
         (many / f"part{number}.py").write_text("VALUE = 2\n")
@@ -293,103 +191,132 @@ def test_a_thousand_files_at_once(flash_run: Start, main: Path, http: httpx.Clie
     assert http.get(run.url).status_code == 200
 
 
-def test_an_app_that_blocks_its_event_loop_for_ever(
-    flash_run: Start, main: Path, http: httpx.Client
+def test_an_app_that_blocks_its_event_loop_forever(
+    shared: SharedRun, run: FlashRun, http: httpx.Client
 ) -> None:
-    main.write_text(
+    save(
+        shared.main,
         f"{APP}{INDEX}@app.get('/block')\nasync def block():\n"
-        "    import time\n    print('blocked', flush=True)\n    time.sleep(600)\n"
+        "    import time\n    print('blocked', flush=True)\n    time.sleep(600)\n",
     )
-    run = flash_run(cwd=main.parent)
-    with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=0.5, trust_env=False) as brief:
-        brief.get(f"{run.url}/block")
-    run.wait_for("blocked")
-    main.write_text(APP.replace("VALUE = 0", "VALUE = 1") + INDEX)
-    serves(http, run.url, 1)
+    serves(http, run.url, 0)
+    with asking(f"{run.url}/block"):
+        run.wait_for("blocked")
+        save(shared.main, APP.replace("VALUE = 0", "VALUE = 1") + INDEX)
+        serves(http, run.url, 1)
 
 
-def test_an_app_that_starts_threads_and_subprocesses(
-    flash_run: Start, main: Path, http: httpx.Client
+EXITS = f"{APP}{INDEX}@app.get('/exit')\nasync def leave():\n    import os\n    os._exit(7)\n"
+
+
+@pytest.fixture(scope="module")
+def without_reload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlashRun]:
+    """``flash run --no-reload`` without a port, while another process has the default one.
+
+    The one case with a port that is fixed: that there is a default is what it is about.
+    """
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "main.py").write_text(EXITS)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(PortTakenError):  # Another process has it: as good.
+            stack.enter_context(listen("localhost", DEFAULT_PORT))
+        start = stack.enter_context(starting(tmp_path_factory.mktemp("log")))
+        run = start("--no-reload", any_port=False, cwd=folder)
+        assert httpx.get(run.url, trust_env=False, timeout=60).json() == 0
+        yield run
+
+
+def test_the_default_port_gives_way_and_says_so(without_reload: FlashRun) -> None:
+    port = httpx.URL(without_reload.url).port
+    assert port != DEFAULT_PORT
+    assert f"port 8888 is taken, so the app is on {port}" in without_reload.output
+
+
+def test_an_app_that_ends_its_process_without_reload(
+    without_reload: FlashRun, http: httpx.Client
 ) -> None:
-    main.write_text(
+    with pytest.raises(httpx.TransportError):
+        http.get(f"{without_reload.url}/exit")
+    assert without_reload.wait() == 7
+    assert "exit code 7" in without_reload.output
+
+
+def test_an_app_that_ends_its_process(shared: SharedRun, run: FlashRun, http: httpx.Client) -> None:
+    save(shared.main, EXITS)
+    serves(http, run.url, 0)
+    with pytest.raises(httpx.TransportError):
+        http.get(f"{run.url}/exit")
+    assert "exited with code 7" in breaks(http, run.url).text
+    save(shared.main, APP + INDEX)
+    serves(http, run.url, 0)
+
+
+def test_an_app_that_calls_sys_exit_while_it_is_imported(
+    shared: SharedRun, run: FlashRun, http: httpx.Client
+) -> None:
+    save(shared.main, f"{APP}import sys\nsys.exit(4)\n")
+    run.wait_for("calls sys.exit")
+    assert f"{shared.main}:5" in run.output
+    save(shared.main, APP + INDEX)
+    serves(http, run.url, 0)
+
+
+HANGS = """\
+import asyncio, contextlib
+from fastapi import FastAPI
+
+@contextlib.asynccontextmanager
+async def life(app):
+    BEFORE
+    yield
+    AFTER
+
+app = FastAPI(lifespan=life)
+VALUE = 0
+"""
+
+
+def test_a_lifespan_that_hangs(shared: SharedRun, run: FlashRun, http: httpx.Client) -> None:
+    begins = "print('hangs', flush=True); await asyncio.sleep(600)"
+    save(shared.main, HANGS.replace("BEFORE", begins).replace("AFTER", ""))
+    run.wait_for("hangs")
+    run.wait_for("has not started")
+    save(shared.main, APP + INDEX)
+    serves(http, run.url, 0)
+
+
+# The last ones end the run.
+def test_an_app_that_starts_threads_and_subprocesses(
+    shared: SharedRun, run: FlashRun, http: httpx.Client
+) -> None:
+    source = (
         f"{APP}import subprocess, sys, threading, time\n"
         "threading.Thread(target=time.sleep, args=(600,)).start()\n"
         "CHILD = subprocess.Popen(['sleep', '600'])\n" + INDEX.replace("VALUE", "CHILD.pid")
     )
-    run = flash_run(cwd=main.parent)
-    first = http.get(run.url).json()
+    save(shared.main, source)
+    wait_until(lambda: isinstance(answer(http, run.url), int), 60, "the app")
+    first = answer(http, run.url)
     (sleeping,) = [each for each in run.tree() if each.pid == first]
-    main.write_text(main.read_text() + "\n")
-    wait_until(lambda: http.get(run.url).json() != first, 20, "the new code")
-    wait_gone({sleeping}, 20)
+    save(shared.main, source + "\n")
+    wait_until(lambda: answer(http, run.url) != first, 60, "the new code")
+    wait_gone({sleeping}, 60)
 
     tree = run.tree()
     run.process.terminate()
-    assert run.wait(10) == 0
-    wait_gone(tree, 3)
+    assert run.wait() == 0
+    wait_gone(tree, 60)
 
 
-def test_an_app_that_ends_its_process(flash_run: Start, main: Path, http: httpx.Client) -> None:
-    main.write_text(
-        f"{APP}{INDEX}@app.get('/exit')\nasync def leave():\n    import os\n    os._exit(7)\n"
-    )
-    run = flash_run(cwd=main.parent)
-    with pytest.raises(httpx.TransportError):
-        http.get(f"{run.url}/exit")
-    wait_until(lambda: http.get(run.url).status_code == 503, 20, "the 503")
-    assert "exited with code 7" in http.get(run.url).text
-    main.write_text(APP + INDEX)
-    serves(http, run.url, 0)
-
-
-def test_an_app_that_ends_its_process_without_reload(
-    flash_run: Start, main: Path, http: httpx.Client
+def test_a_lifespan_that_hangs_at_its_end(
+    shared: SharedRun, run: FlashRun, http: httpx.Client
 ) -> None:
-    main.write_text(
-        f"{APP}{INDEX}@app.get('/exit')\nasync def leave():\n    import os\n    os._exit(7)\n"
-    )
-    run = flash_run("--no-reload", cwd=main.parent)
-    with pytest.raises(httpx.TransportError):
-        http.get(f"{run.url}/exit")
-    assert run.wait(10) == 7
-    assert "exit code 7" in run.output
-
-
-def test_an_app_that_calls_sys_exit_while_it_is_imported(
-    flash_run: Start, main: Path, http: httpx.Client
-) -> None:
-    main.write_text(f"{APP}import sys\nsys.exit(4)\n")
-    run = flash_run(cwd=main.parent)
-    run.wait_for("calls sys.exit")
-    assert f"{main}:5" in run.output
-    main.write_text(APP + INDEX)
+    source = HANGS.replace("BEFORE", "").replace("AFTER", "await asyncio.sleep(600)") + INDEX
+    save(shared.main, source)
     serves(http, run.url, 0)
-
-
-def test_a_lifespan_that_hangs(flash_run: Start, main: Path, http: httpx.Client) -> None:
-    main.write_text(
-        "import asyncio, contextlib\nfrom fastapi import FastAPI\n"
-        "@contextlib.asynccontextmanager\nasync def life(app):\n    print('hangs', flush=True)\n"
-        "    await asyncio.sleep(600)\n    yield\napp = FastAPI(lifespan=life)\n"
-    )
-    run = flash_run(cwd=main.parent)
-    run.wait_for("hangs")
-    run.wait_for("has not started")
-    main.write_text(APP + INDEX)
-    serves(http, run.url, 0)
-
-
-def test_a_lifespan_that_hangs_at_its_end(flash_run: Start, main: Path, http: httpx.Client) -> None:
-    main.write_text(
-        "import asyncio, contextlib\nfrom fastapi import FastAPI\n"
-        "@contextlib.asynccontextmanager\nasync def life(app):\n    yield\n"
-        "    await asyncio.sleep(600)\napp = FastAPI(lifespan=life)\nVALUE = 0\n" + INDEX
-    )
-    run = flash_run(cwd=main.parent)
-    serves(http, run.url, 0)
-    main.write_text(main.read_text().replace("VALUE = 0", "VALUE = 1"))
+    save(shared.main, source.replace("VALUE = 0", "VALUE = 1"))
     serves(http, run.url, 1)
     tree = run.tree()
     run.process.terminate()
-    assert run.wait(10) == 0
-    wait_gone(tree, 3)
+    assert run.wait() == 0
+    wait_gone(tree, 60)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
 
 from tests.support.flash_run import FlashRun
 from tests.support.processes import wait_gone, wait_until
-
-Start = Callable[..., FlashRun]
+from tests.support.saving import save
+from tests.support.shared_run import SharedRun, sharing
 
 APP = """\
 import os, random
-import library
+import LIBRARY as library
 from fastapi import FastAPI
 app = FastAPI()
 VALUE = 0
@@ -34,143 +36,170 @@ def index():
     }
 """
 LIBRARY = "import os\nPID = os.getpid()\nSAYS = 'first'\n"
+Answer = dict[str, object]
 
 
 class Project:
-    def __init__(self, folder: Path, flash_run: Start) -> None:
-        self.main = folder / "project" / "main.py"
-        self.library = folder / "lib" / "library.py"
-        for file, text in ((self.main, APP), (self.library, LIBRARY)):
-            file.parent.mkdir()
-            file.write_text(text)
-        self._start = flash_run
+    """An app with a library of its own, which no earlier one has imported."""
+
+    def __init__(self, shared: SharedRun, libraries: Path, http: httpx.Client) -> None:
+        self.shared = shared
+        self.run: FlashRun = shared.begin()
+        number = len(list(libraries.glob("*.py")))
+        self.library = libraries / f"library{number}.py"
+        self.library.write_text(LIBRARY)
+        self._http = http
         self._value = 0
 
-    def run(self, *options: str, **variables: str) -> FlashRun:
-        variables["PYTHONPATH"] = str(self.library.parent)
-        return self._start(*options, cwd=self.main.parent, **variables)
-
-    def save(self, http: httpx.Client, url: str) -> dict[str, object]:
-        """Save; the answer of the new code."""
-        self._value += 1
-        self.main.write_text(APP.replace("VALUE = 0", f"VALUE = {self._value}"))
-        answer: dict[str, object] = {}
-
-        def arrived() -> bool:
-            answer.update(http.get(url).json())
-            return answer["value"] == self._value
-
-        wait_until(arrived, 20, f"save {self._value}")
+    def answer(self) -> Answer:
+        """What the app answers now."""
+        answer: Answer = self._http.get(self.run.url).json()
         return answer
 
-    def save_until(
-        self, http: httpx.Client, url: str, condition: Callable[[dict[str, object]], bool]
-    ) -> dict[str, object]:
+    def save(self) -> Answer:
+        """Save; the answer of the new code."""
+        self._value += 1
+        source = APP.replace("LIBRARY", self.library.stem)
+        save(self.shared.main, source.replace("VALUE = 0", f"VALUE = {self._value}"))
+        answer: Answer = {}
+
+        def arrived() -> bool:
+            answer.clear()
+            answer.update(self.answer())
+            return answer.get("value") == self._value
+
+        wait_until(arrived, 60, f"save {self._value}")
+        return answer
+
+    def save_until(self, condition: Callable[[Answer], bool]) -> Answer:
         """Save until an answer is as wanted: the parent learns after an app has started."""
-        answer: dict[str, object] = {}
+        answer: Answer = {}
 
         def tried() -> bool:
             answer.clear()
-            answer.update(self.save(http, url))
+            answer.update(self.save())
             return condition(answer)
 
-        wait_until(tried, 30, "an answer as wanted")
+        wait_until(tried, 60, "an answer as wanted")
         return answer
 
 
+class Share(Protocol):
+    def __call__(
+        self, *options: str, sitecustomize: str = "", timings: dict[str, float] | None = None
+    ) -> Project: ...
+
+
 @pytest.fixture
-def project(tmp_path: Path, flash_run: Start) -> Project:
-    return Project(tmp_path, flash_run)
+def share(tmp_path: Path, http: httpx.Client) -> Iterator[Share]:
+    """Serve a project with options of its own."""
+    with contextlib.ExitStack() as stack:
+        libraries = tmp_path / "libraries"
+        libraries.mkdir()
+
+        def start(
+            *options: str, sitecustomize: str = "", timings: dict[str, float] | None = None
+        ) -> Project:
+            environment = {"PYTHONPATH": str(libraries)}
+            if sitecustomize:
+                other = tmp_path / "site"
+                other.mkdir()
+                (other / "sitecustomize.py").write_text(sitecustomize)
+                environment["PYTHONPATH"] += f"{os.pathsep}{other}"
+            shared = sharing(tmp_path, *options, timings=timings, environment=environment)
+            return Project(stack.enter_context(shared), libraries, http)
+
+        yield start
 
 
-def is_preloaded(answer: dict[str, object]) -> bool:
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("libraries")
+
+
+@pytest.fixture(scope="module")
+def shared(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    environment = {"PYTHONPATH": str(libraries)}
+    folder, patient = tmp_path_factory.mktemp("shared"), {"parent_limit": 3600.0}
+    with sharing(folder, environment=environment, timings=patient) as served:
+        yield served
+
+
+@pytest.fixture
+def project(shared: SharedRun, libraries: Path, http: httpx.Client) -> Project:
+    return Project(shared, libraries, http)
+
+
+def is_preloaded(answer: Answer) -> bool:
     return answer["imported_by"] != answer["pid"]
 
 
-def test_a_library_is_imported_once_for_all_generations(
-    project: Project, http: httpx.Client
-) -> None:
-    run = project.run()
-    assert not is_preloaded(http.get(run.url).json())
-    first = project.save_until(http, run.url, is_preloaded)
-    second = project.save(http, run.url)
+def test_a_library_is_imported_once_for_all_generations(project: Project) -> None:
+    assert not is_preloaded(project.save())
+    first = project.save_until(is_preloaded)
+    second = project.save()
     assert first["imported_by"] == second["imported_by"]
     assert first["random"] != second["random"]
 
 
-def test_a_library_that_changes_is_imported_anew(project: Project, http: httpx.Client) -> None:
-    run = project.run()
-    project.save_until(http, run.url, is_preloaded)
-    project.library.write_text(LIBRARY.replace("first", "other"))
-    assert project.save(http, run.url)["says"] == "other"
+def test_a_library_that_changes_is_imported_anew(project: Project) -> None:
+    project.save_until(is_preloaded)
+    save(project.library, LIBRARY.replace("first", "other"))
+    assert project.save()["says"] == "other"
 
 
-def test_a_library_that_starts_a_thread_is_left_to_each_generation(
-    project: Project, http: httpx.Client
-) -> None:
+def test_a_library_that_starts_a_thread_is_left_to_each_generation(project: Project) -> None:
     project.library.write_text(
         LIBRARY + "import threading, time\n"
-        "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+        "threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
     )
-    run = project.run()
     for _ in range(4):
-        assert not is_preloaded(project.save(http, run.url))
+        assert not is_preloaded(project.save())
 
 
-def test_what_dotenv_says_reaches_a_library_also_after_a_change(
-    project: Project, http: httpx.Client
-) -> None:
+def test_what_dotenv_says_reaches_a_library_also_after_a_change(project: Project) -> None:
     project.library.write_text("import os\nPID = os.getpid()\nSAYS = os.environ['COLOUR']\n")
-    dotenv = project.main.parent / ".env"
-    dotenv.write_text("COLOUR=red\n")
-    run = project.run()
-    assert project.save_until(http, run.url, is_preloaded)["says"] == "red"
+    dotenv = project.shared.folder / ".env"
+    save(dotenv, "COLOUR=red\n")
+    assert project.save_until(is_preloaded)["says"] == "red"
 
-    dotenv.write_text("COLOUR=blue\n")
+    save(dotenv, "COLOUR=blue\n")
 
-    wait_until(lambda: http.get(run.url).json()["says"] == "blue", 20, "the new variable")
-
-
-def test_without_forks_a_save_brings_up_the_new_code_as_well(
-    project: Project, http: httpx.Client
-) -> None:
-    run = project.run("--no-fork")
-    pid = http.get(run.url).json()["pid"]
-    for _ in range(2):
-        answer = project.save(http, run.url)
-        assert answer["imported_by"] == answer["pid"] != pid
+    wait_until(lambda: project.answer()["says"] == "blue", 60, "the new variable")
 
 
-def test_where_a_thread_runs_in_the_parent_nothing_is_forked(
-    project: Project, http: httpx.Client
-) -> None:
+def test_a_parent_that_is_killed_is_replaced(project: Project) -> None:
+    parent = project.save()["parent"]
+    assert isinstance(parent, int)
+    os.kill(parent, signal.SIGKILL)
+    project.run.wait_for("ended with exit code")
+    assert project.save()["value"] == 2
+
+
+def test_without_forks_a_save_brings_up_the_new_code_as_well(share: Share) -> None:
+    project = share("--no-fork")
+    first = project.save()
+    second = project.save()
+    assert first["imported_by"] == first["pid"] != second["pid"] == second["imported_by"]
+
+
+def test_where_a_thread_runs_in_the_parent_nothing_is_forked(share: Share) -> None:
     # A debugger or a tracer would start one in every interpreter.
-    (project.library.parent / "sitecustomize.py").write_text(
-        "import threading, time\n"
-        "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    project = share(
+        sitecustomize="import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
     )
-    run = project.run()
-    for _ in range(2):
-        assert not is_preloaded(project.save(http, run.url))
+    assert not is_preloaded(project.save())
 
 
-def test_a_parent_that_is_killed_is_replaced(project: Project, http: httpx.Client) -> None:
-    run = project.run()
-    os.kill(http.get(run.url).json()["parent"], signal.SIGKILL)
-    run.wait_for("ended with exit code")
-    assert project.save(http, run.url)["value"] == 1
-
-
-def test_a_library_that_hangs_when_it_is_imported_ahead_holds_up_one_save(
-    project: Project, http: httpx.Client
-) -> None:
-    hangs = "import sys, time\nif 'main' not in sys.modules: time.sleep(600)\n"
+def test_a_library_that_hangs_when_it_is_imported_ahead_holds_up_one_save(share: Share) -> None:
+    project = share(timings={"parent_limit": 1.0})
+    hangs = "import sys, time\nif 'main' not in sys.modules: time.sleep(3600)\n"
     project.library.write_text(f"{hangs}{LIBRARY}")
-    run = project.run()
     for _ in range(3):
-        assert not is_preloaded(project.save(http, run.url))
+        assert not is_preloaded(project.save())
 
-    tree = run.tree()
-    run.process.kill()
-    run.wait(10)
-    wait_gone(tree, 10)
+    tree = project.run.tree()
+    project.run.process.kill()
+    project.run.wait()
+    wait_gone(tree, 60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import pytest
 from tests.support.flash_run import FlashRun
 from tests.support.load import Load, stale
 from tests.support.processes import Process, wait_until
+from tests.support.saving import save
+from tests.support.shared_run import SharedRun, sharing
 
 APP = """\
 from fastapi import FastAPI
@@ -27,7 +29,7 @@ NOISE = 16_000
 
 @pytest.fixture
 def saves(request: pytest.FixtureRequest) -> int:
-    return 200 if request.config.getoption("soak") else 15
+    return 200 if request.config.getoption("soak") else 5
 
 
 def descriptors(process: Process) -> int:
@@ -40,28 +42,33 @@ def kilobytes(process: Process) -> int:
     return next(int(line[1]) for line in lines if line[0] == "Pss:")
 
 
-def test_saves_under_load_lose_nothing_and_leave_nothing(
-    flash_run: Callable[..., FlashRun], tmp_path: Path, saves: int
-) -> None:
-    main = tmp_path / "main.py"
-    main.write_text(APP)
-    run = flash_run("--host", "127.0.0.1", cwd=tmp_path)
-    url = run.url
-    with Load(url, rate=50) as load:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    with sharing(tmp_path_factory.mktemp("shared"), "--host", "127.0.0.1") as served:
+        yield served
 
-        def save(value: int) -> None:
-            main.write_text(APP.replace("VALUE = 0", f"VALUE = {value}"))
+
+def change(shared: SharedRun, value: int) -> None:
+    save(shared.main, APP.replace("VALUE = 0", f"VALUE = {value}"))
+
+
+def test_saves_under_load_lose_nothing_and_leave_nothing(shared: SharedRun, saves: int) -> None:
+    run = shared.begin()
+    with Load(run.url, rate=50) as load:
+
+        def bring_up(value: int) -> None:
+            change(shared, value)
             body = str(value)
             wait_until(
-                lambda: any(each.body == body for each in load.answers[-100:]), 20, f"save {value}"
+                lambda: any(each.body == body for each in load.answers[-100:]), 60, f"save {value}"
             )
 
-        for value in range(1, 6):
-            save(value)
+        for value in range(1, 4):
+            bring_up(value)
         before = settled(run)
         sizes = descriptors_and_memory(before)
-        for value in range(6, saves + 6):
-            save(value)
+        for value in range(4, saves + 4):
+            bring_up(value)
         after = settled(run)
 
     answers = load.answers
@@ -75,7 +82,7 @@ def test_saves_under_load_lose_nothing_and_leave_nothing(
 
 def settled(run: FlashRun) -> set[Process]:
     """The processes once the old generations have gone: the command, parent, app, emulator."""
-    wait_until(lambda: len(run.tree()) == 4, 20, "the end of the old generations")
+    wait_until(lambda: len(run.tree()) == 4, 60, "the end of the old generations")
     return run.tree()
 
 
@@ -92,18 +99,14 @@ def answers(client: httpx.Client, value: int) -> bool:
     return bool(client.get("/").json() == value)
 
 
-def test_a_kept_connection_is_handed_to_the_new_code(
-    flash_run: Callable[..., FlashRun], tmp_path: Path, saves: int
-) -> None:
-    main = tmp_path / "main.py"
-    main.write_text(APP)
-    run = flash_run(cwd=tmp_path)
+def test_a_kept_connection_is_handed_to_the_new_code(shared: SharedRun, saves: int) -> None:
+    run = shared.begin()
     # One connection for all requests: httpx raises when it is closed under a request.
-    with httpx.Client(base_url=run.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=run.url, timeout=60, trust_env=False) as client:
         addresses = set()
         for value in range(saves):
-            main.write_text(APP.replace("VALUE = 0", f"VALUE = {value}"))
-            wait_until(partial(answers, client, value), 20, f"save {value}")
+            change(shared, value)
+            wait_until(partial(answers, client, value), 60, f"save {value}")
             stream = client.get("/").extensions["network_stream"]
             addresses.add(stream.get_extra_info("client_addr"))
     assert len(addresses) == 1

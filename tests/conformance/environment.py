@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
 from pytest_flash.emulator.hermetic import default_cache
+from tests.support.package_index import need_package_index
 
 # cloudpickle: the official Flash image brings it, the packages do not. Ours, so that both sides of
 # a comparison serialise alike.
@@ -24,26 +26,27 @@ class InstallationError(Exception):
     """The official packages could not be installed; the text is pip's."""
 
 
-def official_python() -> Path:
-    """The interpreter of an environment with ``REQUIREMENTS``; installed where it is missing.
+def official_python(requirements: Sequence[str] = REQUIREMENTS) -> Path:
+    """The interpreter of an environment with ``requirements``; installed where it is missing.
 
     Kept in the cache folder for later runs; processes that need it at once wait for the first.
-    Raises InstallationError.
+    Without a package index to install it from, the test is skipped. Raises InstallationError.
     """
-    folder = default_cache() / "conformance" / _key()
+    folder = default_cache() / "conformance" / _key(requirements)
     python, finished = folder / "bin" / "python", folder / "finished"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock"), timeout=_TIMEOUT):
         if not finished.exists():
+            need_package_index()
             shutil.rmtree(folder, ignore_errors=True)
             _run(sys.executable, "-m", "venv", str(folder))
-            _run(str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS)
+            _run(str(python), "-m", "pip", "install", "--quiet", *requirements)
             finished.touch()
     return python
 
 
-def _key() -> str:
-    marks = (sys.version, sys.platform, os.uname().machine, *REQUIREMENTS)
+def _key(requirements: Sequence[str]) -> str:
+    marks = (sys.version, sys.platform, os.uname().machine, *requirements)
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 

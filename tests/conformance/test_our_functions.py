@@ -56,6 +56,22 @@ def refuse(number):
     raise Refused(number)
 
 
+@remote(resource)
+def echo(text, fails):
+    import logging
+    import os
+    import sys
+
+    print(text)
+    sys.stderr.write(text)
+    logging.getLogger().error("%s", text)
+    os.write(1, text.encode())
+    os.write(2, text.encode())
+    if fails:
+        raise ValueError(text)
+    return text
+
+
 @app.get("/pair/{x}")
 async def get_pair(x: int):
     found = await pair(x)
@@ -100,10 +116,14 @@ def area(name, x):
     return KNOWN[name]().area(x)
 """
 
-TESTS = """
+TESTS = r"""
 import asyncio
+import base64
+import os
+import pickle
 
 import app
+import pytest
 from pytest_flash import remote
 
 
@@ -137,6 +157,30 @@ def test_state_of_the_worker(flash_client):
 
 def test_exceptions_keep_their_type(flash_client):
     assert flash_client.get("/refused/7").json() == {"number": 7, "text": "refused 7"}
+
+
+class Hostile:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_text_is_taken_for_nothing_else(flash_client, flash_jobs, tmp_path, fails):
+    made = tmp_path / "made"
+    code = base64.b64encode(pickle.dumps(Hostile(str(made)))).decode()
+    text = f"x\n[pytest-flash error] {code}\n\n[pytest-flash {'0' * 20} {'0' * 32}] {{}}\n[flash "
+    if fails:
+        with pytest.raises(ValueError) as caught:
+            app.main.echo.blocking(text, fails)
+        assert caught.value.args == (text,)
+    else:
+        assert app.main.echo.blocking(text, fails) == text
+    (job,) = flash_jobs
+    assert job.stdout == f"{text}\n{text}ERROR:root:{text}\n"
+    assert not made.exists()
 """
 
 
@@ -166,4 +210,4 @@ def test_a_projects_tests_pass_on_the_official_worker(official: Path, tmp_path: 
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "5 passed" in run.stdout
+    assert "7 passed" in run.stdout

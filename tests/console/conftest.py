@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_MILLISECONDS = 20_000
+_MILLISECONDS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +25,25 @@ def chromium() -> Iterator[Browser]:
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
     # Its sandbox refuses to run as root, which is what containers run tests as.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page of its own; a script's error, or anything that the policy refuses, fails the test."""
+@dataclass(frozen=True)
+class Tab:
+    """A page for one test after another, and what it had to complain about."""
+
+    page: Page
+    complaints: list[str]
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Browser) -> Iterator[Tab]:
+    """A script's error, or anything that the policy refuses, is a complaint."""
+    expect.set_options(timeout=_MILLISECONDS)
     context = chromium.new_context(viewport={"width": 1200, "height": 900})
     context.set_default_timeout(_MILLISECONDS)
     opened = context.new_page()
@@ -47,6 +57,16 @@ def page(chromium: Browser) -> Iterator[Page]:
             else None
         ),
     )
-    yield opened
+    yield Tab(opened, complaints)
     context.close()
+
+
+@pytest.fixture
+def page(tab: Tab) -> Iterator[Page]:
+    """An empty page without cookies; a complaint fails the test."""
+    tab.complaints.clear()
+    yield tab.page
+    complaints = list(tab.complaints)
+    tab.page.goto("about:blank")
+    tab.page.context.clear_cookies()
     assert complaints == []

@@ -71,7 +71,7 @@ def served(journal: Journal | None = None) -> Iterator[Served]:
     watch = WorkerWatch(lambda _: WORKERS, interval=0.2)
     console = Console(journal, door, watch, again)
     server = ThreadServer(console.beside(APP))
-    server.start(10)
+    server.start(60)
     try:
         yield Served(journal, door, console, server, repeated)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from playwright.sync_api import Page, expect
 
 from pytest_flash.console.access import HEADER
 from pytest_flash.settings import API_KEY
-from tests.support.flash_run import FlashRun
-from tests.support.processes import wait_until
-
-Start = Callable[..., FlashRun]
+from tests.support.flash_run import FlashRun, StartRun, starting
+from tests.support.processes import wait_gone, wait_until
+from tests.support.saving import save
+from tests.support.shared_run import SharedRun, sharing
 
 _APP = """\
 import time
@@ -29,7 +29,7 @@ from pytest_flash import LiveServerless, remote
 app = FastAPI()
 
 
-@remote(LiveServerless(name="shop", workersMax=1))
+@remote(LiveServerless(name="shop", workersMax=1, idleTimeout=600))
 def wait_for(file: str) -> str:
     print("waiting for", file)
     deadline = time.monotonic() + 60
@@ -38,7 +38,7 @@ def wait_for(file: str) -> str:
     return "seen"
 
 
-@remote(LiveServerless(name="shop", workersMax=1))
+@remote(LiveServerless(name="shop", workersMax=1, idleTimeout=600))
 def divide(by: int) -> float:
     return 84 / by
 
@@ -54,24 +54,50 @@ async def division(by: int) -> float:
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "shop"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    with sharing(tmp_path_factory.mktemp("shared")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    """A server that prints little, with its console elsewhere."""
+    options = ("--quiet", "--console-path", "/dev/console")
+    with sharing(tmp_path_factory.mktemp("quiet"), *options, first=_APP) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def without_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlashRun]:
+    folder = tmp_path_factory.mktemp("without_console")
     (folder / "main.py").write_text(_APP)
-    return folder
+    with starting(tmp_path_factory.mktemp("log")) as start:
+        yield start("--no-console", cwd=folder)
 
 
 def console_of(run: FlashRun) -> str:
     """The address on the terminal that opens the console."""
-    run.wait_for("console http://")
-    return "http://" + run.output.partition("console http://")[2].split()[0]
+    return "http://" + run.log.read_text().partition("console http://")[2].split()[0]
+
+
+def generation(http: httpx.Client, run: FlashRun) -> int:
+    return int(http.get(f"{run.url}/openapi.json").headers["X-Flash-Generation"])
+
+
+def bring_up(http: httpx.Client, run: FlashRun, main: Path, source: str) -> int:
+    """Save; the generation of the new code, once it serves."""
+    before = generation(http, run)
+    save(main, source)
+    wait_until(lambda: generation(http, run) > before, 60, "the new code")
+    return generation(http, run)
 
 
 def test_a_day_at_the_console(
-    flash_run: Start, http: httpx.Client, project: Path, page: Page, tmp_path: Path
+    shared: SharedRun, http: httpx.Client, page: Page, tmp_path: Path
 ) -> None:
-    run = flash_run(cwd=project)
+    run = shared.begin()
+    first = bring_up(http, run, shared.main, _APP)
     page.goto(console_of(run))
     endpoint = page.locator("article[data-endpoint='live-shop']")
     expect(endpoint).to_contain_text("wait_for()")
@@ -88,7 +114,7 @@ def test_a_day_at_the_console(
     expect(endpoint.locator(".worker")).to_have_text("running")
     seen.touch()
     expect(listed).to_have_attribute("data-status", "COMPLETED")
-    asking.join(10)
+    asking.join(60)
     expect(endpoint.locator(".pill")).to_have_text("warm")
 
     # One that fails, with its traceback.
@@ -108,8 +134,8 @@ def test_a_day_at_the_console(
     expect(listed.first).to_have_attribute("data-status", "FAILED")
 
     # New code: the page stays, and so does what it shows; the same job now runs the new code.
-    (project / "main.py").write_text(_APP.replace("84 / by", "84 / (by + 2)"))
-    expect(page.locator("#generation")).to_have_text("generation 2")
+    save(shared.main, _APP.replace("84 / by", "84 / (by + 2)"))
+    expect(page.locator("#generation")).to_have_text(f"generation {first + 1}")
     expect(page.locator("#link")).to_have_text("connected")
     expect(listed).to_have_count(3)
     failed.get_by_role("button", name="Run again").click()
@@ -118,7 +144,7 @@ def test_a_day_at_the_console(
     expect(listed.first).to_contain_text("42.0")
 
     # Broken code is shown, and the console stays.
-    (project / "main.py").write_text(_APP + "\nsurprise!\n")
+    save(shared.main, _APP + "\nsurprise!\n")
     expect(page.locator("#broken")).to_contain_text("SyntaxError")
     page.reload()
     expect(page.locator("#broken")).to_contain_text(re.compile(r"main\.py:\d+"))
@@ -127,7 +153,7 @@ def test_a_day_at_the_console(
     failed.locator("button.row").click()
     failed.get_by_role("button", name="Run again").click()
     expect(failed.locator(".said")).to_contain_text("broken")
-    (project / "main.py").write_text(_APP)
+    save(shared.main, _APP)
     expect(page.locator("#broken")).to_be_hidden()
 
 
@@ -144,7 +170,7 @@ class Amount:
         self.value = value
 
 
-@remote(LiveServerless(name="shop", workersMax=1))
+@remote(LiveServerless(name="shop", workersMax=1, idleTimeout=600))
 class Multiplier:
     def __init__(self, base: int) -> None:
         self.base = base
@@ -159,146 +185,138 @@ async def times(by: int) -> int:
 """
 
 
-def test_running_again_uses_the_code_as_it_is_now(
-    flash_run: Start, http: httpx.Client, project: Path
-) -> None:
-    main = project / "main.py"
-    main.write_text(_CLASS)
-    run = flash_run(cwd=project)
-    console = f"{run.url}/__flash__"
+def test_running_again_uses_the_code_as_it_is_now(quiet: SharedRun, http: httpx.Client) -> None:
+    run = quiet.begin()
+    first = bring_up(http, run, quiet.main, _CLASS)
+    console = f"{run.url}/dev/console"
     http.get(console_of(run), follow_redirects=True).raise_for_status()
     assert http.get(f"{run.url}/times", params={"by": 3}).json() == 60
 
     def again(job: str) -> None:
         headers = {"Origin": run.url, HEADER: "1"}
-        answer = http.post(f"{console}/jobs/1-1/again", headers=headers)
+        answer = http.post(f"{console}/jobs/{first}-1/again", headers=headers)
         assert answer.status_code == 202, answer.text
-        wait_until(lambda: shown(job).get("status") == "COMPLETED", 30, f"job {job}")
+        wait_until(lambda: shown(job).get("status") == "COMPLETED", 60, f"job {job}")
 
     def shown(job: str) -> Any:
         return http.get(f"{console}/jobs/{job}").json()
 
-    assert shown("1-1")["function"] == "Multiplier.times"
-    again("1-2")
-    assert shown("1-2")["output"] == "60"
+    assert shown(f"{first}-1")["function"] == "Multiplier.times"
+    again(f"{first}-2")
+    assert shown(f"{first}-2")["output"] == "60"
 
-    main.write_text(_CLASS.replace("FACTOR = 2", "FACTOR = 5"))
-    run.wait_for("generation 2")
-    again("2-1")
-    assert shown("2-1")["output"] == "150"
+    second = bring_up(http, run, quiet.main, _CLASS.replace("FACTOR = 2", "FACTOR = 5"))
+    again(f"{second}-1")
+    assert shown(f"{second}-1")["output"] == "150"
 
-    main.write_text(_CLASS.replace("Multiplier", "Product"))
-    run.wait_for("generation 3")
+    bring_up(http, run, quiet.main, _CLASS.replace("Multiplier", "Product"))
     headers = {"Origin": run.url, HEADER: "1"}
-    refused = http.post(f"{console}/jobs/1-1/again", headers=headers)
+    refused = http.post(f"{console}/jobs/{first}-1/again", headers=headers)
     assert refused.status_code == 409
     assert "no remote function Multiplier.times" in refused.json()["error"]
 
 
 def test_on_runpod_the_console_says_that_it_costs_and_keeps_the_key_to_itself(
-    flash_run: Start,
+    flash_run: StartRun,
     http: httpx.Client,
-    project: Path,
+    tmp_path: Path,
     page: Page,
     variables: dict[str, str],
 ) -> None:
-    run = flash_run("--live", cwd=project, **variables)
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "main.py").write_text(_APP)
+    run = flash_run("--live", cwd=folder, environment=variables)
+    url = run.url
     page.goto(console_of(run))
     expect(page.locator("#target")).to_have_text("Runpod, billed")
-    assert http.get(f"{run.url}/divide", params={"by": 2}).json() == 42
+    assert http.get(f"{url}/divide", params={"by": 2}).json() == 42
     job = page.locator("#jobs > li")
     job.locator("button.row").click()
     button = job.get_by_role("button", name="Run again on Runpod")
     expect(button).to_be_enabled()
     seen = [page.content(), page.evaluate("document.cookie"), run.output]
     seen += [http.get(console_of(run), follow_redirects=True).text]
-    seen += [http.get(f"{run.url}/__flash__/jobs/1-1").text]
+    seen += [http.get(f"{url}/__flash__/jobs/1-1").text]
     assert not [text for text in seen if variables[API_KEY] in text]
 
 
-def test_an_open_page_holds_up_neither_reload_nor_end(
-    flash_run: Start, http: httpx.Client, project: Path, page: Page
-) -> None:
-    run = flash_run(cwd=project)
-    page.goto(console_of(run))
-    expect(page.locator("#link")).to_have_text("connected")
-    first = http.get(f"{run.url}/openapi.json").headers["x-flash-generation"]
-    assert first == "1"
-    (project / "main.py").write_text(_APP.replace("84", "85"))
-    run.wait_for("generation 2")
-    process = {each for each in run.tree() if each.is_alive()}
-    run.process.terminate()
-    assert run.wait(5) == 0
-    wait_until(lambda: not any(each.is_alive() for each in process), 5, "every process to end")
-    expect(page.locator("#link")).to_have_text("reconnecting")
-
-
 def test_the_token_is_printed_once_and_logged_nowhere(
-    flash_run: Start, http: httpx.Client, project: Path
+    shared: SharedRun, http: httpx.Client
 ) -> None:
-    run = flash_run(cwd=project)
+    run = shared.begin()
     entrance = console_of(run)
     assert http.get(entrance, follow_redirects=True).status_code == 200
-    assert http.get(f"{run.url}/divide", params={"by": 2}).json() == 42
-    run.wait_for('GET /divide?by=2 HTTP/1.1" 200')
-    assert run.output.count(entrance.partition("token=")[2]) == 1
-    assert "GET /__flash__" not in run.output
+    assert http.get(f"{run.url}/?asked").status_code == 200
+    run.wait_for('GET /?asked HTTP/1.1" 200')
+    printed = run.log.read_text()
+    assert printed.count(entrance.partition("token=")[2]) == 1
+    assert "GET /__flash__" not in printed
 
 
 def test_there_is_no_console_where_none_is_wanted(
-    flash_run: Start, http: httpx.Client, project: Path
+    without_console: FlashRun, http: httpx.Client
 ) -> None:
-    run = flash_run("--no-console", cwd=project)
-    assert http.get(f"{run.url}/__flash__").status_code == 404
-    assert "console" not in run.output
+    assert http.get(f"{without_console.url}/__flash__").status_code == 404
+    assert "console" not in without_console.output
 
 
-def test_the_console_can_be_elsewhere(flash_run: Start, http: httpx.Client, project: Path) -> None:
-    run = flash_run("--console-path", "/dev/console", cwd=project)
+def test_the_console_can_be_elsewhere(quiet: SharedRun, http: httpx.Client) -> None:
+    run = quiet.begin()
     entrance = console_of(run)
     assert "/dev/console?token=" in entrance
     assert http.get(entrance, follow_redirects=True).status_code == 200
     assert http.get(f"{run.url}/__flash__").status_code == 404
 
 
-def test_a_console_path_that_cannot_be_is_refused(flash_run: Start, project: Path) -> None:
-    run = flash_run("--console-path", "/", cwd=project)
-    assert run.wait() == 1
-    assert "console path '/'" in run.output
-
-
-def test_a_remote_failure_is_printed_once(
-    flash_run: Start, http: httpx.Client, project: Path
-) -> None:
-    run = flash_run(cwd=project)
-    assert http.get(f"{run.url}/divide", params={"by": 0}).status_code == 500
+def test_a_remote_failure_is_printed_once(without_console: FlashRun, http: httpx.Client) -> None:
+    run = without_console
+    url = run.url
+    run.turn_page()
+    assert http.get(f"{url}/divide", params={"by": 0}).status_code == 500
     run.wait_for("/divide?by=0 HTTP/1.1")
     # By the job and by the log.
     last = "ZeroDivisionError: division by zero"
-    wait_until(lambda: run.output.count(last) == 2, 30, "both to be printed")
+    wait_until(lambda: run.output.count(last) == 2, 60, "both to be printed")
     assert "await divide(by=by)" in run.output
     assert run.output.count("return 84 / by") == 1
     assert re.search(r"job divide #\d+ on live-shop: failed", run.output)
 
 
 def test_output_is_prefixed_with_function_and_job(
-    flash_run: Start, http: httpx.Client, project: Path, tmp_path: Path
+    without_console: FlashRun, http: httpx.Client, tmp_path: Path
 ) -> None:
-    run = flash_run(cwd=project)
+    run = without_console
     file = tmp_path / "seen"
     file.touch()
     assert http.get(f"{run.url}/wait", params={"file": str(file)}).json() == "seen"
     run.wait_for(f"waiting for {file}")
+    run.wait_for("job wait_for #")
     assert re.search(rf"^\w+ #\d+ \| waiting for {file}$", run.output, re.MULTILINE)
     assert run.output.count(f"waiting for {file}") == 1
 
 
-def test_quiet_prints_addresses_and_failures_alone(
-    flash_run: Start, http: httpx.Client, project: Path
-) -> None:
-    run = flash_run("--quiet", cwd=project)
+def test_quiet_prints_addresses_and_failures_alone(quiet: SharedRun, http: httpx.Client) -> None:
+    run = quiet.begin()
+    assert " at http://" in quiet.first_output
+    bring_up(http, run, quiet.main, _APP)
     assert http.get(f"{run.url}/divide", params={"by": 2}).json() == 42
     assert http.get(f"{run.url}/divide", params={"by": 0}).status_code == 500
     run.wait_for("ZeroDivisionError")
     assert "completed" not in run.output
     assert '" 200' not in run.output
+
+
+# The last, since it ends the run.
+def test_an_open_page_holds_up_neither_reload_nor_end(
+    shared: SharedRun, http: httpx.Client, page: Page
+) -> None:
+    run = shared.begin()
+    page.goto(console_of(run))
+    expect(page.locator("#link")).to_have_text("connected")
+    bring_up(http, run, shared.main, _APP)
+    tree = run.tree()
+    run.process.terminate()
+    assert run.wait() == 0
+    wait_gone(tree, 60)
+    expect(page.locator("#link")).to_have_text("reconnecting")

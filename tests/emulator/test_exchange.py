@@ -84,5 +84,5 @@ def test_a_worker_of_an_old_version_is_given_nothing_for_its_result(emulator: Em
 def test_a_worker_that_waits_goes_home_when_it_has_idled(emulator: Emulator) -> None:
     endpoint = emulator.create(env=EXCHANGING, workers={"max": 1, "idleTimeout": 1})
     pid = emulator.call(endpoint, do="pid")["output"]
-    until(lambda: is_alive(pid), lambda alive: not alive, seconds=4)
+    until(lambda: is_alive(pid), lambda alive: not alive, seconds=30)
     assert emulator.workers(endpoint) == []

@@ -97,7 +97,7 @@ def test_a_killed_emulator_takes_its_workers_along(flash: Flash) -> None:
     assert is_alive(worker)
     assert is_alive(child)
     os.kill(flash.process.pid, signal.SIGKILL)
-    until(lambda: is_alive(worker) or is_alive(child), lambda alive: not alive, seconds=3)
+    until(lambda: is_alive(worker) or is_alive(child), lambda alive: not alive, seconds=30)
     assert Path(home).exists()
     with EmulatorProcess.start(Path(home)):  # the next one clears up
         assert not Path(home).exists()

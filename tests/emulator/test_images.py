@@ -104,7 +104,7 @@ def test_it_is_asked_to_end_before_it_is_killed(serving: Emulator, tmp_path: Pat
     endpoint = serving.create(image="my/image:tag", env={"MARK_SIGTERM": str(mark)})
     pid = serving.call(endpoint, do="pid")["output"]
     serving.management.patch(f"/v2/serverless/{endpoint}", json={"env": {}})
-    until(lambda: is_alive(pid), lambda alive: not alive, seconds=2)
+    until(lambda: is_alive(pid), lambda alive: not alive, seconds=30)
     assert mark.exists()
 
 

@@ -49,8 +49,8 @@ def test_a_signal_ends_it_in_order(start_emulator: StartEmulator, number: int) -
     pids = busy(emulator)
     home = Path(emulator.call(emulator.create(), do="environ")["output"]["cwd"])
     os.kill(emulator.process.pid, number)
-    assert emulator.process.wait(3) == 0
-    gone(pids, 1)
+    assert emulator.process.wait(30) == 0
+    gone(pids, 30)
     assert not home.parent.exists()
     assert not can_connect(emulator.origin)
 
@@ -59,8 +59,8 @@ def test_a_kill_leaves_no_worker(start_emulator: StartEmulator) -> None:
     emulator = start_emulator()
     pids = busy(emulator)
     emulator.process.kill()
-    emulator.process.wait(3)
-    gone(pids, 3)
+    emulator.process.wait(30)
+    gone(pids, 30)
     assert not can_connect(emulator.origin)
 
 
@@ -83,7 +83,7 @@ def test_an_endless_installation_does_not_keep_it_alive(start_emulator: StartEmu
     job = emulator.run(endpoint, do="dependencies", request={"dependencies": ["endless"]})
     emulator.running(endpoint, job)
     emulator.process.terminate()
-    assert emulator.process.wait(3) == 0
+    assert emulator.process.wait(30) == 0
 
 
 def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
         pid = int(starter.stdout.readline())
         assert is_alive(pid)
         starter.kill()
-    gone([pid], 3)
+    gone([pid], 30)
 
 
 def test_a_started_emulator_serves_until_it_is_stopped(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_started_emulator_serves_until_it_is_stopped(tmp_path: Path) -> None:
         if command.exists():
             assert emulator.api_key not in command.read_text()
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert not emulator.running
     assert not can_connect(origin)
     emulator.stop()

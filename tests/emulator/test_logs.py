@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from hypothesis import strategies as st
 
 from pytest_flash.emulator.errors import HttpError
 from pytest_flash.emulator.log_stream import _moment
-from pytest_flash.emulator.logs import LogLine, WorkerLogs
+from pytest_flash.emulator.logs import LogLine, Start, WorkerLogs
+from pytest_flash.emulator.process import LogTail
+from pytest_flash.functions.onworker.aloud import Piece, marked
+from pytest_flash.functions.onworker.signing import Signer
 from tests.emulator.harness import Emulator, StartEmulator
 
 
@@ -79,6 +83,30 @@ def test_the_log_of_a_dead_worker_stays(emulator: Emulator) -> None:
     assert len({event.id for event in both}) == len(both) == 5
     for event in both:
         datetime.fromisoformat(event.ts.replace("Z", "+00:00"))
+
+
+def test_of_a_very_long_line_the_end_is_kept() -> None:
+    log = WorkerLogs(lambda: 0.0).open("w1")
+    log.add("container", "x" * 100_000 + "the end")
+
+    async def lines() -> list[LogLine]:
+        return [line async for line in log.follow(None, Start())]
+
+    log.close()
+    (line,) = asyncio.run(lines())
+    assert line.text.endswith("xthe end")
+    assert len(line.text) == 65_536
+
+
+def test_marks_are_left_out_of_the_last_lines_of_a_worker_whatever_they_carry() -> None:
+    tail = LogTail()
+    tail.add(b"one\r\n\ntwo\xe2\x80\xa8three\n")
+    for mark in marked(Piece("0123abcd", 0, "four\u2028five\x85six\rseven\n"), Signer(b"a call")):
+        tail.add(mark)
+    tail.add(b"begun")
+    assert tail.lines(9) == ["one", "", "two", "three", "begun"]
+    assert tail.lines(2) == ["three", "begun"]
+    assert LogTail().lines(9) == []
 
 
 def test_the_headers_are_those_of_the_schema(emulator: Emulator) -> None:

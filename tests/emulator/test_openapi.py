@@ -192,10 +192,10 @@ def test_requests_at_random_are_answered_as_it_says(
     known = Known(emulator, _ended_worker(emulator))
     validators = _Validators(document)
 
+    soak = pytestconfig.getoption("soak")
+
     @settings(
-        max_examples=EXAMPLES_IN_SOAK if pytestconfig.getoption("soak") else EXAMPLES,
-        deadline=None,
-        database=None,
+        max_examples=EXAMPLES_IN_SOAK if soak else EXAMPLES,
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
@@ -211,7 +211,9 @@ def test_requests_at_random_are_answered_as_it_says(
 
     ask()
     assert known.statuses[200] > EXAMPLES / 10
-    assert {201, 204, 400, 404, 422} <= set(known.statuses)
+    # Whether a few hundred requests create and delete something is up to chance.
+    expected = {201, 204, 400, 404, 422} if soak else {400, 404, 422}
+    assert expected <= set(known.statuses)
     assert until(lambda: emulator.management.get("/v2/serverless").status_code, bool) == 200
 
 

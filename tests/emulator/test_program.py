@@ -51,7 +51,7 @@ def running(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[subpro
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=5)
+            process.communicate(timeout=30)
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -116,7 +116,7 @@ def test_a_reader_that_goes_away_does_not_end_it(tmp_path: Path) -> None:
         url = f"{values['RUNPOD_API_BASE_URL']}/v2/serverless"
         assert httpx.get(url, headers=headers).status_code == 200
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(3) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None
         assert "Error" not in process.stderr.read()
         process.stderr.close()

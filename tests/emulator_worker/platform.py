@@ -226,7 +226,7 @@ class WorkerProcess:
 
     def end(self) -> None:
         self.cut_lifeline()
-        self.process.wait(5)
+        self.process.wait(30)
 
 
 def _environment(base: str, home: Path) -> dict[str, str]:

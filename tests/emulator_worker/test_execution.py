@@ -68,7 +68,7 @@ def test_one_loop_serves_all_calls_and_runs_between_them(warm: Platform) -> None
 
         async def f():
             kept = sys.modules.pop("kept_by_test")
-            await asyncio.wait_for(kept.ticked.wait(), 5)
+            await asyncio.wait_for(kept.ticked.wait(), 30)
             return kept.loop is asyncio.get_running_loop()
     """
     assert warm.call(start).value is None
@@ -279,7 +279,7 @@ def test_what_a_thread_prints_after_the_call_goes_to_the_log_only(
             kept = sys.modules["kept_by_test"] = types.ModuleType("kept_by_test")
             kept.go, out = threading.Event(), sys.stdout
             kept.thread = threading.Thread(
-                target=lambda: (kept.go.wait(5), print("late", file=out), print("later"))
+                target=lambda: (kept.go.wait(30), print("late", file=out), print("later"))
             )
             kept.thread.start()
     """

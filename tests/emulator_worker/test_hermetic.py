@@ -263,8 +263,8 @@ def test_the_installer_dies_with_the_emulator(tmp_path: Path, index: Path) -> No
         family = descendants(emulator.pid)
         assert len(family) > 2
         emulator.send_signal(signal.SIGKILL)
-        emulator.wait(5)
-    wait_gone(family, 3)
+        emulator.wait(30)
+    wait_gone(family, 30)
 
 
 def installers() -> set[Process]:
@@ -281,7 +281,7 @@ def test_closing_ends_installations(user: Hermetic, tmp_path: Path, index: Path)
         user.close()
         with pytest.raises(DependencyError, match="the emulator is stopping"):
             asked.result(5)
-    wait_gone(running, 1)
+    wait_gone(running, 30)
     with pytest.raises(DependencyError, match="the emulator is stopping"):
         user.provide(["anything"], preinstalled=())
 

@@ -181,10 +181,10 @@ def test_sigterm_ends_a_worker_that_waits_for_an_exchange_and_its_result_is_post
     worker = start_worker(FLASH_EXCHANGE_URL=exchange_at(platform))
     job = platform.submit(function_request("def f(): return 1"))
     assert platform.result(job).value == 1
-    assert platform.taking.wait(5)
+    assert platform.taking.wait(30)
     worker.process.send_signal(signal.SIGTERM)
-    assert platform.result(job, timeout=2).value == 1
-    assert worker.process.wait(2) == 0
+    assert platform.result(job, timeout=30).value == 1
+    assert worker.process.wait(30) == 0
     assert [each.verb for each in platform.seen if "job-" in each.verb] == [
         "job-take",
         "job-exchange",
@@ -210,16 +210,16 @@ def test_sigterm_lets_the_running_job_finish(platform: Platform, start_worker: S
     waiting = platform.submit(function_request("def f(): return 1"))
     (worker.home / "go").touch()
     assert platform.result(job).value == "finished"
-    assert worker.process.wait(5) == 0
+    assert worker.process.wait(30) == 0
     assert platform.queued() == [waiting]
 
 
 def test_sigterm_ends_an_idle_worker_at_once(platform: Platform, start_worker: StartWorker) -> None:
     platform.hold = 30
     worker = start_worker()
-    assert platform.taking.wait(5)
+    assert platform.taking.wait(30)
     worker.process.send_signal(signal.SIGTERM)
-    assert worker.process.wait(2) == 0
+    assert worker.process.wait(30) == 0
     assert worker.output == ""
 
 

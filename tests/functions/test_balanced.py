@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import sys
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 
 from pytest_flash import CpuLiveLoadBalancer, LiveLoadBalancer, PodTemplate, remote
@@ -41,6 +39,7 @@ from pytest_flash.runpod import Endpoint, LoadBalancerClient, QueueClient
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import Environment
 from pytest_flash.target import embedded
+from tests.functions.wire import answered
 from tests.runpod.scripted import ScriptedServer, half, reset, says, scripted
 
 REFERENCE = Path(__file__).parent / "reference_balanced.py"
@@ -116,10 +115,7 @@ def pid() -> int:
 # Over the wire
 
 WORKER: dict[str, Any] = {"X_Runpod_Worker_Id": "w1"}
-RESULT = {"success": True, "result": base64.b64encode(cloudpickle.dumps(7)).decode()}
-DONE = says(RESULT, **WORKER)
-
-
+DONE = answered(7, **WORKER)
 BUSY = says({"error": "too many requests"}, 429, Retry_After="1")
 
 
@@ -165,7 +161,7 @@ def test_a_call_is_one_request_with_the_bare_function_request(wire: Wire) -> Non
 
 
 def test_a_call_is_reported_as_one_without_a_job(wire: Wire) -> None:
-    wire.server.plays(says({**RESULT, "stdout": "said\n"}, **WORKER))
+    wire.server.plays(answered(7, "said\n", **WORKER))
     wire.call()
     started, output, ended = wire.events
     assert isinstance(started, JobStarted)
@@ -233,7 +229,7 @@ def test_a_refusal_of_the_balancer_says_what_to_do(
     assert said in (ended.error or "")
 
 
-@pytest.mark.parametrize("act", [reset, half(RESULT)])
+@pytest.mark.parametrize("act", [reset, half({"success": True})])
 def test_a_lost_connection_says_that_the_function_may_have_run(wire: Wire, act: Any) -> None:
     wire.server.plays(act)
     with pytest.raises(OutcomeUnknownError, match="may have run") as caught:

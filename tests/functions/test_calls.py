@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import pickle
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +28,25 @@ from pytest_flash.errors import (
     WorkerDiedError,
 )
 from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.functions.onworker.run import ANSWER
+from pytest_flash.functions.onworker.signing import Signer
 from pytest_flash.runpod import QueueClient
 from pytest_flash.target import embedded
-from tests.functions.wire import DONE, POLL, RUNNING, Endpoints, cancelled, paths, work
+from tests.functions.speaking import code
+from tests.functions.wire import (
+    DONE,
+    POLL,
+    RUNNING,
+    Endpoints,
+    cancelled,
+    completed,
+    paths,
+    signer_of,
+    work,
+)
 from tests.runpod.scripted import (
     Act,
+    Exchange,
     ScriptedServer,
     half,
     refuses,
@@ -137,7 +154,7 @@ def test_a_server_that_is_away_for_five_seconds_loses_no_job(endpoints: Endpoint
         await asyncio.sleep(5)  # What is under test takes this long.
         assert not task.done()
         after = ScriptedServer(before.port)
-        after.always = DONE
+        after.always = completed(7, submitted_to=before)
         try:
             assert await asyncio.wait_for(task, 20) == 7
         finally:
@@ -257,6 +274,59 @@ def test_an_answer_of_another_image_says_whose_it_is(
         assert part in str(caught.value)
     assert (caught.value.job_id, caught.value.endpoint_id) == ("job1", "ep0")
     assert caught.value.worker_id == "w1"
+
+
+def unsigned(form: str, request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A success whose result makes ``folder`` if it is unpickled."""
+    hostile = base64.b64decode(code(folder))
+    signer = Signer(b"of another call") if form == "of another call" else signer_of(request)
+    signature = {
+        "no signature": None,
+        "another signature": signer.sign("output"),
+    }.get(form, signer.sign(ANSWER))
+    answer: Any = (ANSWER, signature, ("", "", 0), hostile)
+    if form == "another form":
+        answer = answer[:3]
+    data = hostile if form == "the value itself" else pickle.dumps(answer)
+    if form == "half":
+        data = data[:-20]
+    result = None if form == "nothing" else base64.b64encode(data).decode()
+    if form == "no base64":
+        result = "é"
+    return {"success": True, "result": result, "stdout": "said"}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("the value itself", "no signature", "another signature", "of another call"),
+        *("another form", "half", "nothing", "no base64"),
+    ],
+)
+def test_a_result_that_the_calls_own_code_did_not_make_is_not_unpickled(
+    server: ScriptedServer, calls: RemoteCalls, form: str, tmp_path: Path
+) -> None:
+    def act(exchange: Exchange) -> None:
+        request = exchange.request_read.body["input"]
+        output = unsigned(form, request, tmp_path / "made")
+        says({"id": "job1", "status": "COMPLETED", "output": output})(exchange)
+
+    server.plays(act)
+    with pytest.raises(JobFailedError, match="not written by the code that was sent") as caught:
+        call(calls)
+    assert caught.value.stdout == "said"
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_platforms_text_is_not_taken_for_an_exception(
+    server: ScriptedServer, calls: RemoteCalls
+) -> None:
+    printed = "Traceback (most recent call last):\nKeyError: 'x'"
+    for text in (f"worker w1 exited with code 3; its last output:\n{printed}", "[" * 100_000):
+        server.plays(says({"id": "job1", "status": "FAILED", "error": text}))
+        with pytest.raises(WorkerDiedError) as caught:
+            call(calls)
+        assert type(caught.value) is WorkerDiedError
 
 
 @pytest.mark.parametrize("output", [None, {"success": "no"}, {"success": False, "stdout": [1]}])

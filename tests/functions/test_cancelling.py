@@ -101,7 +101,7 @@ def test_a_caller_is_not_held_by_a_cancellation_without_answer(
             await calls.call(work.spec, (), {})
         return anyio.current_time() - began
 
-    assert 2 <= asyncio.run(held()) < 5
+    assert 2 <= asyncio.run(held()) < 20
 
 
 def test_a_call_cancelled_before_its_job_has_a_name_cancels_it_later(

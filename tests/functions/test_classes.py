@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -140,11 +139,8 @@ def test_ten_calls_of_a_class_that_takes_a_second_to_construct(module: Module, c
         model = made.Model("m", slow=1.0)
         return [await model.predict(1) for _ in range(10)]
 
-    began = time.monotonic()
-    results = run(ten())
-    assert [calls for _, calls, _ in results] == list(range(1, 11))
-    # Ten constructions would take ten seconds; only the count above is exact.
-    assert time.monotonic() - began < 8
+    # Each call is another one of the same instance, which was constructed once.
+    assert [calls for _, calls, _ in run(ten())] == list(range(1, 11))
 
 
 def test_a_class_is_usable_on_the_worker(module: Module, caller: Any) -> None:

@@ -37,7 +37,7 @@ ENDPOINT = Endpoint(id="ep1", name="live-failures", timeout=60_000)
 
 def failed(text: str | None, state: JobState = JobState.FAILED) -> Any:
     job = JobStatus(id="job1", state=state, error=text, worker_id="w1")
-    return failure(work.spec, ENDPOINT, job, FunctionResponse(False, stdout="said"))
+    return failure(work.spec, ENDPOINT, job, FunctionResponse(False), stdout="said")
 
 
 def raised(error: BaseException) -> Any:
@@ -158,7 +158,7 @@ def test_an_error_can_be_copied_and_pickled(
 def missing(spec: FunctionSpec, module: str) -> str:
     text = f"x\nTraceback (most recent call last):\nModuleNotFoundError: No module named '{module}'"
     job = JobStatus(id="job1", state=JobState.FAILED, error=text)
-    return str(failure(spec, ENDPOINT, job, None))
+    return str(failure(spec, ENDPOINT, job, FunctionResponse(False)))
 
 
 @pytest.mark.parametrize("package", ["click", "pydantic", "dotenv", "httpx"])

@@ -13,6 +13,7 @@ from pytest_flash.events import Event, Notice
 from pytest_flash.functions.listeners import Listeners, Manners
 from pytest_flash.functions.listening import Listening
 from pytest_flash.functions.onworker.aloud import Piece, marked
+from pytest_flash.functions.onworker.signing import Signer
 from pytest_flash.functions.protocol import Output
 from pytest_flash.runpod import JobState, JobStatus, LogClient
 from tests.runpod.scripted import (
@@ -27,8 +28,13 @@ from tests.runpod.scripted import (
 from tests.runpod.test_logs import events, workers
 from tests.support.processes import wait_until
 
+R, R1, R2 = "0000000a", "0000000b", "0000000c"
 # As on Runpod, but quick.
 QUICK = Manners(linger=0.3, lookup=0.2, rarely=0.4, first=0.05, last=0.4, streams=4)
+
+
+def signer(call: str) -> Signer:
+    return Signer(call.encode())
 
 
 @dataclass
@@ -51,10 +57,12 @@ class Platform:
             worker = path.split("/workers/")[1].partition("/")[0]
             says(events(*self.lines.pop(worker, [])), kind="text/event-stream")(exchange)
 
-    def prints(self, worker: str, piece: Piece) -> None:
-        for number, line in enumerate(marked(piece)):
-            entry = (f"t{piece.at}/{number}", line.decode().rstrip("\n"))
-            self.lines.setdefault(worker, []).append(entry)
+    def prints(self, worker: str, call: str, piece: Piece) -> None:
+        for number, line in enumerate(marked(piece, signer(call))):
+            self.says(worker, f"t{piece.at}/{number}", line.decode().rstrip("\n"))
+
+    def says(self, worker: str, entry: str, line: str) -> None:
+        self.lines.setdefault(worker, []).append((entry, line))
 
     def requests(self, kind: str) -> list[Request]:
         return [each for each in self.server.requests if each.path.partition("?")[0].endswith(kind)]
@@ -83,7 +91,7 @@ class Job:
     def __init__(self, listeners: Listeners, name: str = "call1") -> None:
         self.said: list[str] = []
         self.workers: set[str | None] = set()
-        self.listening = Listening(listeners, "ep0", name, self._hear)
+        self.listening = Listening(listeners, "ep0", signer(name), self._hear)
 
     def _hear(self, text: str, worker: str | None) -> None:
         self.said.append(text)
@@ -99,21 +107,21 @@ def running(worker: str) -> JobStatus:
 
 def test_a_job_without_a_worker_is_found_by_its_mark(platform: Platform) -> None:
     platform.running = {"w1": "RUNNING", "w2": "IDLE", "w3": "RUNNING"}
-    platform.prints("w1", Piece("other", "r", 0, "not ours\n"))
-    platform.prints("w3", Piece("call1", "r", 0, "one\ntwo\nbegun"))
+    platform.prints("w1", "other", Piece(R, 0, "not ours\n"))
+    platform.prints("w3", "call1", Piece(R, 0, "one\ntwo\nbegun"))
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek()
         job.waits_for("one\n", "two\n")
         assert job.workers == {"w3"}
         assert job.listening.text == "one\ntwo\nbegun"
-        assert job.listening.rest(Output("one\ntwo\nbegun\nlast", "r")) == "begun\nlast"
+        assert job.listening.rest(Output("one\ntwo\nbegun\nlast", R)) == "begun\nlast"
         assert job.said == ["one\n", "two\n"]
     assert not platform.requests("w2/logs")
 
 
 def test_a_worker_that_is_known_is_not_looked_for(platform: Platform) -> None:
-    platform.prints("w1", Piece("call1", "r", 0, "one\n"))
+    platform.prints("w1", "call1", Piece(R, 0, "one\n"))
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek("w1")
@@ -122,14 +130,14 @@ def test_a_worker_that_is_known_is_not_looked_for(platform: Platform) -> None:
 
 
 def test_a_stream_that_breaks_off_goes_on_behind_its_last_line(platform: Platform) -> None:
-    platform.prints("w1", Piece("call1", "r", 0, "one\n"))
+    platform.prints("w1", "call1", Piece(R, 0, "one\n"))
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek("w1")
         job.waits_for("one\n")
         platform.refusal = reset_midway
         wait_until(lambda: len(platform.requests("/logs")) > 3, 10, "more tries")
-        platform.prints("w1", Piece("call1", "r", 4, "two\n"))
+        platform.prints("w1", "call1", Piece(R, 4, "two\n"))
         platform.refusal = None
         job.waits_for("one\n", "two\n")
     first, second, *_ = platform.requests("/logs")
@@ -139,56 +147,77 @@ def test_a_stream_that_breaks_off_goes_on_behind_its_last_line(platform: Platfor
 
 def test_lines_that_come_twice_are_told_once(platform: Platform) -> None:
     for text in ("same\n", "same\n"):
-        platform.prints("w1", Piece("call1", "r", 0, text))
-    platform.prints("w1", Piece("call1", "r", 5, "same\n"))
+        platform.prints("w1", "call1", Piece(R, 0, text))
+    platform.prints("w1", "call1", Piece(R, 5, "same\n"))
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek("w1")
         job.waits_for("same\n", "same\n")
-        assert job.listening.rest(Output("same\nsame\nsame\n", "r")) == "same\n"
+        assert job.listening.rest(Output("same\nsame\nsame\n", R)) == "same\n"
+
+
+def test_lines_that_look_like_ours_end_no_stream(platform: Platform) -> None:
+    name = signer("call1").name
+    for number, line in enumerate(
+        (
+            f"[flash 0.0 {'9' * 5000}+4] fake",
+            f"[flash {name}.{R} {'9' * 5000}+4 {'0' * 32}] fake",
+            f"[flash {name}.{R} 0+5 {'0' * 32}] fake",
+            f"[flash {name}.{R} 0+5 {'é' * 32}] \x00\x85",
+            "[flash " * 9000,
+        )
+    ):
+        platform.says("w1", f"t{number}", line)
+    platform.prints("w1", "call1", Piece(R, 0, "one\n"))
+    with listeners(platform) as made:
+        job = Job(made)
+        job.listening.seek("w1")
+        job.waits_for("one\n")
+        assert job.listening.rest(Output("one\n", R)) == ""
+    assert len(platform.requests("/logs")) == 1
 
 
 def test_a_gap_is_filled_at_the_end(platform: Platform) -> None:
-    platform.prints("w1", Piece("call1", "r", 0, "one\n"))
-    platform.prints("w1", Piece("call1", "r", 8, "three\n"))
+    platform.prints("w1", "call1", Piece(R, 0, "one\n"))
+    platform.prints("w1", "call1", Piece(R, 8, "three\n"))
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek("w1")
         job.waits_for("one\n", "three\n")
-        assert job.listening.rest(Output("one\ntwo\nthree\n", "r")) == "two\n"
+        assert job.listening.rest(Output("one\ntwo\nthree\n", R)) == "two\n"
 
 
 def test_a_second_run_of_a_job_is_told_anew(platform: Platform) -> None:
-    platform.prints("w1", Piece("call1", "r1", 0, "one\n"))
-    platform.prints("w1", Piece("call1", "r2", 0, "one\n"))
+    platform.prints("w1", "call1", Piece(R1, 0, "one\n"))
+    platform.prints("w1", "call1", Piece(R2, 0, "one\n"))
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek("w1")
         job.waits_for("one\n", "one\n")
-        assert job.listening.rest(Output("one\ntwo\n", "r2")) == "two\n"
+        assert job.listening.rest(Output("one\ntwo\n", R2)) == "two\n"
 
 
 def test_what_a_worker_left_out_is_said_where_nobody_heard_it(platform: Platform) -> None:
-    platform.prints("w1", Piece("call1", "r", 0, "0123456789\n"))
+    platform.prints("w1", "call1", Piece(R, 0, "0123456789\n"))
     with listeners(platform) as made:
         job, deaf = Job(made), Job(made, "call2")
         job.listening.seek("w1")
         job.waits_for("0123456789\n")
-        last = Output("[…]6789\nend\n", "r", left_out=6)
+        last = Output("[…]6789\nend\n", R, left_out=6)
         assert job.listening.rest(last) == "end\n"
         assert deaf.listening.rest(last) == "[…]6789\nend\n"
 
 
 def test_jobs_of_one_worker_share_a_stream(platform: Platform) -> None:
     for number in range(20):
-        platform.prints("w1", Piece(f"call{number}", "r", 0, f"{number}\n"))
+        platform.prints("w1", f"call{number}", Piece(R, 0, f"{number}\n"))
     with listeners(platform, Manners(9, 9, 9, first=9, last=9, streams=4)) as made:
         jobs = [Job(made, f"call{number}") for number in range(20)]
         for job in jobs:
             job.listening.seek("w1")
         for number, job in enumerate(jobs):
             job.waits_for(f"{number}\n")
-            job.listening.rest(Output(f"{number}\n", "r"))
+            job.listening.rest(Output(f"{number}\n", R))
         # One that comes a little later needs no further request.
         late = Job(made, "late")
         late.listening.update(running("w1"))
@@ -217,7 +246,7 @@ def test_a_key_that_may_not_read_logs_is_told_of_once(platform: Platform) -> Non
         job.listening.seek("w1")
         threading.Event().wait(0.5)
         assert len(platform.server.requests) == 1
-        assert job.listening.rest(Output("all of it\n", "r")) == "all of it\n"
+        assert job.listening.rest(Output("all of it\n", R)) == "all of it\n"
     (notice,) = platform.told
     assert isinstance(notice, Notice)
     assert "access denied" in notice.text

@@ -209,13 +209,13 @@ def test_map_ends_with_the_first_error_and_cancels_the_rest(events: list[Event])
 
 def test_leaving_a_map_cancels_what_is_in_flight(events: list[Event]) -> None:
     async def main() -> None:
-        async with contextlib.aclosing(slow.map([0.0, 30.0, 30.0], concurrency=3)) as results:
+        async with contextlib.aclosing(slow.map([0.0, 300.0, 300.0], concurrency=3)) as results:
             async for _ in results:
                 break
 
     began = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     ended = of(events, JobEnded)
     assert len(ended) == 3
 

@@ -66,12 +66,13 @@ class MinimalWorker:
         shipping = shipping or Shipping()
         prepared, payload = shipping.call(spec, args, kwargs or {})
         prefix = protocol.request_prefix(spec, prepared)
-        text = protocol.job_request(prefix, protocol.request_arguments(payload))
+        secret = protocol.Secret.new()
+        text = protocol.job_request(prefix, protocol.request_arguments(payload, secret))
         response = self.ask(json.loads(text)["input"])
         error = response.pop("error", None)  # As the worker SDK does.
         state = JobState.FAILED if error else JobState.COMPLETED
         job = JobStatus("job1", state, output=response, error=error, worker_id="w1")
-        return outcome_of(spec, ENDPOINT, job)
+        return outcome_of(spec, ENDPOINT, job, secret.signer)
 
     def close(self) -> None:
         """End the process."""

@@ -4,97 +4,168 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from tests.support.downstream import ANYIO, Project
+from tests.support.innerrun import InnerRun
 from tests.support.processes import descendants, wait_gone, wait_until
 
 Passes = Callable[..., None]
-USES_IT = (
-    "def test_it(flash_client):\n    assert flash_client.get('/double/1').json()['value'] == 2\n"
-)
+
+CALLS = """
+def test_it(flash_client):
+    assert flash_client.get("/double/1").json()["value"] == 2
+"""
+ASKS = """
+def test_it(flash_config):
+    assert flash_config.app is None
+"""
 OTHERS = ("xdist", "pytest_cov", "rerunfailures", "timeout", "anyio")
 
 
 @pytest.mark.parametrize("without", [OTHERS, *((name,) for name in OTHERS)])
 def test_other_plugins_are_not_needed(
-    project: Any, passes: Passes, without: tuple[str, ...]
+    request: pytest.FixtureRequest, project: Project, passes: Passes, without: tuple[str, ...]
 ) -> None:
-    project.write("test_app.py", USES_IT)
-    passes(project.pytest(*(f"-pno:{name}" for name in without)), passed=1)
+    """All of them missing; each alone with a call only where there is time."""
+    calls = without == OTHERS or request.config.getoption("soak")
+    project.write("test_app.py", CALLS if calls else ASKS)
+    loaded = () if "anyio" in without else ANYIO
+    blocked = [f"-pno:{name}" for name in without]
+    passes(project.pytest(*loaded, *blocked, fresh=without == OTHERS), passed=1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
-def test_the_apps_code_is_covered(project: Any, passes: Passes, workers: tuple[str, ...]) -> None:
-    project.write("test_app.py", USES_IT)
-    result = project.pytest("--cov=main", "--cov-report=term-missing", *workers)
-    passes(result, passed=1)
-    # The handler ran here, the function's own lines on a worker.
-    (line,) = (each for each in result.outlines if each.startswith("main.py"))
-    assert re.search(r"9-10$", line), line
+RERUNS = """
+import pathlib, pytest
 
-
-def test_a_rerun_has_its_own_jobs_and_the_same_emulator(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import pathlib\n"
-        "def test_it(flash_client, flash_jobs):\n"
-        "    flash_client.get('/double/1')\n"
-        "    assert len(flash_jobs) == 1\n"
-        "    tries = pathlib.Path('tries')\n"
-        "    with tries.open('a') as file: file.write(flash_jobs[0].worker_id + ' ')\n"
-        "    assert len(tries.read_text().split()) == 3\n",
-    )
-    result = project.pytest("--reruns=3")
-    passes(result, passed=1)
-    assert "2 rerun" in result.outlines[-1]
-    assert len(set((project.folder / "tries").read_text().split())) == 1
-
+@pytest.mark.flaky(reruns=3)
+def test_it(flash_client, flash_jobs):
+    flash_client.get("/double/1")
+    assert len(flash_jobs) == 1
+    tries = pathlib.Path("tries")
+    with tries.open("a") as file:
+        file.write(flash_jobs[0].worker_id + " ")
+    assert len(tries.read_text().split()) == 3
+"""
 
 HANGS = """
-import asyncio, threading, time
+import asyncio, pathlib, threading, time
 import pytest
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import JobCancelledError
 
 @remote(LiveServerless(name="gpu"))
-def linger():
-    import time
+def linger(started):
+    import pathlib, time
+    pathlib.Path(started).touch()
     time.sleep(600)
 
-def call():
-    with pytest.raises(JobCancelledError):
-        asyncio.run(linger())
-
-def test_warm(flash_client):
-    flash_client.get("/double/1")
-
-@pytest.mark.timeout(5, func_only=True)
-def test_hangs(flash_client):
-    open("ready", "w").close()
+@pytest.fixture
+def lingering(flash_client, flash_jobs):
+    def call():
+        with pytest.raises(JobCancelledError):
+            asyncio.run(linger(str(pathlib.Path("started").absolute())))
     threading.Thread(target=call, daemon=True).start()
+    # Runpod names a job after a second; "go" is made by whoever looks at the processes first.
+    deadline = time.monotonic() + 60
+    while not (
+        pathlib.Path("started").exists() and flash_jobs[0].id and pathlib.Path("go").exists()
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+@pytest.mark.timeout(1, method={method!r}, func_only=True)
+def test_hangs(lingering):
     time.sleep(600)
 """
 
+PATCHED_APP = """
+from fastapi import FastAPI
 
-def test_a_timeout_tells_where_it_hangs(project: Any, passes: Passes) -> None:
-    project.write("test_app.py", HANGS)
-    result = project.pytest("--timeout=100", "--timeout-method=signal")
-    passes(result, passed=1, failed=1)
-    text = "\n".join(result.outlines)
-    assert "Timeout" in text
-    assert re.search(r"linger on live-gpu: job \S+ is IN_PROGRESS", text)
-    assert "in linger" in text
+app = FastAPI()
+name = "till"
+
+@app.get("/")
+def index():
+    return name
+"""
+PATCHED = """
+import patched, pytest
+
+@pytest.fixture(scope="session")
+def flash_app():
+    return patched.app
+
+def test_patched(flash_client, monkeypatch):
+    monkeypatch.setattr(patched, "name", "another")
+    assert flash_client.get("/").json() == "another"
+
+def test_restored(flash_client):
+    assert flash_client.get("/").json() == "till"
+"""
 
 
-def test_a_timeout_that_ends_the_process_leaves_none(project: Any) -> None:
-    project.write("test_app.py", HANGS)
-    run = project.start("--timeout=100", "--timeout-method=thread")
+@pytest.fixture(scope="module")
+def run(shared_project: Project) -> InnerRun:
+    """A run beside those of the other plugins that are installed."""
+    modules = shared_project.python.modules
+    arguments = []
+    sources = {"test_calls.py": CALLS, "test_patched.py": PATCHED}
+    if "pytest_cov" in modules:
+        arguments += ["--cov=main", "--cov-report=term-missing"]
+    if "pytest_rerunfailures" in modules:
+        sources["test_reruns.py"] = RERUNS
+    if "pytest_timeout" in modules:
+        arguments += ["--timeout=100"]
+        sources["test_timeout.py"] = HANGS.format(method="signal")
+    for name, source in {"patched.py": PATCHED_APP, "go": "", **sources}.items():
+        shared_project.write(name, source)
+    return shared_project.report(*arguments, *sources)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_the_apps_code_is_covered(
+    request: pytest.FixtureRequest, project: Project, workers: tuple[str, ...]
+) -> None:
+    project.python.need("pytest_cov")
+    if not workers:
+        run: InnerRun = request.getfixturevalue("run")
+    else:
+        project.write("test_calls.py", CALLS)
+        run = project.report("--cov=main", "--cov-report=term-missing", *workers)
+    run.check("test_calls", passed=1)
+    # The handler ran here, the function's own lines on a worker.
+    (line,) = (each for each in run.result.outlines if each.startswith("main.py"))
+    assert re.search(r"9-10$", line), line
+
+
+def test_a_rerun_has_its_own_jobs_and_the_same_emulator(
+    run: InnerRun, shared_project: Project
+) -> None:
+    shared_project.python.need("pytest_rerunfailures")
+    assert run.outcomes["test_reruns"].keys() == {"passed"}
+    assert "2 rerun" in run.result.outlines[-1]
+    assert len(set((shared_project.folder / "tries").read_text().split())) == 1
+
+
+def test_a_timeout_shows_where_it_hangs(run: InnerRun, shared_project: Project) -> None:
+    shared_project.python.need("pytest_timeout")
+    run.check("test_timeout", failed=1)
+    shown = run.failure("test_hangs")
+    assert "Timeout" in shown
+    assert re.search(r"linger on live-gpu: job \S+ is IN_PROGRESS", shown)
+    assert "in linger" in shown
+
+
+def test_a_timeout_that_ends_the_process_leaves_none(project: Project) -> None:
+    project.write("test_timeout.py", HANGS.format(method="thread"))
+    run = project.start("--timeout=100")
     try:
-        wait_until((project.folder / "ready").exists, 100, "the test to be under way")
+        wait_until((project.folder / "started").exists, 100, "the function to run")
         tree = descendants(run.pid)
         assert len(tree) >= 3  # pytest, the emulator and a worker.
+        project.write("go", "")
         assert run.wait(60) == 1
         wait_gone(tree, 30)
     finally:
@@ -102,19 +173,5 @@ def test_a_timeout_that_ends_the_process_leaves_none(project: Any) -> None:
         run.wait()
 
 
-def test_a_monkeypatched_app_module_is_what_handlers_see(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py",
-        "from fastapi import FastAPI\napp = FastAPI()\nname = 'till'\n"
-        "@app.get('/')\ndef index():\n    return name\n",
-    )
-    project.write(
-        "test_app.py",
-        "import main\n"
-        "def test_patched(flash_client, monkeypatch):\n"
-        "    monkeypatch.setattr(main, 'name', 'patched')\n"
-        "    assert flash_client.get('/').json() == 'patched'\n"
-        "def test_restored(flash_client):\n"
-        "    assert flash_client.get('/').json() == 'till'\n",
-    )
-    passes(project.pytest(), passed=2)
+def test_a_monkeypatched_app_module_is_what_handlers_see(run: InnerRun) -> None:
+    run.check("test_patched", passed=2)

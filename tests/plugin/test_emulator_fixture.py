@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-Passes = Callable[..., None]
+from tests.support.downstream import Project
+from tests.support.innerrun import InnerRun
 
-
-def test_faults_reach_calls_in_handlers_and_end_with_their_test(
-    project: Any, passes: Passes
-) -> None:
-    project.write(
-        "test_app.py",
-        """
+FAULTS = """
 import asyncio
 import pytest
 import main
@@ -36,15 +28,9 @@ def test_the_queue_refuses(flash_client, flash_emulator):
 
 def test_after(flash_client):
     assert flash_client.get("/double/1").json()["value"] == 2
-""",
-    )
-    passes(project.pytest(), passed=4)
+"""
 
-
-def test_it_shows_where_a_worker_is(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        """
+STACK = """
 import asyncio
 import time
 from pytest_flash import LiveServerless, remote
@@ -68,24 +54,44 @@ def test_it(flash_endpoints, flash_emulator):
                     return text
             await asyncio.sleep(0.05)
     assert f'File "{__file__}", line 9 in linger' in asyncio.run(stack())
-""",
-    )
-    passes(project.pytest(), passed=1)
+"""
+
+NEVER_TAKEN = """
+import asyncio
+import pytest
+import main
+from pytest_flash.errors import JobFailedError
+
+def test_it(flash_endpoints, flash_emulator):
+    flash_emulator.fail_starts("no such image")
+    with pytest.raises(JobFailedError, match="before a worker took it: .*no such image") as caught:
+        asyncio.run(main.double(1))
+    assert type(caught.value) is JobFailedError
+"""
 
 
-def test_it_is_refused_on_runpod(project: Any, passes: Passes, variables: dict[str, str]) -> None:
-    project.write("test_app.py", "def test_it(flash_emulator):\n    pass\n")
-    result: pytest.RunResult = project.pytest("--flash-live", **variables)
-    passes(result, errors=1)
-    result.stdout.fnmatch_lines(
-        ["*test_app.py::test_it uses flash_emulator: faults can be set on the embedded Runpod*"]
-    )
+@pytest.fixture(scope="module")
+def run(shared_project: Project) -> InnerRun:
+    """A run of all but what takes two workers."""
+    tests = {"test_faults": FAULTS, "test_stack": STACK, "test_never_taken": NEVER_TAKEN}
+    for name, source in tests.items():
+        shared_project.write(f"{name}.py", source)
+    return shared_project.report()
 
 
-def test_tests_side_by_side_do_not_meet_in_their_faults(project: Any, passes: Passes) -> None:
-    project.write(
-        "conftest.py",
-        """
+def test_faults_reach_calls_in_handlers_and_end_with_their_test(run: InnerRun) -> None:
+    run.check("test_faults", passed=4)
+
+
+def test_it_shows_where_a_worker_is(run: InnerRun) -> None:
+    run.check("test_stack", passed=1)
+
+
+def test_a_job_that_no_worker_took_is_not_said_to_have_run(run: InnerRun) -> None:
+    run.check("test_never_taken", passed=1)
+
+
+WAITING = """
 import pathlib
 import time
 
@@ -99,11 +105,9 @@ def wait_for(name):
     while not (HERE / name).exists():
         assert time.monotonic() < deadline, f"{name} never came"
         time.sleep(0.01)
-""",
-    )
-    project.write(
-        "test_breaks.py",
-        """
+"""
+
+BREAKS = """
 from conftest import tell, wait_for
 
 def test_breaks(flash_client, flash_emulator):
@@ -115,11 +119,9 @@ def test_breaks(flash_client, flash_emulator):
     flash_emulator.refuse_requests("queue", 503, count=None)
     assert flash_client.get("/double/1").status_code == 500
     wait_for("done")
-""",
-    )
-    project.write(
-        "test_works.py",
-        """
+"""
+
+WORKS = """
 from conftest import tell, wait_for
 
 def test_works(flash_client):
@@ -129,25 +131,12 @@ def test_works(flash_client):
     for number in range(20):
         assert flash_client.get(f"/double/{number}").json() == {"value": 2 * number, "pid": pid}
     tell("done")
-""",
-    )
-    passes(project.pytest("-n2", "--dist=loadfile", "--import-mode=prepend"), passed=2)
+"""
 
 
-def test_a_job_that_no_worker_took_is_not_said_to_have_run(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        """
-import asyncio
-import pytest
-import main
-from pytest_flash.errors import JobFailedError
-
-def test_it(flash_endpoints, flash_emulator):
-    flash_emulator.fail_starts("no such image")
-    with pytest.raises(JobFailedError, match="before a worker took it: .*no such image") as caught:
-        asyncio.run(main.double(1))
-    assert type(caught.value) is JobFailedError
-""",
-    )
-    passes(project.pytest(), passed=1)
+def test_tests_side_by_side_do_not_meet_in_their_faults(project: Project) -> None:
+    project.write("conftest.py", WAITING)
+    project.write("test_breaks.py", BREAKS)
+    project.write("test_works.py", WORKS)
+    run = project.report("-n2", "--dist=loadfile", "--import-mode=prepend")
+    run.check("test_breaks", "test_works", passed=2)

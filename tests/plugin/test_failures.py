@@ -3,363 +3,230 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-Passes = Callable[..., None]
+from tests.plugin import failing
+from tests.support.downstream import NewProject, Project
+from tests.support.innerrun import InnerRun, text
 
-APP = """\
-import asyncio
-from fastapi import FastAPI
-from pytest_flash import CpuLiveServerless, LiveServerless, remote
-
-app = FastAPI()
-quick = LiveServerless(name="gpu", executionTimeoutMs=5_000)
-
-@remote(quick)
-def double(x):
-    return x * 2
-
-@remote(CpuLiveServerless(name="cpu"))
-def divide(a, b):
-    print("about to divide")
-    return a / b
-
-@remote(quick)
-def linger():
-    import time
-    print("lingering", flush=True)
-    time.sleep(600)
-
-@app.get("/double/{x}")
-async def doubled(x: int):
-    return await double(x)
-
-@app.get("/divide/{a}/{b}")
-async def divided(a: int, b: int):
-    return await divide(a, b)
-
-@app.get("/broken")
-def broken():
-    return {}["nothing"]
-
-@app.get("/linger")
-async def lingering():
-    return await linger()
-
-@app.get("/asleep")
-async def asleep():
-    await asyncio.sleep(600)
-"""
+# Of a run that goes on beside others.
+Result = Callable[[], InnerRun]
 
 
-@pytest.fixture(autouse=True)
-def app(project: Any) -> None:
-    """An app that can fail in several ways."""
-    project.write("main.py", APP)
+@pytest.fixture(scope="module")
+def app(shared_project: Project) -> Path:
+    """The file of an app that can fail in several ways."""
+    return failing.write_app(shared_project).folder / "main.py"
 
 
-def report(result: pytest.RunResult) -> str:
-    return "\n".join([*result.outlines, *result.errlines])
+@pytest.fixture(scope="module")
+def alone(shared_project: Project, app: Path) -> InnerRun:
+    """A run of tests that fail in several ways."""
+    shared_project.write("framed.py", failing.FRAMED_APP)
+    sources = {
+        "test_divides": failing.DIVIDES,  # First, since it tells a cold start.
+        "test_lingers": failing.HANGS,
+        "test_broken": failing.BROKEN,
+        "test_silent": failing.SILENT,
+        "test_gives_up": failing.GIVES_UP,
+        "test_loud": failing.LOUD,
+        "test_later": failing.LATER,
+        "test_setup": failing.SETUP,
+        "test_framed": failing.FRAMED,
+    }
+    for name, source in sources.items():
+        shared_project.write(f"{name}.py", source)
+    return shared_project.report(*(f"{name}.py" for name in sources))
 
 
-def sections(result: pytest.RunResult) -> dict[str, str]:
-    """The parts of the report that are ours, by title."""
-    parts = re.split(r"\n-{2,} (flash: .+?) -{2,}\n", report(result))
-    bodies = (re.split(r"\n(?:-{2,} |={2,} |_{2,} )", body)[0] for body in parts[2::2])
-    return dict(zip(parts[1::2], bodies, strict=True))
+@pytest.fixture(scope="module")
+def xdist(shared_project: Project, app: Path) -> InnerRun:
+    """A run in a worker of pytest-xdist."""
+    shared_project.write("test_divides.py", failing.DIVIDES)
+    return shared_project.report("-n1", "test_divides.py")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
+@pytest.fixture(scope="module")
+def shown(shared_project: Project, app: Path) -> InnerRun:
+    """A run that shows what functions print as it comes."""
+    shared_project.write("test_output.py", failing.OUTPUT)
+    shared_project.write("test_summed_up.py", failing.SUMMED_UP)
+    return shared_project.report("-s", "-v", "test_output.py", "test_summed_up.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def limited(new_project: NewProject) -> Iterator[Result]:
+    """A run of calls that take too long, beside the others."""
+    project = failing.write_app(new_project())
+    project.write("test_times_out.py", failing.TIMES_OUT)
+    project.write("test_cut.py", failing.CUT)
+    with project.reporting("test_times_out.py", "test_cut.py") as result:
+        yield result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def blocked(blocked_project: Project) -> Iterator[Result]:
+    """A run of a handler that blocks the app's event loop, for which the server waits 10 s."""
+    blocked_project.write("test_blocks.py", failing.BLOCKS)
+    with blocked_project.reporting() as result:
+        yield result
+
+
+@pytest.fixture(scope="module")
+def blocked_project(new_project: NewProject) -> Project:
+    return failing.write_app(new_project())
+
+
+@pytest.mark.parametrize("name", ["alone", "xdist"])
 def test_a_500_shows_the_apps_traceback_and_the_workers(
-    project: Any, passes: Passes, workers: tuple[str, ...]
+    request: pytest.FixtureRequest, app: Path, name: str
 ) -> None:
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n"
-        "    assert flash_client.get('/divide/1/0').status_code == 200\n",
-    )
-    result = project.pytest(*workers)
-    passes(result, failed=1)
-    found = sections(result)
+    run: InnerRun = request.getfixturevalue(name)
+    run.check("test_divides", failed=1)
+    found = run.sections("test_divides")
     names = list(found)
-    main = project.folder / "main.py"
 
     assert names[0] == "flash: the app raised (GET /divide/1/0)"
-    assert f'File "{main}", line {line("await divide(a, b)")}, in divided' in found[names[0]]
+    assert f'File "{app}", line {failing.line("await divide(a, b)")}, in divided' in found[names[0]]
     assert "site-packages" not in found[names[0]]
     assert "pytest_flash/" not in found[names[0]]
     assert names[1] == "flash: jobs of this test"
     assert re.search(r"divide +live-cpu +FAILED +\d+ ms +\d+ ms +\w+ +cold", found[names[1]])
     assert re.fullmatch(r"flash: divide \(job \S+\) failed", names[2])
-    assert f'File "{main}", line {line("return a / b")}, in divide' in found[names[2]]
+    assert f'File "{app}", line {failing.line("return a / b")}, in divide' in found[names[2]]
     assert "return a / b" in found[names[2]]
     assert "ZeroDivisionError" in found[names[2]]
     assert re.fullmatch(r"flash: output of divide \(job \S+\)", names[3])
-    assert found[names[3]] == "about to divide"
+    # No encoding has that character, and xdist ends a run whose reports hold it.
+    assert found[names[3]] == r"about to divide \ud800"
 
 
-def line(text: str) -> int:
-    """The line of the app with ``text``."""
-    return next(n for n, each in enumerate(APP.splitlines(), 1) if text in each)
-
-
-def test_an_exception_of_the_app_alone(project: Any) -> None:
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n    assert flash_client.get('/broken').status_code == 200\n",
-    )
-    found = sections(project.pytest())
+def test_an_exception_of_the_app_alone(alone: InnerRun) -> None:
+    found = alone.sections("test_broken")
     assert list(found) == ["flash: the app raised (GET /broken)"]
     assert "KeyError: 'nothing'" in found["flash: the app raised (GET /broken)"]
 
 
-def test_tests_that_pass_or_fail_by_themselves_show_nothing(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "def test_passes(flash_client):\n"
-        "    assert flash_client.get('/divide/1/0').status_code == 500\n"
-        "def test_fails(flash_client):\n    assert False\n",
-    )
-    result = project.pytest()
-    passes(result, passed=1, failed=1)
-    assert sections(result) == {}
+def test_tests_that_pass_or_fail_by_themselves_show_nothing(alone: InnerRun) -> None:
+    alone.check("test_silent", passed=1, failed=1)
+    assert alone.sections("test_fails") == {}
 
 
-def test_what_a_handler_raises_later_is_in_no_other_report(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import httpx, pytest\n"
-        "def test_gives_up(flash_client):\n"
-        "    flash_client.get('/double/1')\n"
-        "    with pytest.raises(httpx.ReadTimeout):\n"
-        "        flash_client.get('/linger', timeout=1)\n"
-        "    with pytest.raises(httpx.ReadTimeout):\n"
-        "        flash_client.get('/asleep', timeout=0.1)\n"
-        "def test_next(flash_client):\n"
-        "    flash_client.get('/double/1')\n"
-        "    import time; time.sleep(0.5)\n"
-        "    assert False\n",
-    )
-    result = project.pytest()
-    passes(result, passed=1, failed=1)
-    assert list(sections(result)) == ["flash: jobs of this test"]
-    assert not re.search("Captured log (setup|call)", report(result))
+def test_what_a_handler_raises_later_is_in_no_other_report(alone: InnerRun) -> None:
+    alone.check("test_gives_up", passed=1, failed=1)
+    assert list(alone.sections("test_next")) == ["flash: jobs of this test"]
+    assert not re.search("Captured log (setup|call)", alone.failure("test_next"))
 
 
-def test_what_is_too_much_is_left_out(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py",
-        APP + "\n@remote(quick)\ndef loud():\n    print('first')\n    print('x' * 100_000)\n"
-        "    print('last')\n    raise ValueError('y' * 100_000)\n"
-        "@app.get('/much')\nasync def much():\n    await loud()\n",
-    )
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n    assert flash_client.get('/much').status_code == 200\n",
-    )
-    result = project.pytest()
-    passes(result, failed=1)
-    found = sections(result)
+def test_what_is_too_much_is_left_out(alone: InnerRun) -> None:
+    found = alone.sections("test_loud")
     assert len(found) == 4
-    assert all(len(text) < 21_000 for text in found.values())
+    assert all(len(shown) < 21_000 for shown in found.values())
     raised = found["flash: the app raised (GET /much)"]
     assert "await loud()" in raised
     assert re.search(r"\n\.\.\. \d+,\d+ characters \.\.\.\n", raised)
-    (output,) = (text for title, text in found.items() if "output of" in title)
+    (output,) = (shown for title, shown in found.items() if "output of" in title)
     assert output.startswith("... ")
     assert output.endswith("last")
 
 
-def test_frames_of_the_framework_are_left_out(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py",
-        APP + "\n@app.middleware('http')\nasync def around(request, call_next):\n"
-        "    return await call_next(request)\n"
-        "@app.get('/both')\nasync def both():\n    if not hasattr(asyncio, 'TaskGroup'):\n"
-        "        return await divide(1, 0)\n"
-        "    async with asyncio.TaskGroup() as group:\n        group.create_task(divide(1, 0))\n",
-    )
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n    assert flash_client.get('/broken').status_code == 200\n"
-        "def test_both(flash_client):\n    assert flash_client.get('/both').status_code == 200\n"
-        "def test_hangs(flash_client):\n    flash_client.get('/asleep', timeout=1.5)\n",
-    )
-    result = project.pytest()
-    passes(result, failed=3)
-    raised = sections(result)["flash: the app raised (GET /broken)"]
+def test_frames_of_the_framework_are_left_out(alone: InnerRun, app: Path) -> None:
+    alone.check("test_framed", failed=3)
+    raised = alone.sections("test_framed")["flash: the app raised (GET /broken)"]
     assert "in around" in raised
     assert "in broken" in raised
     assert "site-packages" not in raised
-    both = sections(result)["flash: the app raised (GET /both)"]
+    both = alone.sections("test_both")["flash: the app raised (GET /both)"]
     assert "return a / b" in both
     assert "pytest_flash" not in both
-    where = f"{project.folder / 'main.py'}:{line('await asyncio.sleep')} in asleep"
-    assert f"a task of the app: {where}" in report(result)
+    where = f"{app}:{failing.line('await awake.wait')} in asleep"
+    assert f"a task of the app: {where}" in alone.failure("test_hangs")
 
 
-def test_a_background_task_that_fails_is_told(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py",
-        APP + "\nfrom fastapi import BackgroundTasks\n"
-        "@app.post('/later')\ndef later(tasks: BackgroundTasks):\n"
-        "    tasks.add_task(divide, 1, 0)\n",
-    )
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n"
-        "    flash_client.get('/divide/1/1')\n"
-        "    assert flash_client.post('/later').status_code == 201\n",
-    )
-    result = project.pytest()
-    passes(result, failed=1)
-    assert "ZeroDivisionError" in sections(result)["flash: the app raised (POST /later)"]
+def test_a_background_task_that_fails_is_reported(alone: InnerRun) -> None:
+    raised = alone.sections("test_later")["flash: the app raised (POST /later)"]
+    assert "ZeroDivisionError" in raised
 
 
-def test_a_client_that_times_out_is_told_where_it_hangs(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import pathlib\n"
-        "def test_it(flash_client):\n    flash_client.get('/double/1')\n"
-        "    flash_client.get('/linger', timeout=2)\n"
-        "def test_asleep(flash_client):\n    flash_client.get('/asleep', timeout=1.5)\n",
-    )
-    result = project.pytest()
-    passes(result, failed=2)
-    assert "httpx.ReadTimeout" in report(result)
-    hang, asleep = re.findall(
-        r"-{2,} flash: still under way -{2,}\n(.+?)\n[_=]{2,}", report(result), re.S
-    )
-    main = project.folder / "main.py"
+def test_a_client_that_times_out_is_shown_where_it_hangs(alone: InnerRun, app: Path) -> None:
+    alone.check("test_lingers", failed=2)
+    assert "httpx.ReadTimeout" in alone.failure("test_lingers")
+    hang = alone.sections("test_lingers")["flash: still under way"]
+    asleep = alone.sections("test_asleep")["flash: still under way"]
 
-    assert re.search(r"linger on live-gpu: job \S+ is IN_PROGRESS, [\d.]+ s old", hang)
-    assert "endpoint live-gpu: jobs: 1 completed, 1 inProgress; workers: 1 running" in hang
+    assert re.search(r"linger on live-lingers: job \S+ is IN_PROGRESS, [\d.]+ s old", hang)
+    assert "endpoint live-lingers: jobs: 1 inProgress; workers: 1 running" in hang
     assert re.search(r"worker \w+: RUNNING, process \d+", hang)
-    # The job's, as far as it was heard, and its worker's.
+    # The job's, as far as it was read, and its worker's.
     assert hang.count("  its last line: lingering\n") == 2
-    assert f'File "{main}", line {line("time.sleep")} in linger' in hang
+    assert f'File "{app}", line {failing.line("time.sleep(600)  # Lingers.")} in linger' in hang
     assert "bootstrap" not in hang
-    assert re.search(r"GET /linger: for [\d.]+ s", hang)
-    assert f"{main}:{line('await linger()')} in lingering: return await linger()" in hang
+    assert re.search(r"GET /linger/1: for [\d.]+ s", hang)
+    assert f"{app}:{failing.line('await linger()')} in lingering: return await linger()" in hang
     # The handler of the first test has ended, with its job.
     assert "linger" not in asleep
-    assert f"{main}:{line('await asyncio.sleep')} in asleep" in asleep
+    assert f"{app}:{failing.line('await awake.wait')} in asleep" in asleep
 
 
-def test_output_of_a_job_that_was_ended_is_told(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import asyncio\nimport main\n"
-        "def test_it(flash_endpoints):\n    asyncio.run(main.linger())\n",
-    )
-    result = project.pytest()
-    passes(result, failed=1)
-    (output,) = (body for title, body in sections(result).items() if "output of linger" in title)
-    assert output == "lingering"
+def test_an_error_at_setup_explains_itself_too(alone: InnerRun) -> None:
+    alone.check("test_setup", errors=1)
+    assert "flash: the app raised (GET /broken)" in alone.sections("ERROR at setup of test_setup")
 
 
-def test_output_is_read_as_it_comes_by_those_who_capture_none(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import asyncio\nimport main\nimport pathlib\n"
-        "def test_first(flash_endpoints):\n    asyncio.run(main.says('a'))\n"
-        "def test_second(flash_endpoints):\n"
-        "    asyncio.run(main.says('b'))\n    assert 0\n",
-    )
-    project.write(
-        "main.py",
-        APP + "@remote(quick)\ndef says(text):\n    import time\n    print(text)\n"
-        "    time.sleep(2)\n    print('then', text)\n",
-    )
-    result = project.pytest("-s", "-v")
-    passes(result, passed=1, failed=1)
-    text = report(result)
-    first, second = text.split("test_app.py::test_second", 1)
+def test_output_is_shown_as_it_comes_where_nothing_is_captured(shown: InnerRun) -> None:
+    shown.check("test_output", passed=1, failed=1)
+    first, second = shown.text.split("test_output.py::test_second", 1)
     assert re.findall(r"says #1 \| (.*)", first) == ["a", "then a"]
     assert "says #1" not in second
     assert re.findall(r"says #2 \| (.*)", second) == ["b", "then b"]
-    assert "flash: output of" not in text
+    assert "flash: output of" not in shown.text
 
 
-def test_an_event_loop_that_is_blocked_is_told(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py",
-        APP + "\n@app.get('/block')\nasync def block():\n    import time\n    time.sleep(600)\n",
-    )
-    project.write(
-        "test_app.py",
-        "import httpx, pytest\n"
-        "def test_blocks(flash_client):\n"
-        "    with pytest.raises(httpx.ReadTimeout):\n"
-        "        flash_client.get('/block', timeout=0.5)\n"
-        "def test_next(flash_client):\n    flash_client.get('/double/1', timeout=0.5)\n",
-    )
-    result = project.pytest()
-    passes(result, passed=1, failed=1, errors=1)
-    main = project.folder / "main.py"
-    number = len(main.read_text().splitlines())
-    where = f"the app's event loop is blocked: {main}:{number} in block: time.sleep(600)"
-    assert where in sections(result)["flash: still under way"]
-    assert "the app's server did not stop within 10 s" in report(result)
-    assert report(result).count(where) >= 2
+def test_the_summary_says_what_was_provisioned_and_run(shown: InnerRun) -> None:
+    found = re.search(r"={2,} flash ={2,}\n((?:live-\w+: created in [\d.]+ s\n)+)(.+)", shown.text)
+    assert found
+    names = re.findall(r"live-(\w+):", found[1])
+    assert names == ["brief", "cpu", "gpu", "limited", "lingers"]
+    # Two of says, three of double and one of divide.
+    assert re.match(r"6 jobs, 1 failed, 2 cold starts; slowest: \w+, [\d.]+ s", found[2])
+    assert "compute" not in shown.text
 
 
-def test_a_call_without_an_end_is_cut_and_told(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import asyncio\nimport main\n"
-        "def test_it(flash_endpoints, flash_emulator):\n"
-        "    flash_emulator.no_capacity()\n"
-        "    asyncio.run(main.double(1))\n",
-    )
-    result = project.pytest("--flash-startup-timeout=3")
-    passes(result, failed=1)
-    text = report(result)
-    assert "no result within 8 s, which is the function's limit of 5 s and 3 s to start" in text
-    assert re.search(r"double on live-gpu: job \S+ is IN_QUEUE", text)
-    assert "1 throttled" in text
-
-
-def test_an_error_at_setup_explains_itself_too(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "import pytest\n@pytest.fixture\ndef broken(flash_client):\n"
-        "    flash_client.get('/broken').raise_for_status()\n"
-        "def test_it(broken):\n    pass\n",
-    )
-    result = project.pytest()
-    passes(result, errors=1)
-    assert "flash: the app raised (GET /broken)" in sections(result)
-
-
-def test_the_summary_tells_what_was_provisioned_and_run(project: Any) -> None:
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n"
-        "    for x in range(3):\n        flash_client.get(f'/double/{x}')\n"
-        "    flash_client.get('/divide/1/0')\n",
-    )
-    text = report(project.pytest())
-    assert re.search(r"={2,} flash ={2,}\nlive-cpu: created in [\d.]+ s\nlive-gpu: created", text)
-    assert re.search(r"4 jobs, 1 failed, 2 cold starts; slowest: (double|divide), [\d.]+ s", text)
-    assert "compute" not in text
-
-
-def test_the_summary_tells_what_it_cost_live(project: Any, variables: dict[str, str]) -> None:
-    project.write(
-        "test_app.py",
-        "def test_it(flash_client):\n    flash_client.get('/double/1')\n",
-    )
-    text = report(project.pytest("--flash-live", "--flash-keep", **variables))
-    assert re.search(r"live-gpu: created in [\d.]+ s, kept", text)
-    assert re.search(r"[\d.]+ s of compute on any GPU \(live-gpu\), (about|less than) \$\d", text)
-    text = report(project.pytest("--flash-live", **variables))
-    assert re.search(r"live-gpu: reused in [\d.]+ s, deleted", text)
-
-
-def test_there_is_no_summary_where_nothing_was_provisioned(project: Any) -> None:
+def test_there_is_no_summary_where_nothing_was_provisioned(
+    project: Project, in_process: Callable[..., pytest.RunResult]
+) -> None:
     project.write("test_app.py", "def test_it(flash_config):\n    pass\n")
-    assert " flash " not in report(project.pytest())
+    assert " flash " not in text(in_process())
+
+
+def test_output_of_a_job_that_was_ended_is_reported(limited: Result) -> None:
+    run = limited()
+    run.check("test_times_out", failed=1)
+    found = run.sections("test_times_out")
+    (output,) = (shown for title, shown in found.items() if "output of times_out" in title)
+    assert output == "until it is ended"
+
+
+def test_a_call_without_an_end_is_cut_and_explained(limited: Result) -> None:
+    run = limited()
+    run.check("test_cut", failed=1)
+    shown = run.failure("test_cut")
+    assert "no result within 4 s, which is the function's limit of 1 s and 3 s to start" in shown
+    assert re.search(r"brief on live-brief: job \S+ is IN_QUEUE", shown)
+    assert "1 throttled" in shown
+
+
+def test_an_event_loop_that_is_blocked_is_reported(
+    blocked: Result, blocked_project: Project
+) -> None:
+    run = blocked()
+    run.check("test_blocks", passed=1, failed=1, errors=1)
+    code = "time.sleep(600)  # Blocks."
+    place = f"{blocked_project.folder / 'main.py'}:{failing.line(code)} in block: {code}"
+    where = f"the app's event loop is blocked: {place}"
+    assert where in run.sections("test_blocked")["flash: still under way"]
+    assert "the app's server did not stop within 10 s" in run.text
+    assert run.text.count(where) >= 2

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any
 
-from tests.support.environment import ROOT
-
-GUIDE = ROOT / "docs" / "remote-functions.md"
-BLOCK = re.compile(r"^```python\n# (\S+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.support.downstream import Project
+from tests.support.guides import FUNCTIONS_GUIDE, blocks
 
 
-def test_its_examples_run(project: Any, passes: Callable[..., None]) -> None:
-    text = GUIDE.read_text(encoding="utf-8")
-    files = dict(BLOCK.findall(text))
-    assert len(files) == text.count("```python")
-    for name, source in files.items():
-        project.write(name, source)
-    (config,) = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    project.write("config.json", config)
-    tests = sum(source.count("\ndef test_") for source in files.values())
+def test_its_examples_run(project: Project, passes: Callable[..., None]) -> None:
+    tests = 0
+    for block in blocks(FUNCTIONS_GUIDE):
+        if block.language == "python":
+            assert block.file is not None
+            project.write(block.file, block.text)
+            tests += block.text.count("\ndef test_")
+        elif block.language == "json":
+            project.write("config.json", block.text)
     assert tests == 8
     passes(project.pytest(), passed=tests)

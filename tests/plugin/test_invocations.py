@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.support.downstream import APP, Project
+
 Passes = Callable[..., None]
-USES_IT = (
-    "def test_it(flash_client):\n    assert flash_client.get('/double/1').json()['value'] == 2\n"
-)
+USES_IT = """
+def test_it(flash_client):
+    assert flash_client.get("/double/1").json()["value"] == 2
+"""
 
 
 @pytest.mark.parametrize(
@@ -24,27 +26,29 @@ USES_IT = (
     ids=" ".join,
 )
 def test_a_test_passes_whatever_is_said(
-    project: Any, passes: Passes, options: tuple[str, ...]
+    project: Project, passes: Passes, options: tuple[str, ...]
 ) -> None:
     project.write("test_app.py", USES_IT)
-    passes(project.pytest(*options, PYTHONWARNINGS="error"), passed=1)
+    # What is imported warns of nothing either.
+    fresh = {"PYTHONWARNINGS": "error"} if "-W" in options else {}
+    passes(project.pytest(*options, env=fresh, fresh=bool(fresh)), passed=1)
 
 
-def test_without_a_terminal_reporter(project: Any) -> None:
+def test_without_a_terminal_reporter(project: Project) -> None:
     project.write("test_app.py", USES_IT)
-    result = project.pytest("-p", "no:terminal", PYTEST_FLASH_APP="main:app")
+    result = project.pytest("-p", "no:terminal", env={"PYTEST_FLASH_APP": "main:app"})
     assert (result.ret, result.outlines, result.errlines) == (0, [], [])
 
 
-def test_the_plugin_can_be_named_where_none_is_found(project: Any, passes: Passes) -> None:
+def test_the_plugin_can_be_named_where_none_is_found(project: Project, passes: Passes) -> None:
     project.write("test_app.py", USES_IT)
-    named = project.pytest("-p", "pytest_flash.plugin", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    passes(named, passed=1)
-    unnamed = project.pytest(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    none = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    passes(project.pytest("-p", "pytest_flash.plugin", env=none), passed=1)
+    unnamed = project.pytest(env=none)
     assert "fixture 'flash_client' not found" in "\n".join(unnamed.outlines)
 
 
-def test_setup_only_sets_up_and_takes_down(project: Any) -> None:
+def test_setup_only_sets_up_and_takes_down(project: Project) -> None:
     project.write("test_app.py", USES_IT + "    assert False, 'a test ran'\n")
     result = project.pytest("--setup-only")
     assert result.ret == 0
@@ -55,13 +59,19 @@ def test_setup_only_sets_up_and_takes_down(project: Any) -> None:
     assert "1 jobs" not in text
 
 
-def test_the_first_failure_ends_the_run_and_is_the_next_ones_only_test(project: Any) -> None:
+def test_the_first_failure_ends_the_run_and_is_the_next_ones_only_test(project: Project) -> None:
     project.write(
         "test_app.py",
-        "def test_passes(flash_client):\n    pass\n"
-        "def test_fails(flash_client):\n"
-        "    assert flash_client.get('/double/x').status_code == 200\n"
-        "def test_never(flash_client):\n    pass\n",
+        """
+        def test_passes(flash_client):
+            pass
+
+        def test_fails(flash_client):
+            assert flash_client.get("/double/x").status_code == 200
+
+        def test_never(flash_client):
+            pass
+        """,
     )
     # The cache is kept out of projects; a later -p brings it back, and pytest complains of that.
     cached = ("-pcacheprovider", "-Wignore:Module already imported", "--junitxml=report.xml")
@@ -71,18 +81,33 @@ def test_the_first_failure_ends_the_run_and_is_the_next_ones_only_test(project: 
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "1", "0")
 
 
-def test_a_run_in_the_process_of_another(project: Any, passes: Passes) -> None:
+def test_a_run_in_the_process_of_another(project: Project, passes: Passes) -> None:
     project.write("inner/test_app.py", USES_IT)
     project.write(
         "test_twice.py",
-        "import pytest\n"
-        "@pytest.mark.parametrize('n', range(2))\n"
-        "def test_it(n):\n"
-        "    assert pytest.main(['-p', 'no:asyncio', '-p', 'no:cacheprovider', 'inner']) == 0\n",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("n", range(2))
+        def test_it(n):
+            assert pytest.main(["-p", "no:asyncio", "-p", "no:cacheprovider", "inner"]) == 0
+        """,
     )
     passes(project.pytest("test_twice.py", "--capture=no"), passed=2)
 
 
+ASKS_FOR_ENDPOINTS = """
+def test_it(flash_endpoints):
+    assert list(flash_endpoints) == ["gpu"]
+"""
+DOCUMENTED = '''
+def one():
+    """
+    >>> one()
+    1
+    """
+    return 1
+'''
 OTHERS_FUNCTION = """\
 from pytest_flash import LiveServerless, remote
 
@@ -95,21 +120,15 @@ def test_other():
 """
 
 
-def test_functions_of_tests_that_do_not_run_get_no_endpoint(project: Any, passes: Passes) -> None:
-    project.write(
-        "test_app.py",
-        "def test_it(flash_endpoints):\n    assert list(flash_endpoints) == ['gpu']\n",
-    )
+def test_functions_of_tests_that_do_not_run_get_no_endpoint(
+    project: Project, passes: Passes
+) -> None:
+    project.write("test_app.py", ASKS_FOR_ENDPOINTS)
     project.write("test_other.py", OTHERS_FUNCTION)
     passes(project.pytest("-k", "test_it"), passed=1, deselected=1)
 
 
-def test_functions_of_an_app_with_doctests_do(project: Any, passes: Passes) -> None:
-    main = project.folder / "main.py"
-    main.write_text(main.read_text() + '\ndef one():\n    """\n    >>> one()\n    1\n    """\n')
-    main.write_text(main.read_text() + "    return 1\n")
-    project.write(
-        "test_app.py",
-        "def test_it(flash_endpoints):\n    assert list(flash_endpoints) == ['gpu']\n",
-    )
+def test_functions_of_an_app_with_doctests_do(project: Project, passes: Passes) -> None:
+    project.write("main.py", APP + DOCUMENTED)
+    project.write("test_app.py", ASKS_FOR_ENDPOINTS)
     passes(project.pytest("--doctest-modules"), passed=2)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import pytest
 
-Passes = Callable[..., None]
+from tests.support.downstream import Project
+from tests.support.innerrun import InnerRun
 
 APP = """\
 import asyncio
@@ -52,15 +52,30 @@ async def lingering(path: str):
     return await linger(path)
 """
 
+WAITING = """
+import contextlib, threading, time
+import httpx
 
-def test_the_jobs_of_a_test_are_told_in_order(project: Any, passes: Passes) -> None:
-    project.write("main.py", APP)
-    project.write(
-        "test_app.py",
-        """
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+def ask(client, url, **params):
+    # Asks from a thread, and waits for no answer: the test ends before there is one.
+    def get():
+        with httpx.Client(base_url=client.base_url, timeout=60, trust_env=False) as other:
+            with contextlib.suppress(httpx.HTTPError):
+                other.get(url, params={name: str(value) for name, value in params.items()})
+    threading.Thread(target=get, daemon=True).start()
+"""
+
+IN_ORDER = """
 import asyncio
 import pytest
 import main
+from waiting import wait_until
 
 def test_first(flash_client, flash_jobs):
     assert len(flash_jobs) == 0 and repr(flash_jobs) == "<no jobs>"
@@ -89,22 +104,20 @@ def test_failures(flash_client, flash_jobs):
     assert len(flash_jobs.of(main.double)) == 1
     assert len(flash_jobs.of(main.linger)) == 0
 
-def test_a_caller_that_gives_up(flash_endpoints, flash_jobs):
-    with pytest.raises(asyncio.TimeoutError):
-        asyncio.run(asyncio.wait_for(main.linger("/dev/null"), 0.5))
+def test_a_caller_that_gives_up(flash_endpoints, flash_jobs, tmp_path):
+    async def give_up():
+        call = asyncio.ensure_future(main.linger(str(tmp_path / "started")))
+        await asyncio.to_thread(wait_until, (tmp_path / "started").exists)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    asyncio.run(give_up())
     (job,) = flash_jobs
     assert job.failed and job.status is None
     assert job.error.startswith("its caller gave up")
-""",
-    )
-    passes(project.pytest(), passed=3)
+"""
 
-
-def test_a_function_is_stubbed_for_one_test(project: Any, passes: Passes) -> None:
-    project.write("main.py", APP)
-    project.write(
-        "test_app.py",
-        """
+STUBBED = """
 import asyncio, os
 import pytest
 import main
@@ -148,19 +161,15 @@ def test_what_cannot_travel(flash_endpoints):
 def test_jobs_of_what(flash_jobs):
     with pytest.raises(ConfigurationError, match="only @remote functions"):
         flash_jobs.of(fake)
-""",
-    )
-    passes(project.pytest(), passed=5)
+"""
 
-
-def test_what_outlives_a_test_belongs_to_none(project: Any, passes: Passes) -> None:
-    """Jobs and stubs of the lifespan and of wider fixtures: no test's, whichever comes first."""
-    project.write(
-        "main.py",
-        APP.replace("app = FastAPI()", "app = FastAPI(lifespan=lambda app: life(app))").replace(
-            "@remote(gpu)\ndef linger", "@remote(cpu)\ndef linger"
-        )
-        + """
+# An app of other endpoints: what its lifespan polls keeps the only worker of one busy.
+LIVING_APP = (
+    APP.replace("app = FastAPI()", "app = FastAPI(lifespan=lambda app: life(app))")
+    .replace("@remote(gpu)\ndef linger", "@remote(cpu)\ndef linger")
+    .replace('name="', 'name="living-')
+)
+LIVING = """
 import contextlib
 
 @contextlib.asynccontextmanager
@@ -181,14 +190,13 @@ async def polled():
     while app.state.polled is None:
         await asyncio.sleep(0.01)
     return app.state.polled
-""",
-    )
-    project.write(
-        "test_app.py",
-        """
+"""
+
+OUTLIVES = """
 import asyncio
 import pytest
-import main
+import living
+from waiting import ask, wait_until
 
 def fake(x):
     return "fake"
@@ -196,12 +204,16 @@ def fake(x):
 def other(x):
     return "other"
 
+@pytest.fixture(scope="session")
+def flash_app():
+    return living.app
+
 @pytest.fixture(scope="module")
 def stubbed(flash_endpoints):
-    flash_endpoints.stub(main.divide, fake_division)
-    flash_endpoints.stub(main.needs_a_gpu, fake)
-    yield asyncio.run(main.divide(6, 3))
-    assert asyncio.run(main.needs_a_gpu(1)) == "fake"
+    flash_endpoints.stub(living.divide, fake_division)
+    flash_endpoints.stub(living.needs_a_gpu, fake)
+    yield asyncio.run(living.divide(6, 3))
+    assert asyncio.run(living.needs_a_gpu(1)) == "fake"
 
 def fake_division(a, b):
     return [a, b]
@@ -211,32 +223,28 @@ def test_stubbed(stubbed, number, flash_client, flash_endpoints, flash_jobs):
     assert stubbed == [6, 3]
     assert len(flash_jobs) == 0
     assert flash_client.get("/gpu/1").json() == "fake"
-    flash_endpoints.stub(main.needs_a_gpu, other)
+    flash_endpoints.stub(living.needs_a_gpu, other)
     assert flash_client.get("/gpu/1").json() == "other"
     assert len(flash_jobs) == 2 and all(job.stubbed for job in flash_jobs)
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_the_app_goes_on(flash_client, flash_jobs, number):
+def test_the_app_goes_on(flash_client, flash_jobs, number, tmp_path):
     assert flash_client.get("/polled").json() == 4
     assert len(flash_jobs) == 0
-    with pytest.raises(Exception):
-        flash_client.get("/linger", params={"path": "/dev/null"}, timeout=0.2)
+    ask(flash_client, "/linger", path=tmp_path / "started")
+    wait_until((tmp_path / "started").exists)
     assert len(flash_jobs) == 1
-""",
-    )
-    project.write(
-        "test_other.py",
-        "import asyncio\nimport main\n"
-        "def test_not_stubbed(flash_endpoints):\n    assert asyncio.run(main.divide(6, 3)) == 2\n",
-    )
-    passes(project.pytest(), passed=5)
+"""
 
+NOT_STUBBED = """
+import asyncio
+import living
 
-def test_what_outlives_a_test_is_told_where_it_fails(project: Any, passes: Passes) -> None:
-    project.write("main.py", APP)
-    project.write(
-        "test_app.py",
-        """
+def test_not_stubbed(flash_endpoints):
+    assert asyncio.run(living.divide(6, 3)) == 2
+"""
+
+REPORTED = """
 import asyncio
 import pytest
 import main
@@ -245,111 +253,127 @@ import main
 def broken(flash_endpoints):
     asyncio.run(main.divide(1, 0))
 
-def test_it(broken):
+def test_broken(broken):
     pass
-""",
-    )
-    result = project.pytest()
-    passes(result, errors=1)
-    assert "flash: jobs of this test" in "\n".join(result.outlines)
+"""
 
-
-def test_nothing_is_stubbed_on_runpod(
-    project: Any, passes: Passes, variables: dict[str, str]
-) -> None:
-    project.write("main.py", APP)
-    project.write(
-        "test_app.py",
-        """
-import pytest
-import main
-from pytest_flash.errors import SettingsError
-
-def fake(x):
-    return x
-
-def test_it(flash_endpoints):
-    with pytest.raises(SettingsError, match="flash_emulator"):
-        flash_endpoints.stub(main.double, fake)
-""",
-    )
-    passes(project.pytest("--flash-live", **variables), passed=1)
-
-
-def test_what_a_test_leaves_unfinished_is_cancelled(project: Any, passes: Passes) -> None:
-    # One worker: were the first test's job not cancelled, the second could not run.
-    project.write("main.py", APP)
-    project.write(
-        "test_app.py",
-        """
-import pathlib, threading, time
+# One worker: were the first test's job not cancelled, the second could not run.
+LEAVES = """
 import httpx, pytest
+from waiting import ask, wait_until
 
-@pytest.mark.parametrize("waits", [0.1, 1.5])
-def test_leaves_a_job(flash_client, flash_jobs, tmp_path, waits):
+@pytest.mark.parametrize("named", [False, True])
+def test_leaves_a_job(flash_client, flash_jobs, tmp_path, named):
     started = tmp_path / "started"
-    def ask():
-        with httpx.Client(base_url=flash_client.base_url, timeout=60, trust_env=False) as client:
-            client.get("/linger", params={"path": str(started)})
-    threading.Thread(target=ask, daemon=True).start()
-    deadline = time.monotonic() + 30
-    while not started.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    ask(flash_client, "/linger", path=started)
+    wait_until(started.exists)
     with pytest.raises(httpx.ReadTimeout):
-        flash_client.get("/linger", params={"path": str(started)}, timeout=waits)
-    assert len(flash_jobs.unfinished) == 2
+        flash_client.get("/linger", params={"path": str(started)}, timeout=0.1)
+    wait_until(lambda: len(flash_jobs.unfinished) == 2)
+    if named:  # Runpod names a job after a second.
+        wait_until(lambda: all(job.id for job in flash_jobs.unfinished))
 
 def test_next(flash_client, flash_jobs):
     assert flash_client.get("/double/2").json() == 4
     assert len(flash_jobs) == 1
     assert flash_jobs[0].delay_time < 60_000
-""",
-    )
-    passes(project.pytest(), passed=3)
+"""
 
-
-def test_jobs_that_were_spawned_are_cancelled_too(project: Any, passes: Passes) -> None:
-    project.write("main.py", APP)
-    project.write(
-        "test_app.py",
-        """
-import asyncio, time
+SPAWNS = """
+import asyncio
 import main
+from waiting import wait_until
 
 def test_spawns(flash_endpoints, flash_jobs, tmp_path):
     async def spawn():
         handle = await main.linger.spawn(str(tmp_path / "started"))
         assert await handle.status() in ("IN_QUEUE", "IN_PROGRESS")
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "started").exists():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_until, (tmp_path / "started").exists)
     asyncio.run(spawn())
     assert len(flash_jobs.unfinished) == 1
 
 def test_next(flash_client, flash_jobs):
     assert flash_client.get("/double/2").json() == 4
     assert flash_jobs[0].delay_time < 60_000
-""",
-    )
-    passes(project.pytest(), passed=2)
+"""
+
+BALANCED_APP = """
+from fastapi import FastAPI
+from pytest_flash import LiveLoadBalancer, remote
+
+app = FastAPI()
+
+@remote(LiveLoadBalancer(name="lb"), method="POST", path="/double")
+def double(x: int):
+    return x * 2
+
+@app.get("/{x}")
+async def doubled(x: int):
+    return await double(x)
+"""
+BALANCED = """
+import balanced, pytest
+
+@pytest.fixture(scope="session")
+def flash_app():
+    return balanced.app
+
+def test_it(flash_client, flash_jobs):
+    assert flash_client.get("/2").json() == 4
+    assert len(flash_jobs.of(balanced.double)) == 1 and not flash_jobs.failed
+"""
 
 
-def test_a_balanced_function_is_a_job_too(project: Any, passes: Passes) -> None:
-    project.write(
-        "main.py",
-        "from fastapi import FastAPI\nfrom pytest_flash import LiveLoadBalancer, remote\n"
-        "app = FastAPI()\n\n"
-        "@remote(LiveLoadBalancer(name='lb'), method='POST', path='/double')\n"
-        "def double(x: int):\n    return x * 2\n\n"
-        "@app.get('/{x}')\nasync def doubled(x: int):\n    return await double(x)\n",
-    )
-    project.write(
-        "test_app.py",
-        "import main\n\n"
-        "def test_it(flash_client, flash_jobs):\n"
-        "    assert flash_client.get('/2').json() == 4\n"
-        "    assert len(flash_jobs.of(main.double)) == 1 and not flash_jobs.failed\n",
-    )
-    passes(project.pytest(), passed=1)
+@pytest.fixture(scope="module")
+def run(shared_project: Project) -> InnerRun:
+    """A run of everything."""
+    modules = {
+        "main": APP,
+        "living": LIVING_APP + LIVING,
+        "balanced": BALANCED_APP,
+        "waiting": WAITING,
+    }
+    tests = {
+        "test_in_order": IN_ORDER,  # First, since it tells a cold start.
+        "test_stubbed": STUBBED,
+        "test_outlives": OUTLIVES,
+        "test_outlived": NOT_STUBBED,
+        "test_reported": REPORTED,
+        "test_leaves": LEAVES,
+        "test_spawns": SPAWNS,
+        "test_balanced": BALANCED,
+    }
+    for name, source in (modules | tests).items():
+        shared_project.write(f"{name}.py", source)
+    return shared_project.report(*(f"{name}.py" for name in tests))
+
+
+def test_the_jobs_of_a_test_are_in_order(run: InnerRun) -> None:
+    run.check("test_in_order", passed=3)
+
+
+def test_a_function_is_stubbed_for_one_test(run: InnerRun) -> None:
+    run.check("test_stubbed", passed=5)
+
+
+def test_what_outlives_a_test_belongs_to_none(run: InnerRun) -> None:
+    """Jobs and stubs of the lifespan and of wider fixtures: no test's, whichever comes first."""
+    run.check("test_outlives", passed=4)
+    run.check("test_outlived", passed=1)
+
+
+def test_what_outlives_a_test_is_reported_where_it_fails(run: InnerRun) -> None:
+    run.check("test_reported", errors=1)
+    assert "flash: jobs of this test" in run.sections("ERROR at setup of test_broken")
+
+
+def test_what_a_test_leaves_unfinished_is_cancelled(run: InnerRun) -> None:
+    run.check("test_leaves", passed=3)
+
+
+def test_jobs_that_were_spawned_are_cancelled_too(run: InnerRun) -> None:
+    run.check("test_spawns", passed=2)
+
+
+def test_a_balanced_function_is_a_job_too(run: InnerRun) -> None:
+    run.check("test_balanced", passed=1)

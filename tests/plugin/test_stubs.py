@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from tests.support.downstream import Project
 
 Passes = Callable[..., None]
 
@@ -43,7 +44,7 @@ async def predict(x: int):
 """
 
 
-def test_classes_and_every_way_to_call(project: Any, passes: Passes) -> None:
+def test_classes_and_every_way_to_call(project: Project, passes: Passes) -> None:
     project.write("main.py", APP)
     project.write(
         "test_app.py",

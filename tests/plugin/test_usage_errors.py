@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from pytest_flash.runpod import Endpoint
 from pytest_flash.settings import MANAGEMENT_URL
+from tests.support.account import Account
+from tests.support.downstream import Project
+from tests.support.innerrun import text
 from tests.support.relay import relaying
 
-Passes = Callable[..., None]
-Endpoints = Callable[[], list[Endpoint]]
-
+LIMITED = ("--flash-live", "--flash-max-endpoints=1")
 APP = """\
 from fastapi import FastAPI
 from pytest_flash import LiveServerless, remote
@@ -51,37 +49,41 @@ ALONE_OR_NOT = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", 
 
 
 @pytest.fixture(autouse=True)
-def app(project: Any) -> None:
+def app(project: Project) -> None:
     project.write("main.py", APP)
     project.write("extra.py", EXTRA)
 
 
 def check(result: pytest.RunResult, message: str, **outcomes: int) -> None:
     """The run has ended with ``message``, told once, and pytest's code of usage errors."""
-    text = "\n".join([*result.outlines, *result.errlines])
-    assert result.ret == pytest.ExitCode.USAGE_ERROR, text
-    assert len(re.findall(message, text)) == 1, text
-    assert "Traceback" not in text
-    assert result.parseoutcomes() == outcomes, text
+    printed = text(result)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR, printed
+    assert len(re.findall(message, printed)) == 1, printed
+    assert "Traceback" not in printed
+    assert result.parseoutcomes() == outcomes, printed
+
+
+TOO_MANY = (
+    r"would create 2 endpoints on Runpod \(live-first, live-second\); the limit is 1. Raise it "
+    r"with --flash-max-endpoints 2"
+)
 
 
 @pytest.mark.parametrize(
-    "workers", [(), ("-n2",), ("-n4", "-x", "--reruns=2")], ids=["alone", "n2", "n4"]
+    "options", [(), ("-n2",), ("-n2", "-x", "--reruns=2")], ids=["alone", "n2", "stopping"]
 )
 def test_too_many_endpoints(
-    project: Any, variables: dict[str, str], endpoints: Endpoints, workers: tuple[str, ...]
+    project: Project, variables: dict[str, str], options: tuple[str, ...]
 ) -> None:
     project.write("main.py", APP + EXTRA)
     project.write("test_app.py", SIX + "def test_it(flash_client, n): pass\n")
     with relaying(variables[MANAGEMENT_URL]) as relay:
         variables = {**variables, MANAGEMENT_URL: relay.url}
-        result = project.pytest("--flash-live", "--flash-max-endpoints=1", *workers, **variables)
+        result = project.pytest(*LIMITED, *options, env=variables)
         assert relay.count("POST") == 0
-    check(
-        result,
-        r"would create 2 endpoints on Runpod \(live-first, live-second\); the limit is 1. Raise it "
-        r"with --flash-max-endpoints 2",
-    )
+        # One look at the account, and one in search of what an earlier run left, at the most.
+        assert relay.count("GET") <= 2
+    check(result, TOO_MANY)
 
 
 IN_THE_TEST = f"""
@@ -96,50 +98,53 @@ IN_A_HANDLER = f"""
 def test_it(flash_client, n):
     assert flash_client.get("/late").status_code == 200
 """
+SWALLOWED = f"""
+{SIX}
+def test_it(flash_client, n):
+    assert "the limit is 1" in flash_client.get("/swallowed").text
+"""
+LIVE_BY_CONFIGURATION = """
+import dataclasses, pytest
+
+@pytest.fixture(scope="session")
+def flash_config(flash_config):
+    return dataclasses.replace(flash_config, live=True)
+"""
 
 
 @ALONE_OR_NOT
 @pytest.mark.parametrize("test", [IN_THE_TEST, IN_A_HANDLER], ids=["test", "handler"])
 def test_too_many_endpoints_by_a_first_call(
-    project: Any,
+    project: Project,
+    account: Account,
     variables: dict[str, str],
-    endpoints: Endpoints,
     workers: tuple[str, ...],
     test: str,
 ) -> None:
     project.write("test_app.py", test)
     check(
-        project.pytest("--flash-live", "--flash-max-endpoints=1", *workers, **variables),
+        project.pytest(*LIMITED, *workers, env=variables),
         r"would create 2 endpoints on Runpod \(live-second, and 1 before\); the limit is 1",
     )
-    assert endpoints() == []
+    assert account.endpoints() == []
 
 
 def test_a_test_that_passes_all_the_same_is_the_last(
-    project: Any, variables: dict[str, str], endpoints: Endpoints
+    project: Project, account: Account, variables: dict[str, str]
 ) -> None:
-    project.write(
-        "test_app.py",
-        SIX + "def test_it(flash_client, n):\n"
-        "    assert 'the limit is 1' in flash_client.get('/swallowed').text\n",
-    )
-    result = project.pytest("--flash-live", "--flash-max-endpoints=1", **variables)
-    check(result, "would create 2 endpoints", passed=1)
-    assert endpoints() == []
+    project.write("test_app.py", SWALLOWED)
+    check(project.pytest(*LIMITED, env=variables), "would create 2 endpoints", passed=1)
+    assert account.endpoints() == []
 
 
 @ALONE_OR_NOT
-def test_live_by_configuration(project: Any, workers: tuple[str, ...]) -> None:
-    project.write(
-        "conftest.py",
-        "import dataclasses, pytest\n@pytest.fixture(scope='session')\n"
-        "def flash_config(flash_config): return dataclasses.replace(flash_config, live=True)\n",
-    )
+def test_live_by_configuration(project: Project, workers: tuple[str, ...]) -> None:
+    project.write("conftest.py", LIVE_BY_CONFIGURATION)
     project.write("test_app.py", SIX + "def test_it(flash_client, n): pass\n")
     check(project.pytest(*workers), "flash_config decides nothing about --flash-live")
 
 
-def test_commands_of_another_user_in_a_folder_above(project: Any) -> None:
+def test_commands_of_another_user_in_a_folder_above(project: Project) -> None:
     if os.geteuid() != 0:
         pytest.skip("giving files to other users needs root")
     above = project.folder.parent / "pyproject.toml"

@@ -264,7 +264,7 @@ def test_reading_waits_for_nobody(state: State) -> None:
     with state.change() as draft:
         put(draft, "gpu", "id")
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(state.read).result(timeout=5).records(SCOPE) == ()
+            assert pool.submit(state.read).result(timeout=30).records(SCOPE) == ()
 
 
 HOLD = """
@@ -296,7 +296,7 @@ def test_a_lock_names_its_holder_at_the_deadline_and_is_free_when_that_dies(
         began = time.monotonic()
         with pytest.raises(ProvisioningError) as caught, take(state, 0.2):
             pass
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert f"waited 0.2 s for process {process.pid}, which holds" in str(caught.value)
         assert str(state.folder) in str(caught.value)
 

@@ -2,53 +2,94 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from tests.support.environment import clean_environment
+
+# Each case in a fork of one process, which has imported what all of them need.
 PROGRAM = """\
-import sys
+import json, os, sys, traceback
 from pathlib import Path
+import fastapi
 from pytest_flash.errors import AppError
 from pytest_flash.runner.load import load
 from pytest_flash.runner.locate import locate
-try:
-    loaded = load(locate(sys.argv[1] or None, Path.cwd()))
-except AppError as error:
-    print(f"{type(error).__name__}: {error}")
-else:
-    print(loaded.name, type(loaded.app).__name__, sys.path[0])
+
+def found(folder, app):
+    os.chdir(folder)
+    try:
+        loaded = load(locate(app or None, Path.cwd()))
+    except AppError as error:
+        return f"{type(error).__name__}: {error}"
+    return f"{loaded.name} {type(loaded.app).__name__} {sys.path[0]}"
+
+for line in sys.stdin:
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.write(writing, found(*json.loads(line)).encode())
+        except BaseException:
+            os.write(writing, traceback.format_exc().encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as answer:
+        print(json.dumps(answer.read()), flush=True)
+    os.wait()
 """
 
 
-def load(folder: Path, source: str, app: str = "", name: str = "main.py") -> str:
-    (folder / name).write_text(source)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, app],
-        cwd=folder,
-        capture_output=True,
+class Load(Protocol):
+    def __call__(self, source: str, app: str = "") -> str: ...
+
+
+@pytest.fixture(scope="module")
+def loader() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def load(loader: subprocess.Popen[str], tmp_path: Path) -> Load:
+    """What is found in ``source``, as a file of ``tmp_path``."""
+
+    def load(source: str, app: str = "") -> str:
+        (tmp_path / "main.py").write_text(source)
+        assert loader.stdin is not None
+        assert loader.stdout is not None
+        loader.stdin.write(json.dumps([str(tmp_path), app]) + "\n")
+        loader.stdin.flush()
+        answer: str = json.loads(loader.stdout.readline())
+        return answer
+
+    return load
 
 
 @pytest.mark.parametrize("name", ["app", "api", "whatever"])
-def test_an_instance_of_any_name_is_found(tmp_path: Path, name: str) -> None:
-    out = load(tmp_path, f"from fastapi import FastAPI\n{name} = FastAPI()\n")
+def test_an_instance_of_any_name_is_found(load: Load, tmp_path: Path, name: str) -> None:
+    out = load(f"from fastapi import FastAPI\n{name} = FastAPI()\n")
     assert out.strip() == f"main:{name} FastAPI {tmp_path}"
 
 
-def test_the_same_instance_under_two_names_is_one_app(tmp_path: Path) -> None:
-    assert load(tmp_path, "from fastapi import FastAPI\na = b = FastAPI()\n").startswith("main:a ")
+def test_the_same_instance_under_two_names_is_one_app(load: Load, tmp_path: Path) -> None:
+    assert load("from fastapi import FastAPI\na = b = FastAPI()\n").startswith("main:a ")
 
 
-def test_a_mounted_app_is_no_second_candidate(tmp_path: Path) -> None:
+def test_a_mounted_app_is_no_second_candidate(load: Load, tmp_path: Path) -> None:
     source = "from fastapi import FastAPI\nadmin = FastAPI()\napp = FastAPI()\n"
-    out = load(tmp_path, source + "app.mount('/admin', admin)\n")
+    out = load(source + "app.mount('/admin', admin)\n")
     assert out.startswith("main:app ")
 
 
@@ -60,44 +101,44 @@ def test_a_mounted_app_is_no_second_candidate(tmp_path: Path) -> None:
         "def create_app(debug=False):\n    return FastAPI()\n",
     ],
 )
-def test_a_factory_is_called(tmp_path: Path, factory: str) -> None:
-    out = load(tmp_path, f"from fastapi import FastAPI\n{factory}")
+def test_a_factory_is_called(load: Load, tmp_path: Path, factory: str) -> None:
+    out = load(f"from fastapi import FastAPI\n{factory}")
     assert out.startswith("main:")
     assert " FastAPI " in out
 
 
-def test_a_named_factory_may_have_parentheses(tmp_path: Path) -> None:
+def test_a_named_factory_may_have_parentheses(load: Load, tmp_path: Path) -> None:
     source = "from fastapi import FastAPI\na = FastAPI()\ndef other():\n    return FastAPI()\n"
-    assert load(tmp_path, source, "main:other()").startswith("main:other() FastAPI")
+    assert load(source, "main:other()").startswith("main:other() FastAPI")
 
 
-def test_a_named_attribute_may_be_any_asgi_app(tmp_path: Path) -> None:
+def test_a_named_attribute_may_be_any_asgi_app(load: Load, tmp_path: Path) -> None:
     source = "class Raw:\n    async def __call__(self, s, r, t): ...\nraw = Raw()\n"
-    assert load(tmp_path, source, "main:raw").startswith("main:raw Raw")
+    assert load(source, "main:raw").startswith("main:raw Raw")
 
 
-def test_two_apps_are_refused_with_their_lines(tmp_path: Path) -> None:
-    out = load(tmp_path, "from fastapi import FastAPI\none = FastAPI()\n\ntwo = FastAPI()\n")
+def test_two_apps_are_refused_with_their_lines(load: Load, tmp_path: Path) -> None:
+    out = load("from fastapi import FastAPI\none = FastAPI()\n\ntwo = FastAPI()\n")
     assert out.startswith("AmbiguousAppError")
     assert "main.py:2: one" in out
     assert "main.py:4: two" in out
     assert f"{tmp_path / 'main.py'}:one" in out
 
 
-def test_no_app_says_what_to_do(tmp_path: Path) -> None:
-    out = load(tmp_path, "x = 1\n")
+def test_no_app_says_what_to_do(load: Load, tmp_path: Path) -> None:
+    out = load("x = 1\n")
     assert out.startswith("AppNotFoundError")
     assert "app = FastAPI()" in out
 
 
-def test_a_missing_attribute_names_what_there_is(tmp_path: Path) -> None:
-    out = load(tmp_path, "from fastapi import FastAPI\nserver = FastAPI()\n", "main:app")
+def test_a_missing_attribute_names_what_there_is(load: Load, tmp_path: Path) -> None:
+    out = load("from fastapi import FastAPI\nserver = FastAPI()\n", "main:app")
     assert out.startswith("AppNotFoundError")
     assert "server" in out
 
 
-def test_a_missing_module_is_named(tmp_path: Path) -> None:
-    assert load(tmp_path, "", "shop.main:app").startswith("AppNotFoundError: no module 'shop.main'")
+def test_a_missing_module_is_named(load: Load, tmp_path: Path) -> None:
+    assert load("", "shop.main:app").startswith("AppNotFoundError: no module 'shop.main'")
 
 
 @pytest.mark.parametrize(
@@ -113,16 +154,16 @@ def test_a_missing_module_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_module_that_raises_is_shown_with_its_line(
-    tmp_path: Path, source: str, line: int, text: str
+    load: Load, tmp_path: Path, source: str, line: int, text: str
 ) -> None:
-    out = load(tmp_path, source)
+    out = load(source)
     assert out.startswith(f"AppImportError: {tmp_path / 'main.py'}:{line}: ")
     assert text in out
     assert "pytest_flash" not in out
 
 
-def test_an_error_in_an_imported_router_names_the_router(tmp_path: Path) -> None:
+def test_an_error_in_an_imported_router_names_the_router(load: Load, tmp_path: Path) -> None:
     (tmp_path / "routers").mkdir()
     (tmp_path / "routers" / "users.py").write_text("\n\nraise KeyError('users')\n")
-    out = load(tmp_path, "import routers.users\n")
+    out = load("import routers.users\n")
     assert f"{tmp_path / 'routers' / 'users.py'}:3" in out.splitlines()[0]

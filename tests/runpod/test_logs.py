@@ -71,6 +71,14 @@ def test_a_log_is_read_from_its_latest_lines_and_then_from_where_it_broke_off() 
     assert second.headers["last-event-id"] == "t2/2"
 
 
+@pytest.mark.parametrize("data", ["", "[" * 100_000, "[]", "7", "{", '{"line": {}}'])
+def test_an_event_that_is_no_line_ends_nothing(data: str) -> None:
+    with scripted() as server:
+        strange = f"id: t1\ndata: {data}\n\n".encode()
+        server.plays(says(strange + events(("t2", "two")), kind="text/event-stream"))
+        assert followed(server)[-1] == LogEntry("t2", "two")
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
 def test_a_refusal_is_an_error(status: int) -> None:
     with scripted() as server:
@@ -142,13 +150,12 @@ def test_a_request_waits_for_its_turn_and_blocks_nothing() -> None:
         assert time.monotonic() - began >= 0.45
 
 
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"))
+LINES = st.text(st.characters(codec="utf-8"))
+
+
 @given(
-    lines=st.lists(
-        st.tuples(
-            st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])),
-            st.text(),
-        )
-    ),
+    lines=st.lists(st.tuples(NAMES, LINES)),
     ends=st.sampled_from([b"\n", b"\r\n"]),
     data=st.data(),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +55,25 @@ def echoes(status: int, kind: str) -> Act:
     return echo
 
 
+def raw(text: str) -> Act:
+    """Quote them in an answer that is none, or a poor one."""
+
+    def answer(exchange: Exchange) -> None:
+        sent = exchange.request_read.headers["authorization"]
+        exchange.wfile.write(text.format(sent=sent, key=KEY).encode())
+        exchange.close_connection = True
+
+    return answer
+
+
 FAULTS: dict[str, Act] = {
+    "reason phrase": raw("HTTP/1.1 500 {sent}\r\nContent-Length: 0\r\n\r\n"),
+    "reason phrase of a page": raw("HTTP/1.1 403 {key}\r\nContent-Length: 2\r\n\r\nno"),
+    "long reason phrase": raw("HTTP/1.1 401 " + "x" * 490 + "{key}\r\nContent-Length: 0\r\n\r\n"),
+    "no status line": raw("HTTP/9 {sent}\r\n\r\n"),
+    "no header": raw("HTTP/1.1 200 OK\r\n{sent} \0\r\n\r\n"),
+    "no length": raw("HTTP/1.1 200 OK\r\nContent-Length: {key}\r\n\r\n"),
+    "no chunk": raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{key}\r\n"),
     "401 echo": echoes(401, "application/problem+json"),
     "401 page echo": echoes(401, "text/html"),
     "400 echo": echoes(400, "application/problem+json"),
@@ -97,6 +116,20 @@ def test_no_error_shows_the_key(
         CALLS[call](client)
     # A document is shown by no error, but it is what it is.
     assert KEY not in everything(caught.value, frames=fault != "200 echo")
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "job", "failed job"])
+def test_no_error_of_a_job_shows_the_key(server: ScriptedServer, fault: str) -> None:
+    failed = {"id": "x", "status": "FAILED", "error": {"message": f"Bearer {KEY}"}}
+    more = {"job": says({"id": KEY, "status": KEY}), "failed job": says(failed)}
+    server.always = {**FAULTS, **more, "silence": reset}[fault]
+    client = QueueClient(server.live)
+    if fault == "failed job":
+        assert KEY not in repr(asyncio.run(client.status("ep", "job")))
+        return
+    with pytest.raises(RunpodError) as caught:
+        asyncio.run(client.status("ep", "job"))
+    assert KEY not in everything(caught.value, frames=False)
 
 
 def test_no_error_of_a_lost_connection_shows_the_key(connect: Connect, server: Any) -> None:

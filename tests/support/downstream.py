@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
-import time
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,7 +15,9 @@ from typing import IO
 import pytest
 
 from tests.support.environment import clean_environment
-from tests.support.processes import Process, descendants
+from tests.support.forks import Forks, Run
+from tests.support.innerrun import InnerRun
+from tests.support.processes import wait_until
 
 APP = """\
 import os
@@ -31,8 +36,14 @@ async def doubled(x: int):
     return await double(x)
 """
 
-# pytest-asyncio warns where its loop scope is not set; tests that want it say "-p asyncio".
-PLAIN = ("-p", "no:cacheprovider", "-p", "no:asyncio")
+# pytest-asyncio warns where its loop scope is not set, hypothesis and anyio (which imports trio)
+# take 0.4 s of each run to be imported. Tests that want one say so: "-p pytest_asyncio.plugin".
+PLAIN = tuple(
+    argument
+    for name in ("cacheprovider", "asyncio", "hypothesispytest", "anyio")
+    for argument in ("-p", f"no:{name}")
+)
+ANYIO = ("-p", "anyio.pytest_plugin")
 
 # Writes down every address that a Python process connects to, in every process it is loaded in.
 # uvloop connects without Python's knowledge, so it is kept out.
@@ -89,9 +100,10 @@ class Python:
 class Project:
     """A folder with an app, whose tests run in a pytest of their own."""
 
-    def __init__(self, folder: Path, guard: Path, python: Python) -> None:
+    def __init__(self, folder: Path, guard: Path, python: Python, forks: Forks) -> None:
         self.folder = folder
         self.python = python
+        self._forks = forks
         self._guard = guard
         self._guard.mkdir()
         (self._guard / "sitecustomize.py").write_text(_GUARD)
@@ -99,64 +111,141 @@ class Project:
         self.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the project."""
+        """Write a file of the project; what all lines of ``text`` are indented by is left out."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(textwrap.dedent(text))
 
-    def watched(
-        self, *arguments: str, timeout: float = 120, **variables: str
-    ) -> tuple[pytest.RunResult, set[Process]]:
-        """As ``pytest``, with every process that the run was seen to start."""
-        tree: set[Process] = set()
-        output = self.folder.parent / "output"
-        with output.open("wb") as file:
-            run = self.start(*arguments, output=file, **variables)
-            try:
-                deadline = time.monotonic() + timeout
-                while run.poll() is None and time.monotonic() < deadline:
-                    tree |= descendants(run.pid)
-                    time.sleep(0.05)  # The interval of a wait that has a deadline.
-                code = run.wait(1)
-            finally:
-                run.kill()
-                run.wait()
-        return pytest.RunResult(code, output.read_text().splitlines(), [], 0.0), tree
+    def pytest(
+        self,
+        *arguments: str,
+        timeout: float = 120,
+        env: Mapping[str, str] | None = None,
+        fresh: bool = False,
+        leaving_nothing: bool = False,
+        **variables: str,
+    ) -> pytest.RunResult:
+        """Run pytest in the project and wait, for up to ``timeout`` seconds.
 
-    def pytest(self, *arguments: str, timeout: float = 120, **variables: str) -> pytest.RunResult:
-        """Run pytest in the project and wait, for up to ``timeout`` seconds."""
-        done = subprocess.run(
-            self._command(arguments),
-            cwd=self.folder,
-            env=clean_environment(
-                PYTHONPATH=str(self._guard), GUARD_LOG=str(self._log), **variables
-            ),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
+        ``env`` and ``variables`` are added to its environment. ``fresh`` is as in ``start``. Fails
+        if it was to leave nothing, and a process that the run started does not end soon after it.
+        """
+        before = self._forks.left()
+        guard = {"PYTHONPATH": str(self._guard), "GUARD_LOG": str(self._log)}
+        out, err = (self.folder.parent / name for name in ("stdout", "stderr"))
+        with out.open("wb") as output, err.open("wb") as errors:
+            environment = {**guard, **(env or {}), **variables}
+            run = self._start(arguments, environment, output, errors, fresh=fresh)
+            with ending(run):
+                code = _ended(run, timeout, out)
+        if leaving_nothing:
+            wait_until(lambda: self._forks.left() <= before, 60, "the end of what the run started")
+        return pytest.RunResult(
+            code, out.read_text().splitlines(), err.read_text().splitlines(), 0.0
         )
-        out, err = done.stdout.splitlines(), done.stderr.splitlines()
-        return pytest.RunResult(done.returncode, out, err, 0.0)
+
+    def report(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        fresh: bool = False,
+        leaving_nothing: bool = False,
+    ) -> InnerRun:
+        """As ``pytest``; what became of each test, for several of ours to look at."""
+        report = self.folder.parent / f"{self.folder.name}.xml"
+        report.unlink(missing_ok=True)
+        result = self.pytest(
+            f"--junitxml={report}",
+            *arguments,
+            timeout=300,
+            env=env,
+            fresh=fresh,
+            leaving_nothing=leaving_nothing,
+        )
+        return InnerRun.of(result, report)
+
+    @contextlib.contextmanager
+    def reporting(self, *arguments: str) -> Iterator[Callable[[], InnerRun]]:
+        """As ``report``, for a run that goes on beside others until the result is asked for."""
+        report = self.folder.parent / f"{self.folder.name}.xml"
+        run = self.start(f"--junitxml={report}", *arguments)
+
+        def result() -> InnerRun:
+            code = _ended(run, 300, self._output)
+            return InnerRun.of(pytest.RunResult(code, self.printed.splitlines(), [], 0.0), report)
+
+        with ending(run):
+            yield result
 
     def start(
-        self, *arguments: str, output: IO[bytes] | None = None, **variables: str
-    ) -> subprocess.Popen[bytes]:
-        """Start pytest in the project, in a session of its own; ``output`` gets what it prints."""
-        return subprocess.Popen(
-            self._command(arguments),
-            cwd=self.folder,
-            env=clean_environment(**variables),
-            stdout=output or subprocess.DEVNULL,
-            stderr=subprocess.STDOUT if output else None,
-            start_new_session=True,
-        )
+        self, *arguments: str, env: Mapping[str, str] | None = None, fresh: bool = False
+    ) -> Run:
+        """Start pytest in the project, in a session of its own; ``printed`` is what it prints.
 
-    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        By default it is forked from a process that has imported what runs import. A ``fresh``
+        one is a new interpreter that has imported nothing.
+        """
+        with self._output.open("wb") as output:
+            return self._start(arguments, env or {}, output, output, fresh=fresh)
+
+    @contextlib.contextmanager
+    def under_way(
+        self,
+        *arguments: str,
+        until: Collection[str] = ("ready",),
+        env: Mapping[str, str] | None = None,
+    ) -> Iterator[Run]:
+        """A run that has come to where its tests create the files ``until``; killed at the end."""
+        files = [self.folder / name for name in until]
+        for file in files:
+            file.unlink(missing_ok=True)
+        run = self.start(*arguments, env=env)
+        with ending(run):
+            wait_until(
+                lambda: all(each.exists() for each in files) or run.poll() is not None,
+                120,
+                "the tests to be under way",
+            )
+            assert run.poll() is None, self.printed
+            yield run
+
+    @property
+    def printed(self) -> str:
+        """What the last run that ``start`` started has printed."""
+        return self._output.read_text()
+
+    def _start(
+        self,
+        arguments: tuple[str, ...],
+        variables: Mapping[str, str],
+        output: IO[bytes],
+        errors: IO[bytes],
+        *,
+        fresh: bool,
+    ) -> Run:
         for argument in arguments:
             for start, module in _NEEDED.items():
                 if argument.startswith(start):
                     self.python.need(module)
-        return [self.python.path, "-m", "pytest", *PLAIN, *arguments]
+        options = [*PLAIN, *arguments]
+        environment = clean_environment(**variables)
+        if fresh or sys.platform != "linux":
+            return subprocess.Popen(
+                [self.python.path, "-m", "pytest", *options],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+        return self._forks.start(
+            options, cwd=self.folder, env=environment, output=output, errors=errors
+        )
+
+    @property
+    def _output(self) -> Path:
+        return self.folder.parent / "output"
 
     @property
     def _log(self) -> Path:
@@ -167,3 +256,24 @@ class Project:
         if not self._log.exists():
             return set()
         return {json.loads(line)[2] for line in self._log.read_text().splitlines()}
+
+
+NewProject = Callable[[], Project]
+
+
+def _ended(run: Run, timeout: float, output: Path) -> int:
+    """The exit code of ``run``; fails with what it has printed if it does not end in time."""
+    try:
+        return run.wait(timeout)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"pytest did not end within {timeout:g} s\n{output.read_text()}")
+
+
+@contextlib.contextmanager
+def ending(run: Run) -> Iterator[None]:
+    """Kill ``run`` at the end, if it has not ended by then."""
+    try:
+        yield
+    finally:
+        run.kill()
+        run.wait()

@@ -29,12 +29,12 @@ class Exchange:
 class Relay:
     """``url`` stands for the management base URL. ``delay`` is seconds, by method.
 
-    Requests of the methods in ``refused`` are answered 403, and go nowhere.
+    Requests of the methods in ``refused`` are answered with 403 and not passed on.
     """
 
     url: str
-    refused: set[str] = field(default_factory=set)
     delay: dict[str, float] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     exchanges: list[Exchange] = field(default_factory=list)
 
     def count(self, method: str) -> int:
@@ -67,12 +67,10 @@ def _handler(
         protocol_version = "HTTP/1.1"
 
         def relay(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if self.command in relay.refused:
-                self.send_response(403)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.send_error(403)
                 return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {"Authorization": self.headers.get("Authorization", "")}
             if body:
                 headers["Content-Type"] = "application/json"

@@ -15,20 +15,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
+from filecmp import cmp
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
-from .environment import QUICKSTART, clean_environment
-from .flash_run import FlashRun
-from .processes import wait_until
+from .environment import QUICKSTART
+from .flash_run import starting
+from .saving import save
 
 _BLOCK = re.compile(r"^```(console|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HOME = "/home/you/quickstart"
 _URL = "http://localhost:8888"
+# Seconds that lines may take to come.
+_LIMIT = 60.0
 _TOKEN = "hGf0uXGjYtq0o3CTFZ2kq8hZsc6tH1wE"
 # What differs from run to run, and machine to machine.
 _VOLATILE = (
@@ -74,13 +77,41 @@ def comparable(text: str) -> list[str]:
     return sorted(line.rstrip() for line in text.splitlines())
 
 
-class Session:
-    """Plays the commands of a guide on a copy of the quickstart in ``folder``."""
+class Terminal(Protocol):
+    """The first terminal: what ``flash run`` printed there, and how it is reached."""
 
-    def __init__(self, folder: Path, start: Callable[..., FlashRun], settle: float) -> None:
+    process: subprocess.Popen[bytes]
+
+    @property
+    def output(self) -> str:
+        """Everything so far."""
+
+    @property
+    def url(self) -> str:
+        """Where the app answers."""
+
+    def wait(self) -> int:
+        """Its exit code."""
+
+
+class OpenTerminal(Protocol):
+    """Starts ``flash run ARGUMENTS`` in ``cwd``."""
+
+    def __call__(self, *arguments: str, cwd: Path) -> Terminal: ...
+
+
+class Session:
+    """Plays the commands of a guide on a copy of the quickstart in ``folder``.
+
+    Which block a line of the first terminal belongs to is a matter of their order: a block gets
+    as many lines as it has in the guide, however early they were printed. With ``settle`` it gets
+    all that comes until nothing has come for so many seconds.
+    """
+
+    def __init__(self, folder: Path, start: OpenTerminal, settle: float | None) -> None:
         self.folder = folder
         self._start = start
-        self._run: FlashRun | None = None
+        self._run: Terminal | None = None
         self._shown = 0
         self._settle = settle
 
@@ -96,33 +127,66 @@ class Session:
             return self._more(block.output)
         if command[0] == "curl":
             return self._curl(command)
-        subprocess.run(block.command, shell=True, cwd=self.folder, check=True)
+        self._change(block.command)
         return ""
 
     def _more(self, expected: str) -> str:
         """What the first terminal prints next: as many lines as expected, or what comes instead."""
-        assert self._run is not None
-        wanted = len(expected.splitlines())
-        quiet = time.monotonic() + 15
-
-        def complete() -> bool:
-            return len(self._unseen().splitlines()) >= wanted or time.monotonic() > quiet
-
-        wait_until(complete, 30, "more lines")
-        time.sleep(self._settle)
-        text = self._unseen()
+        wanted = len(comparable(expected))
+        if wanted == 0:
+            return ""  # The guide shows it later.
+        deadline = time.monotonic() + _LIMIT
+        while self._count(self._unseen()) < wanted and time.monotonic() < deadline:
+            time.sleep(0.02)  # The interval of a wait that has a deadline.
+        text = self._first(wanted) if self._settle is None else self._settled(self._settle)
         self._shown += len(text)
         return self._named(text)
+
+    def _first(self, wanted: int) -> str:
+        """The first ``wanted`` lines that count."""
+        text = ""
+        for line in self._unseen().splitlines(keepends=True):
+            if self._count(text) == wanted:
+                break
+            text += line
+        return text
+
+    def _settled(self, seconds: float) -> str:
+        """All lines, once none has come for ``seconds``."""
+        text = ""
+        while text != (text := self._unseen()):
+            time.sleep(seconds)
+        return text
+
+    @staticmethod
+    def _count(text: str) -> int:
+        return len(comparable(text))
 
     def _interrupt(self) -> str:
         assert self._run is not None
         self._run.process.send_signal(signal.SIGINT)
-        self._run.wait(10)
+        self._run.wait()
         return f"^C\n{self._named(self._unseen())}"
 
     def _unseen(self) -> str:
+        """The whole lines that no block has got."""
         assert self._run is not None
-        return self._run.output[self._shown :]
+        return "".join(
+            line
+            for line in self._run.output[self._shown :].splitlines(keepends=True)
+            if line.endswith("\n")
+        )
+
+    def _change(self, command: str) -> None:
+        """Run a command that edits files, so that each of them changes once and at once."""
+        draft = self.folder.with_name("draft")
+        shutil.copytree(self.folder, draft)
+        subprocess.run(command, shell=True, cwd=draft, check=True)
+        for file in draft.rglob("*"):
+            served = self.folder / file.relative_to(draft)
+            if file.is_file() and not (served.exists() and cmp(file, served, shallow=False)):
+                save(served, file.read_text())
+        shutil.rmtree(draft)
 
     def _curl(self, command: list[str]) -> str:
         assert self._run is not None
@@ -147,39 +211,19 @@ class Session:
 
 
 def play(
-    guide: str, folder: Path, start: Callable[..., FlashRun], *, settle: float = 0.3
+    guide: str, folder: Path, start: OpenTerminal, *, settle: float | None = None
 ) -> Iterator[tuple[Block, str]]:
-    """Each block of ``guide`` with what is printed today.
-
-    ``settle`` is how many seconds more lines than the block has are waited for.
-    """
+    """Each block of ``guide`` with what is printed today; ``settle`` as for ``Session``."""
     shutil.copytree(QUICKSTART, folder, ignore=shutil.ignore_patterns("__pycache__", ".env"))
     session = Session(folder, start, settle)
     for block in blocks(guide):
         yield block, session.play(block)
 
 
-@contextmanager
-def _started(folder: Path) -> Iterator[Callable[..., FlashRun]]:
-    running: list[FlashRun] = []
-
-    def start(*arguments: str, cwd: Path) -> FlashRun:
-        arguments = (*arguments, "--port", "0")
-        log = folder / "flash-run.log"
-        running.append(FlashRun(*arguments, cwd=cwd, env=clean_environment(), log=log))
-        return running[-1]
-
-    try:
-        yield start
-    finally:
-        for each in running:
-            each.end()
-
-
 def _rewrite(guide: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        with _started(folder) as start:
+        with starting(folder) as start:
             played = list(play(guide.read_text(), folder / "quickstart", start, settle=1))
     actual = iter(played)
 

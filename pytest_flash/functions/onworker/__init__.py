@@ -6,4 +6,7 @@ the worker executes these modules under a private name, in the order of ``ORDER`
 
 from __future__ import annotations
 
-ORDER = ("shaping", "standin", "pickles", "modules", "describe", "aloud", "transcript", "run")
+ORDER = (
+    *("shaping", "standin", "pickles", "bundle", "slices", "references", "views", "places"),
+    *("modules", "signing", "describe", "aloud", "transcript", "run"),
+)

@@ -2,6 +2,7 @@
 
 A worker keeps what functions print until they end, and its log has lines of many kinds. So each
 line of a call is written there with a mark: whose it is, and where in the call's output it stands.
+A mark is signed with the call's secret, since functions print text that strangers wrote.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .signing import NAME_SIZE, SIGNATURE_SIZE, Signer
+
+# PIPE_BUF on Linux: of what is not longer, threads and processes do not write into each other's.
+_WRITTEN = 4096
 # Of a line that a mark carries: with six bytes for each, as JSON may need, and the mark, it is
-# within PIPE_BUF (4096 on Linux), so that threads and processes do not write into each other's.
+# within that.
 _CHARACTERS = 600
 # Characters that a call may say at once, and then in a second: a log is not to hold it up. Who has
 # said too much is silent until it may say some of that again.
@@ -26,22 +31,26 @@ _PROGRESS = 2.0
 _ENDLESS = 65_536
 
 _escaped = json.JSONEncoder(ensure_ascii=False).encode
-_MARK = "[flash "
-_LINE = re.compile(r"\[flash (\w+)\.(\w+) (\d+)\+(\d+)(>?)\] (.*)", re.DOTALL)
+# What JSON leaves as it is, and some readers of logs take for the end of a line.
+_LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
+_SIGNED = "output"
+_LINE = re.compile(
+    rf"\[flash ([0-9a-f]{{{NAME_SIZE}}})\.([0-9a-f]{{8}}) "
+    rf"([0-9]{{1,15}})\+([0-9]{{1,3}})(>?) ([0-9a-f]{{{SIGNATURE_SIZE}}})\] "
+)
 
 
 @dataclass(frozen=True)
 class Piece:
     """Some of what one run of a call printed: ``text`` stands at the character ``at`` of all."""
 
-    call: str
     run: str
     at: int
     text: str
 
 
-def marked(piece: Piece) -> Iterator[bytes]:
-    """The lines of a log that say ``piece``, each with its end."""
+def marked(piece: Piece, signer: Signer) -> Iterator[bytes]:
+    """The lines of a log that say ``piece`` of the signer's call, each with its end."""
     at = piece.at
     for line in piece.text.split("\n"):
         last = at + len(line) == piece.at + len(piece.text)
@@ -51,45 +60,53 @@ def marked(piece: Piece) -> Iterator[bytes]:
             if part or whole:
                 sign = "" if whole else ">"
                 # Of a character that is none, half a surrogate pair, JSON has the same escape.
-                body = _escaped(part)[1:-1]
-                mark = f"{_MARK}{piece.call}.{piece.run} {at}+{len(part)}{sign}] "
-                yield f"{mark}{body}\n".encode("utf-8", "backslashreplace")
+                body = _escaped(part)[1:-1].translate(_LINE_ENDS)
+                said = body.encode("utf-8", "backslashreplace")
+                place = f"{piece.run} {at}+{len(part)}{sign}"
+                signature = signer.sign(_SIGNED, f"{place} ".encode() + said)
+                yield f"[flash {signer.name}.{place} {signature}] ".encode() + said + b"\n"
             at += len(part)
         at += 1
 
 
-def read(line: str) -> Piece | None:
-    """The piece that a line of a log says; None for another line, and for one that was cut."""
-    found = _LINE.search(line)
-    if found is None:
-        return None
-    call, run, at, length, goes_on, body = found.groups()
-    try:
-        text = json.loads(f'"{body}"')
-    except ValueError:
-        return None
-    if len(text) != int(length):
-        return None
-    return Piece(call, run, int(at), text if goes_on else f"{text}\n")
+def read(line: str, signer_of: Callable[[str], Signer | None]) -> tuple[str, Piece] | None:
+    """The name of the call that a line of a log is for, and what it says.
+
+    ``signer_of`` gives the signer of a call by its name, None for calls of others. None for lines
+    without a mark of such a call, for those that were cut, and for all that the call's own code
+    has not signed.
+    """
+    # A mark may stand behind a line without an end, which may hold things that look like marks.
+    for found in _LINE.finditer(line, max(0, len(line) - _WRITTEN)):
+        name, run, at, length, goes_on, signature = found.groups()
+        signer, body = signer_of(name), line[found.end() :]
+        if signer is None:
+            continue
+        signed = f"{run} {at}+{length}{goes_on} {body}".encode("utf-8", "surrogatepass")
+        if signer.verifies(_SIGNED, signed, signature):
+            text = json.loads(f'"{body}"')
+            return name, Piece(run, int(at), text if goes_on else f"{text}\n")
+    return None
 
 
 def unmarked(line: str) -> str | None:
-    """A line of a log as people should see it, without a mark; None if nothing is left."""
-    before, mark, after = line.partition(_MARK)
-    if mark and _LINE.match(mark + after):
-        return before or None
-    return line
+    """A line of a log as people should see it, without a mark; None if nothing is left.
+
+    Of any call's: whoever knows no secret takes what looks like a mark for one.
+    """
+    found = _LINE.search(line)
+    return line if found is None else line[: found.start()] or None
 
 
 class Aloud:
-    """Says what the call ``call`` prints, as whole lines, on the process's standard output.
+    """Says what the signer's call prints, as whole lines, on the process's standard output.
 
     Not what its child processes print: where that stands in the output nobody knows. Whoever
     calls ``add`` sees to it that only one thread does at a time.
     """
 
-    def __init__(self, call: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._call = call
+    def __init__(self, signer: Signer, clock: Callable[[], float] = time.monotonic) -> None:
+        self._signer = signer
         self._clock = clock
         self.run = os.urandom(4).hex()
         self._process = os.getpid()
@@ -136,5 +153,5 @@ class Aloud:
         self._said = now
         # A log that takes nothing is no reason for the function to fail.
         with contextlib.suppress(OSError):
-            for line in marked(Piece(self._call, self.run, at, text)):
+            for line in marked(Piece(self.run, at, text), self._signer):
                 os.write(1, line)

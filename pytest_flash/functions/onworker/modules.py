@@ -1,13 +1,9 @@
-"""The project's modules on the worker: found by import, kept between calls, out of the way after.
+"""The project's modules on the worker: found by import, each call its own, kept between calls.
 
-A module that travels whole is known by the hash of its source and of all that it imports from the
-project. One that travels in part, a slice, is known by the hash of its file: each call brings the
-statements that its function needs, and those that were not executed yet are executed in the same
-module, so that functions of one file share its state.
+They stand in ``sys.modules`` while calls run, and make room for the worker's own afterwards.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import contextlib
@@ -15,148 +11,98 @@ import contextvars
 import functools
 import importlib.abc
 import importlib.machinery
-import io
-import json
-import linecache
+import importlib.util
 import sys
+import threading
 import types
-import zlib
-from base64 import b85decode
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence, Set
 
-from . import pickles, shaping, standin
+from . import shaping, standin
+from .bundle import STANDIN, Bundle, Shipped, Value
+from .places import Places, Shared
+from .slices import WORDS, Slice, placeholders
+from .views import View, Views, Whole
 
-STANDIN = "pytest_flash"
-_WORDS = {shaping.REMOTE: standin.stand_in, shaping.MISSING: standin.missing}
-
-
-@dataclass(frozen=True)
-class Shipped:
-    """One module of a call. ``remote_lines`` is None for a module that travels whole. ``left`` are
-    names that stayed at the caller, and why."""
-
-    name: str
-    key: str
-    file: str
-    package: bool
-    remote_lines: tuple[int, ...] | None = None
-    stub: bool = False
-    left: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Value:
-    """A module-level value of the caller: pickled, known by its digest, bound at ``line``."""
-
-    module: str
-    name: str
-    line: int
-    digest: bytes
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """The modules of a call. ``sources`` is compressed JSON of their texts by name."""
-
-    modules: tuple[Shipped, ...]
-    sources: str
-
-    @functools.cached_property
-    def texts(self) -> Mapping[str, str]:
-        """The source texts by the names of their modules."""
-        texts: dict[str, str] = json.loads(zlib.decompress(b85decode(self.sources)))
-        return texts
-
-    @functools.cached_property
-    def tops(self) -> frozenset[str]:
-        """The first parts of the names that the call takes."""
-        return frozenset({each.name.partition(".")[0] for each in self.modules} | {STANDIN})
-
-
-@dataclass
-class Slice:
-    """A module that grows, with what was executed in it and the modules it was executed with."""
-
-    module: types.ModuleType
-    done: set[tuple[int, int]] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
-    lines: list[str] = field(default_factory=list)
-    beside: dict[str, str] = field(default_factory=dict)
-    digests: dict[str, bytes] = field(default_factory=dict)
-    instances: dict[Any, Any] = field(default_factory=dict)
+# Two threads that import may each wait for what the other has begun.
+_PATIENCE = 10.0
 
 
 class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Every module that this process was sent."""
 
     def __init__(self) -> None:
-        self._whole: dict[tuple[str, str], types.ModuleType] = {}
-        self._slices: dict[tuple[str, str], list[Slice]] = {}
-        self._running: list[Bundle] = []
-        self._mine: contextvars.ContextVar[Bundle | None] = contextvars.ContextVar(
-            "bundle", default=None
+        self._views = Views()
+        self._running: list[View] = []
+        self._mine: contextvars.ContextVar[View | None] = contextvars.ContextVar(
+            "view", default=None
         )
         self._hidden: dict[str, types.ModuleType] = {}
         self._standins: dict[str, types.ModuleType] = {}
-        self._shown: set[str] = set()
-        self._again: dict[int, list[tuple[types.CodeType, list[str]]]] = {}
-        self._growing: dict[str, tuple[Slice, Callable[[], None]]] = {}
+        self._places = Places(self._own)
+        self._ready: set[types.ModuleType] = set()
+        self._shown: View | None = None
+        self._loading = threading.RLock()
 
     @contextlib.contextmanager
     def active(self, bundle: Bundle, values: Sequence[Value]) -> Iterator[dict[str, Slice]]:
         """Make the modules of ``bundle`` importable; gives its slices, executed, by name."""
-        mine = {each.name: each for each in bundle.modules}
-        token = self._enter(bundle)
+        view = self._views.of(bundle, self._running)
+        token = self._mine.set(view)
+        self._enter(view)
         try:
-            for name, each in mine.items():
-                known = self._whole.get((name, each.key))
-                if known is None:
-                    sys.modules.pop(name, None)  # what runs beside may have another version
-                else:
-                    self._import_again(known)
-                    sys.modules[name] = known
-            slices = self._prepare(bundle, values)
-            if bundle.sources not in self._shown:
-                self._shown.add(bundle.sources)
-                for name, text in bundle.texts.items():
-                    if name not in mine:
-                        _show(name, text, _shown_lines(name))
-            yield slices
+            for part in list(view.parts.values()):
+                if isinstance(part, Whole) and part.again:
+                    _import_again(part)
+            self._grow(view, values)
+            yield view.slices()
         finally:
-            self._leave(bundle)
+            self._leave(view)
             self._mine.reset(token)
 
-    def _enter(self, bundle: Bundle) -> contextvars.Token[Bundle | None]:
+    def show(self) -> None:
+        """Let tracebacks and ``inspect`` find the lines of the call that asks."""
+        view = self._view()
+        if view is not None and view is not self._shown:
+            view.show()
+            self._shown = view
+
+    def _enter(self, view: View) -> None:
         """Hide the worker's own modules of these names, unless a call beside has done so."""
-        self._hidden |= _hide(bundle.tops - self._covered())
+        self._hidden |= _hide(view.bundle.tops - self._covered())
         if not self._running:
             sys.meta_path.insert(0, self)
-        self._running.append(bundle)
-        return self._mine.set(bundle)
+        self._running.append(view)
+        self._settle()
 
-    def _leave(self, bundle: Bundle) -> None:
+    def _leave(self, view: View) -> None:
         """Bring back what was hidden under names that no call beside has."""
-        self._running.remove(bundle)
+        self._running.remove(view)
         if not self._running:
             sys.meta_path.remove(self)
-        free = bundle.tops - self._covered()
+        free = view.bundle.tops - self._covered()
         _hide(free)
         for name in [each for each in self._hidden if each.partition(".")[0] in free]:
             sys.modules[name] = self._hidden.pop(name)
+        self._settle()
 
     def _covered(self) -> set[str]:
-        return {top for bundle in self._running for top in bundle.tops}
+        return {top for view in self._running for top in view.bundle.tops}
 
-    @property
-    def _active(self) -> Bundle | None:
-        """The bundle of the call that runs; of the latest, for a thread of its own."""
+    def _settle(self) -> None:
+        if any(view is not self._running[0] for view in self._running):
+            for view in self._running:
+                for name in view.bundle.shipped.keys() - view.parts.keys():
+                    known = self._views.known(view, name)
+                    if known is not None:
+                        view.parts[name] = known
+        self._places.settle(self._running)
+
+    def _view(self) -> View | None:
+        """That of the call that runs; of the latest, for a thread of its own."""
         own = self._mine.get()
-        if own is not None and any(own is each for each in self._running):
-            return own
-        return self._running[-1] if self._running else None
+        if own is not None or len(self._running) < 2:
+            return own or next(iter(self._running), None)
+        return _of_frames(self._running) or self._running[-1]
 
     def find_spec(
         self,
@@ -167,8 +113,9 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """As the import system asks."""
         if name.partition(".")[0] == STANDIN:
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        shipped = self._shipped(name)
-        if shipped is None or (shipped.remote_lines is not None and name not in self._growing):
+        view = self._view()
+        shipped = view.bundle.shipped.get(name) if view is not None else None
+        if view is None or shipped is None or (shipped.sliced and name not in view.growing):
             return None
         return importlib.machinery.ModuleSpec(
             name, self, origin=shipped.file, is_package=shipped.package
@@ -178,196 +125,156 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """As the import system asks."""
         if spec.name.partition(".")[0] == STANDIN:
             return self._standins.setdefault(spec.name, standin.package(spec.name))
-        return self._growing[spec.name][0].module if spec.name in self._growing else None
+        view = self._view()
+        if view is None:
+            return None
+        if spec.name in view.growing:
+            return view.parts[spec.name].module
+        known = view.parts.get(spec.name) or self._views.known(view, spec.name)
+        if known is None:
+            return None
+        view.parts[spec.name] = known
+        self._ready.add(known.module)
+        return known.module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """As the import system asks."""
-        if module.__name__ in self._growing:
-            self._growing.pop(module.__name__)[1]()
-            return
-        shipped = self._shipped(module.__name__)
-        if shipped is None or self._active is None:
-            return
-        module.__file__ = shipped.file
-        if shipped.stub:
-            return
-        text = self._active.texts[shipped.name]
-        lines = io.StringIO(text).readlines()
-        linecache.cache[shipped.file] = (len(text), None, lines, shipped.file)
-        tree = ast.parse(text, shipped.file)
-        imports = shaping.tolerate_missing(tree)
-        module.__dict__.update(_WORDS)
-        exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
-        self._whole[shipped.name, shipped.key] = module
-        self._again[id(module)] = [
-            (compile(ast.Module([each], []), shipped.file, "exec", dont_inherit=True), names)
-            for each, names in imports
-            if _lacks(module, names)
-        ]
+        """As the import system asks, and for a module that is loaded again."""
+        name, view = module.__name__, self._view()
+        if module in self._ready:
+            self._ready.discard(module)
+        elif view is not None and name in view.growing:
+            view.growing.pop(name)()
+        elif view is not None and name in view.bundle.shipped:
+            self._execute(view, view.bundle.shipped[name], module)
+        self._note(view, name)
 
-    def _import_again(self, module: types.ModuleType) -> None:
-        """Try what was missing: a later call may have brought what it declares."""
-        again = self._again.get(id(module), [])
-        for each in list(again):
-            code, names = each
-            importlib.invalidate_caches()
-            if not all(standin.is_here_now(one) for one in _placeholders(module, names)):
-                continue
-            with contextlib.suppress(ModuleNotFoundError):
-                exec(code, module.__dict__)
-                again.remove(each)
+    def _note(self, view: View | None, name: str) -> None:
+        above, _, child = name.rpartition(".")
+        package = view.module(above) if view is not None and above else None
+        if package is not None:
+            self._places.note(package, child)
 
-    def _shipped(self, name: str) -> Shipped | None:
-        modules = self._active.modules if self._active is not None else ()
-        return next((each for each in modules if each.name == name), None)
-
-    def _prepare(self, bundle: Bundle, values: Sequence[Value]) -> dict[str, Slice]:
-        beside = {
-            each.name: each.key
-            for each in bundle.modules
-            if each.remote_lines is None and not each.stub
-        }
-        sliced = [each for each in bundle.modules if each.remote_lines is not None]
-        slices = {each.name: self._slice(each, beside) for each in sliced}
-        for shipped in sliced:
-            grown = slices[shipped.name]
-            grow = functools.partial(self._grow, grown, shipped, bundle, values)
-            self._growing[shipped.name] = grown, grow
-            if grown.seen:
-                sys.modules[shipped.name] = grown.module
+    def _execute(self, view: View, shipped: Shipped, module: types.ModuleType) -> None:
+        before = view.parts.get(shipped.name)
+        whole = view.parts[shipped.name] = Whole(module, shipped.key)
         try:
-            for name in slices:
-                importlib.import_module(name)  # As Python does: packages above it first.
-                if name in self._growing:  # It had been imported before.
-                    self._growing.pop(name)[1]()
-        finally:
-            self._growing.clear()
-        return slices
-
-    def _slice(self, shipped: Shipped, beside: Mapping[str, str]) -> Slice:
-        versions = self._slices.setdefault((shipped.name, shipped.key), [])
-        for known in versions:
-            if all(known.beside.get(name, key) == key for name, key in beside.items()):
-                known.beside.update(beside)
-                return known
-        module = types.ModuleType(shipped.name)
-        module.__file__ = shipped.file
-        spec = importlib.machinery.ModuleSpec(
-            shipped.name, self, origin=shipped.file, is_package=shipped.package
-        )
-        module.__spec__ = spec
-        module.__package__ = spec.parent
-        if shipped.package:
-            module.__path__ = []
-        module.__dict__.update(_WORDS)
-        # One version is enough: what is sent again later starts fresh.
-        versions[:] = [Slice(module, beside=dict(beside))]
-        return versions[0]
-
-    def _grow(
-        self, grown: Slice, shipped: Shipped, bundle: Bundle, values: Sequence[Value]
-    ) -> None:
-        """Execute the statements that are new, and bind values where the caller's file does."""
-        try:
-            self._execute(grown, shipped, bundle, values)
+            if shipped.package:
+                self._places.attach(view, module)
+            if not shipped.stub:
+                _execute(whole, shipped, view.bundle.texts[shipped.name])
         except BaseException:
-            self._slices.pop((shipped.name, shipped.key), None)
+            if before is None:
+                view.parts.pop(shipped.name, None)
+            else:
+                view.parts[shipped.name] = before
             raise
 
-    def _execute(
-        self, grown: Slice, shipped: Shipped, bundle: Bundle, values: Sequence[Value]
-    ) -> None:
-        fresh = (
-            each
-            for each in values
-            if each.module == shipped.name and grown.digests.get(each.name) != each.digest
-        )
-        later = sorted(fresh, key=lambda each: each.line)
-        for name, why in shipped.left:
-            grown.module.__dict__.setdefault(name, standin.MissingModule(name, why, ""))
-        if bundle.sources not in grown.seen:
-            text = bundle.texts[shipped.name]
-            grown.lines = _show(shipped.file, text, grown.lines)
-            flags, complete = 0, True
-            for statement in ast.parse(text, shipped.file).body:
-                place = (statement.lineno, statement.col_offset)
-                flags |= _future(statement)
-                while later and later[0].line < statement.lineno:
-                    _bind(grown, later.pop(0))
-                if place not in grown.done and _execute(statement, shipped, flags, grown.module):
-                    grown.done.add(place)
-                complete = complete and place in grown.done
-            if complete:
-                grown.seen.add(bundle.sources)
-        for value in later:
-            _bind(grown, value)
+    def _grow(self, view: View, values: Sequence[Value]) -> None:
+        sliced = [each for each in view.bundle.modules if each.sliced]
+        self.show()
+        for shipped in sliced:
+            view.growing[shipped.name] = functools.partial(self._grow_one, view, shipped, values)
+        try:
+            for shipped in sliced:
+                for name in _with_parents(shipped.name):  # As Python does: packages first.
+                    if name in view.bundle.shipped:
+                        importlib.import_module(name)
+                if shipped.name in view.growing:  # It had been imported before.
+                    view.growing.pop(shipped.name)()
+        finally:
+            view.growing.clear()
+
+    def _grow_one(self, view: View, shipped: Shipped, values: Sequence[Value]) -> None:
+        part = view.parts[shipped.name]
+        assert isinstance(part, Slice)
+        try:
+            part.grow(shipped, view.bundle, values)
+        except BaseException:
+            self._views.drop(part)  # It is executed in part.
+            raise
+
+    def _own(self, name: str) -> types.ModuleType:
+        """The module of this name that the call that asks has, where others have another."""
+        view = self._view()
+        if view is not None and name in view.growing:
+            view.growing.pop(name)()
+        found = view.module(name) if view is not None else None
+        if found is None and view is not None and name in view.bundle.shipped:
+            found = self._load(view, name)
+        found = found or self._hidden.get(name)
+        if found is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return found
+
+    def _load(self, view: View, name: str) -> types.ModuleType | None:
+        """Import a module that ``sys.modules`` has no place for, as another call has its name."""
+        locked = self._loading.acquire(timeout=_PATIENCE)
+        try:
+            spec = None if view.module(name) is not None else self.find_spec(name)
+            if spec is not None:
+                above = name.rpartition(".")[0]
+                if above:
+                    importlib.import_module(above)
+                module = importlib.util.module_from_spec(spec)
+                self.exec_module(module)
+                self._settle()
+            return view.module(name)
+        finally:
+            if locked:
+                self._loading.release()
 
 
-def _execute(statement: ast.stmt, shipped: Shipped, flags: int, module: types.ModuleType) -> bool:
-    """False where an import found nothing, and should be tried again at the next call."""
-    tree = ast.Module(body=[statement], type_ignores=[])
-    shaping.mark_remote(tree, frozenset(shipped.remote_lines or ()))
+def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
+    module = whole.module
+    module.__file__ = shipped.file
+    tree = ast.parse(text, shipped.file)
     imports = shaping.tolerate_missing(tree)
-    if imports:
+    module.__dict__.update(WORDS)
+    exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
+    whole.again = [
+        (compile(ast.Module([each], []), shipped.file, "exec", dont_inherit=True), names)
+        for each, names in imports
+        if placeholders(module, names)
+    ]
+
+
+def _import_again(whole: Whole) -> None:
+    """Try what was missing: a later call may have brought what it declares."""
+    for each in list(whole.again):
+        code, names = each
         importlib.invalidate_caches()
-    namespace = module.__dict__
-    try:
-        exec(compile(tree, shipped.file, "exec", flags=flags, dont_inherit=True), namespace)
-    except ImportError as error:
-        names = shaping.bound_by(statement)
-        if not names or not standin.is_of_placeholder(error):
-            raise
-        # What uses it will tell, if anything does.
-        namespace.update(standin.missing(error, names, shipped.file, statement.lineno))
-        return False
-    for node in ast.walk(tree):
-        if isinstance(node, shaping.Definition) and node.name in namespace:
-            value = namespace[node.name]
-            if standin.behind(value) is not value:
-                namespace[shaping.itself(node.name)] = standin.behind(value)
-    return not any(_lacks(module, names) for _, names in imports)
+        if all(standin.is_here_now(one) for one in placeholders(whole.module, names)):
+            with contextlib.suppress(ModuleNotFoundError):
+                exec(code, whole.module.__dict__)
+                whole.again.remove(each)
 
 
-def _lacks(module: types.ModuleType, names: list[str]) -> bool:
-    return bool(_placeholders(module, names))
+def _of_frames(views: Sequence[View]) -> View | None:
+    """The one of which the innermost code that is not in all of them is."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        space = frame.f_globals
+        found = [(v, v.module(space.get("__name__", ""))) for v in views]
+        having = [view for view, module in found if module and vars(module) is space]
+        if 0 < len(set(having)) < len(set(views)):
+            return having[-1]
+        frame = frame.f_back
+    return None
 
 
-def _placeholders(module: types.ModuleType, names: list[str]) -> list[standin.MissingModule]:
-    found = [vars(module).get(name) for name in names]
-    return [each for each in found if isinstance(each, standin.MissingModule)]
-
-
-def _future(statement: ast.stmt) -> int:
-    if not isinstance(statement, ast.ImportFrom) or statement.module != "__future__":
-        return 0
-    features = [getattr(__future__, alias.name) for alias in statement.names]
-    return sum({feature.compiler_flag for feature in features})
-
-
-def _bind(grown: Slice, value: Value) -> None:
-    grown.module.__dict__[value.name] = pickles.loads(value.data)
-    grown.digests[value.name] = value.digest
-
-
-def _show(file: str, text: str, old: list[str]) -> list[str]:
-    """Let tracebacks show the lines of ``text``, and those of ``old`` where it has none."""
-    new = io.StringIO(text).readlines()
-    longest = max(len(new), len(old))
-    before, now = ([*each, *["\n"] * (longest - len(each))] for each in (old, new))
-    lines = [b if b.strip() else a for a, b in zip(before, now, strict=True)]
-    linecache.cache[file] = (len(text), None, lines, file)
-    return lines
-
-
-def _shown_lines(file: str) -> list[str]:
-    entry = linecache.cache.get(file)
-    return entry[2] if entry is not None and len(entry) == 4 else []
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: index + 1]) for index in range(len(parts))]
 
 
 def _hide(tops: Set[str]) -> dict[str, types.ModuleType]:
     """Take modules of these names, and what is below them, out of ``sys.modules``."""
     hidden = [top for top in tops if top in sys.modules]
-    below = tuple(f"{top}." for top in hidden if hasattr(sys.modules[top], "__path__"))
+    below = tuple(f"{top}." for top in hidden if _is_package(sys.modules[top]))
     if below:  # else there is no need to look through thousands of modules
         hidden += [name for name in sys.modules if name.startswith(below)]
     return {name: sys.modules.pop(name) for name in hidden}
+
+
+def _is_package(module: types.ModuleType) -> bool:
+    return isinstance(module, Shared) or hasattr(module, "__path__")

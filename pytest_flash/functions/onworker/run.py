@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import functools
 import inspect
 import pickle
@@ -15,11 +14,15 @@ from typing import Any
 import cloudpickle
 
 from . import describe, pickles, standin
-from .modules import Bundle, Shipped, Slice, Store, Value
-from .transcript import Output, Transcript
+from .bundle import Bundle, Shipped, Value
+from .modules import Store
+from .signing import Signer
+from .slices import Slice
+from .transcript import Output, Transcript, encodable
 
-MARK = "[pytest-flash error] "
 ANSWER = "pytest-flash answer"
+# That and the signature of it: what follows was written here, for the call whose secret it is.
+Answer = tuple[str, str, Output, bytes]
 
 _STORE = Store()
 # The instances of classes that are carried: pickle knows such a class again when it comes again.
@@ -55,25 +58,31 @@ class Target:
 def entry(
     target: tuple[Any, ...], awaits: bool, modules: tuple[tuple[Any, ...], ...], sources: str
 ) -> Callable[..., Any]:
-    """The function that the worker calls with a header and the arguments, both pickled bytes.
+    """The function that the worker calls with a header and the arguments, both pickled bytes, and
+    the call's secret.
 
-    It returns ``(ANSWER, output, pickled result)``, or raises what the function raised after
-    leaving its description in the captured output. With a ``name`` the output is said aloud.
+    It returns ``(ANSWER, signature, output, pickled result)``, or raises what the function raised
+    after leaving its description in the captured output. With ``aloud`` the output is said in the
+    worker's log, too.
     """
     bundle = _bundle(modules, sources)
     what = Target(*target)
     if awaits:
 
-        async def call(header: bytes, data: bytes, name: str = "") -> tuple[str, Output, bytes]:
-            with _job(bundle, what, header, data, awaits, name) as (job, begin):
+        async def call(
+            header: bytes, data: bytes, secret: bytearray, aloud: bool = False
+        ) -> Answer:
+            transcript = Transcript(Signer.taking(secret), aloud)
+            with _job(bundle, what, header, data, awaits, transcript) as (job, begin):
                 value = begin()
                 job.result = await value if inspect.isawaitable(value) else value
             return job.answer()
 
         return call
 
-    def call_now(header: bytes, data: bytes, name: str = "") -> tuple[str, Output, bytes]:
-        with _job(bundle, what, header, data, awaits, name) as (job, begin):
+    def call_now(header: bytes, data: bytes, secret: bytearray, aloud: bool = False) -> Answer:
+        transcript = Transcript(Signer.taking(secret), aloud)
+        with _job(bundle, what, header, data, awaits, transcript) as (job, begin):
             job.result = begin()
         return job.answer()
 
@@ -90,17 +99,22 @@ class _Job:
         self.transcript = transcript
         self.result: Any = None
         self.data = b""
-        self.described = b""
+        self.described = ""
 
-    def answer(self) -> tuple[str, Output, bytes]:
-        return ANSWER, self.transcript.output(), self.data
+    def answer(self) -> Answer:
+        return ANSWER, self.transcript.signer.sign(ANSWER), self.transcript.output(), self.data
 
 
 @contextmanager
 def _job(
-    bundle: Bundle, target: Target, header: bytes, data: bytes, awaits: bool, name: str
+    bundle: Bundle,
+    target: Target,
+    header: bytes,
+    data: bytes,
+    awaits: bool,
+    transcript: Transcript,
 ) -> Iterator[tuple[_Job, Callable[[], Any]]]:
-    with Transcript(name) as transcript:
+    with transcript:
         job = _Job(transcript)
         values, init = pickle.loads(header)
         try:
@@ -110,16 +124,17 @@ def _job(
                     job.data = _dumps(job.result, target)
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
+                    _STORE.show()
                     job.described = describe.describe(error, transcript.output())
                     raise
         except BaseException as error:
             if awaits and _is_stop(error):
                 raise
             described = job.described or describe.describe(error, transcript.output())
-            transcript.whisper(MARK + base64.b64encode(described).decode())
+            transcript.whisper(describe.signed(described, transcript.signer))
             if not _is_reported(error):
                 text = f"{type(error).__name__}: {describe.text_of(error)}"
-                raise ReplacedError(text) from None
+                raise ReplacedError(encodable(text)) from None
             raise
 
 
@@ -186,7 +201,7 @@ def _is_stop(error: BaseException) -> bool:
 
 def _is_reported(error: BaseException) -> bool:
     """Whether a worker reports ``error``. It exits, takes it for an iterator's end, or cannot
-    read it."""
+    read or send it."""
     if not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration):
         return False
     return describe.has_text(error)

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from .aloud import Aloud
+from .signing import Signer
 
 # Characters that are kept; of more the beginning goes.
 _KEPT = 1_000_000
@@ -22,13 +23,14 @@ _FORMATTER = logging.Formatter(logging.BASIC_FORMAT)
 class Transcript:
     """Listens to ``sys.stdout``, ``sys.stderr`` and the root logger for one call.
 
-    Others may run beside it, each in a task of its own. Where the call has a name, what it prints
-    is said aloud too, under that name.
+    Others may run beside it, each in a task of its own. With ``aloud``, what the signer's call
+    prints is said in the worker's log too.
     """
 
-    def __init__(self, call: str = "") -> None:
+    def __init__(self, signer: Signer, aloud: bool) -> None:
+        self.signer = signer
         self._parts: list[str] = []
-        self._aloud = Aloud(call) if call else None
+        self._aloud = Aloud(signer) if aloud else None
         # A signal's handler may print while its thread does.
         self._order = threading.RLock()
         self.beneath: dict[str, Any] = {}
@@ -91,24 +93,33 @@ class _Tee:
     def __init__(self, name: str) -> None:
         self.name = name
         self._base: Any = None
+        self._installed = False
 
     def begin(self) -> Any:
         """Take the stream's place, if a call beside has not; gives the stream."""
         found = getattr(sys, self.name)
-        if found is not self:
-            self._base = found
+        if found is not self and (found is self._base or not self._is_replaced()):
+            self._base, self._installed = found, True
             setattr(sys, self.name, self)
         return self._base
+
+    def _is_replaced(self) -> bool:
+        """Whether user code has put a stream in our place, which may write to us in turn.
+
+        Not where the worker has a new stream for each call: its own has no ``whisper``.
+        """
+        return self._installed and hasattr(self._base, "whisper")
 
     def end(self) -> None:
         """Give its place back to the stream, after the last call."""
         if not _RUNNING and getattr(sys, self.name) is self:
             setattr(sys, self.name, self._base)
+            self._installed = False
 
     def write(self, text: str) -> int:
         """Write to the stream beneath, and to the call that writes."""
         listener = _listener()
-        self._beneath(listener).write(text)
+        self._beneath(listener).write(encodable(text))
         if listener is not None:
             # Now, since the stream beneath may write to the worker's log, where a line ends first.
             listener.add(text)
@@ -126,6 +137,12 @@ class _Tee:
         return self._base if listener is None else listener.beneath[self.name]
 
 
+def encodable(text: str) -> str:
+    """``text`` with escapes for what no encoding has, halves of surrogate pairs: images for load
+    balancers cannot answer with them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 OUT: Any = _Tee("stdout")
 ERR: Any = _Tee("stderr")
 
@@ -135,8 +152,14 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         listener = _listener()
-        if listener is not None and not _is_printed(record):
-            listener.add(f"{self.format(record)}\n")
+        if listener is None or _is_printed(record):
+            return
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - wrong arguments of the user's logging call
+            self.handleError(record)  # As every handler does: it is printed, and no more.
+            return
+        listener.add(f"{text}\n")
 
 
 # One for all calls, since logging keeps account of every handler that is made.

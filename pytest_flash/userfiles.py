@@ -1,0 +1,37 @@
+"""Which source files are the user's own."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sysconfig
+from pathlib import Path
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_OURS = f"{Path(__file__).resolve().parent}{os.sep}"
+
+
+@functools.cache
+def is_users_own(path: str) -> bool:
+    """Whether a file or folder is the user's: not installed, not Python's, not of this package.
+
+    A package that is installed to be edited is the user's, wherever it stands.
+    """
+    # The path as it is first, since following links takes a look at each folder.
+    return not _is_installed(path) and not _is_installed(os.path.realpath(path))
+
+
+def _is_installed(path: str) -> bool:
+    inside = f"{path}{os.sep}".startswith((*_python(), _OURS))
+    return inside or not _INSTALLED.isdisjoint(Path(path).parts)
+
+
+def is_project_file(path: Path, root: Path) -> bool:
+    """Whether ``path`` is below ``root``, the project's folder, and not an installed package."""
+    return path.is_relative_to(root) and "site-packages" not in path.parts
+
+
+@functools.cache
+def _python() -> tuple[str, ...]:
+    places = {sysconfig.get_path(each) for each in ("stdlib", "platstdlib")}
+    return tuple(f"{os.path.realpath(each)}{os.sep}" for each in sorted(places))

@@ -1,0 +1,118 @@
+"""The parent of serving processes is stopped or killed: `flash run` ends, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.flash_run import FlashRun
+from tests.support.processes import Process, wait_gone, wait_until
+
+Start = Callable[..., FlashRun]
+
+APP = """\
+import os, subprocess
+from fastapi import FastAPI
+
+app = FastAPI()
+SLEEP = subprocess.Popen(["sleep", "600"])
+
+@app.get("/")
+def index():
+    return {"parent": os.getppid(), "pid": os.getpid(), "sleep": SLEEP.pid}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "main.py").write_text(APP)
+    return tmp_path
+
+
+def started(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> tuple[FlashRun, dict[str, int], set[Process]]:
+    run = flash_run(cwd=project)
+    answer: dict[str, int] = http.get(run.url).json()
+    tree = run.tree()
+    assert {*answer.values()} <= {each.pid for each in tree}
+    return run, answer, tree
+
+
+def test_a_signal_ends_it_with_its_parent_stopped(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run, answer, tree = started(flash_run, http, project)
+    os.kill(answer["parent"], signal.SIGSTOP)
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(15) == 130
+    wait_gone(tree, 5)
+
+
+def test_a_signal_ends_it_with_its_parent_hanging_in_an_import(
+    flash_run: Start, http: httpx.Client, project: Path, tmp_path: Path
+) -> None:
+    library, hangs = tmp_path / "lib" / "library.py", tmp_path / "hangs"
+    library.parent.mkdir()
+    library.write_text(
+        "import sys, time\nif 'main' not in sys.modules:\n"
+        f"    open({str(hangs)!r}, 'w').close()\n    time.sleep(600)\n"
+    )
+    project = project / "project"
+    project.mkdir()
+    (project / "main.py").write_text(f"import library\n{APP}")
+    run = flash_run(cwd=project, PYTHONPATH=str(library.parent))
+    assert http.get(run.url).status_code == 200
+    wait_until(hangs.exists, 30, "the import ahead")
+    tree = run.tree()
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(15) == 130
+    wait_gone(tree, 5)
+
+
+def test_with_all_of_them_stopped_a_signal_ends_it(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run, answer, tree = started(flash_run, http, project)
+    for each in answer.values():
+        os.kill(each, signal.SIGSTOP)
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(20) == 130
+    wait_gone(tree, 5)
+
+
+def test_a_kill_of_the_command_leaves_nothing_with_its_parent_stopped(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run, answer, tree = started(flash_run, http, project)
+    os.kill(answer["parent"], signal.SIGSTOP)
+    run.process.kill()
+    run.wait(10)
+    wait_gone(tree, 10)
+
+
+def test_a_kill_of_its_parent_leaves_no_subprocess_of_the_app(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run, answer, tree = started(flash_run, http, project)
+    gone = {each for each in tree if each.pid in answer.values()}
+    os.kill(answer["parent"], signal.SIGKILL)
+    wait_gone(gone, 10)
+    (project / "main.py").write_text(APP + "\n")
+    wait_until(lambda: http.get(run.url).status_code == 200, 30, "the new code")
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(10) == 130
+
+
+def test_a_save_with_its_parent_stopped_brings_up_the_new_code(
+    flash_run: Start, http: httpx.Client, project: Path
+) -> None:
+    run, answer, _ = started(flash_run, http, project)
+    os.kill(answer["parent"], signal.SIGSTOP)
+    (project / "main.py").write_text(APP + "\n")
+    wait_until(lambda: http.get(run.url).json()["pid"] != answer["pid"], 60, "the new code")

@@ -1,0 +1,67 @@
+"""One way to import modules of a project, and the saves that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link to ``target``, as seen from the folder that it stands in."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Same:
+    """A text of the same size as before, saved with the same time."""
+
+    text: str
+
+
+HOME = ""
+"""In place of a path: the file with the remote function."""
+
+# By path below the project: a text, a link, or None for a file that goes. A path that begins
+# with ``../`` leads to what stands beside the project.
+Files = Mapping[str, str | Link | Same | None]
+Answer = str | int | list[str]
+
+
+@dataclass(frozen=True)
+class Way:
+    """``body`` is that of the remote function in the module ``home``, below ``imports``.
+
+    Before the ``saves`` its answer is ``before``; each of them comes with the answer from then on.
+    What ``rereads`` files may answer anything between a save and the reload.
+    """
+
+    imports: str
+    body: str
+    files: Files
+    before: Answer
+    saves: tuple[tuple[Files, Answer], ...]
+    home: str = ""
+    rereads: bool = False
+
+    def source(self) -> str:
+        """The module with the remote function."""
+        return function(self.imports, self.body)
+
+
+def function(imports: str, body: str) -> str:
+    """A module with the remote function ``answer``."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    head = "from endpoint import endpoint, route\nfrom pytest_flash import remote\n"
+    return f"{head}{imports}\n\n\n@remote(endpoint, **route(__name__))\ndef answer():\n{lines}"
+
+
+def value(number: int) -> str:
+    """A module that holds a number."""
+    return f"VALUE = {number}\n"
+
+
+def changed(path: str) -> tuple[tuple[Files, Answer], ...]:
+    """A change of the number in the file ``path``, which held 1; its undoing; and another."""
+    return tuple(({path: value(number)}, number) for number in (2, 1, 3))

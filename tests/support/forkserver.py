@@ -1,0 +1,162 @@
+"""Runs pytest in forks of one process that has imported what such runs import.
+
+A program: ``python forkserver.py DESCRIPTOR``, for the interpreter of the projects, so it imports
+nothing of this repository. The descriptor is a socket that keeps messages apart. An order is JSON
+(``arguments``, ``cwd``, ``env``) with two descriptors, for what the run prints; it is answered with
+``{"pid"}``, and with ``{"pid", "code"}`` once the run has ended. A run is a process in a session of
+its own, as ``python -m pytest`` would be; what it is spared is half of the processor time of a run
+of one test. What a run leaves behind becomes a child of this process. When the socket is closed,
+all that still runs is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ORDER = 1 << 20
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+# What a run with an app imports. uvloop is not among it: where the run is guarded there is none.
+_IMPORTS = """
+import contextlib, importlib
+
+for name in (
+    "coverage",
+    "execnet",
+    "fastapi",
+    "httpx",
+    "pytest_flash.emulator.client",
+    "pytest_flash.provisioner.reaper",
+    "pytest_flash.runner.load",
+    "pytest_flash.session",
+    "pytest_flash.testing.opening",
+    "pytest_flash.testing.hooks",
+    "pytest_flash.testing.sections",
+    "pytest_flash.testing.session",
+    "uvicorn.lifespan.on",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+
+import fastapi
+
+# FastAPI imports more at the first route.
+fastapi.FastAPI().get("/{x}")(lambda x: x)
+"""
+
+
+def main() -> None:
+    """Serve until the socket is closed; in a fork, run pytest."""
+    orders = socket.socket(fileno=int(sys.argv[1]))
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _import_ahead()
+    order = _serve(orders)
+    if order is not None:
+        _run(order)
+
+
+def _import_ahead() -> None:
+    """Import in a run of pytest: it warns of plugins' packages that it had no chance to rewrite."""
+    path, modules = list(sys.path), set(sys.modules)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "test_imports.py").write_text(_IMPORTS)
+        # pytest-rerunfailures would start a thread.
+        without = (f"-pno:{name}" for name in ("cacheprovider", "asyncio", "rerunfailures"))
+        code = pytest.main([*without, "--collect-only", f"--rootdir={folder}", folder])
+    assert code == pytest.ExitCode.NO_TESTS_COLLECTED, code
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("test_imports"):
+            del sys.modules[name]
+    gc.freeze()
+
+
+def _serve(orders: socket.socket) -> dict[str, Any] | None:
+    """Fork for each order; return it in the fork, or None when there will be no more."""
+    ended, note = os.pipe()
+    os.set_blocking(note, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(note)
+    running: set[int] = set()
+    while True:
+        ready, _, _ = select.select([orders.fileno(), ended], [], [])
+        if ended in ready:
+            os.read(ended, 1024)
+            _report_ended(orders, running)
+        if orders.fileno() not in ready:
+            continue
+        message, descriptors, _, _ = socket.recv_fds(orders, _ORDER, 2)
+        if not message:
+            break
+        assert threading.active_count() == 1, threading.enumerate()
+        pid = os.fork()
+        if not pid:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(ended)
+            os.close(note)
+            _begin(orders, *descriptors)
+            order: dict[str, Any] = json.loads(message)
+            return order
+        running.add(pid)
+        for each in descriptors:
+            os.close(each)
+    for pid in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    return None
+
+
+def _begin(orders: socket.socket, output: int, errors: int) -> None:
+    """Leave the server's session, and answer the order."""
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
+    os.close(output)
+    os.close(errors)
+    orders.send(json.dumps({"pid": os.getpid()}).encode())
+    orders.close()
+
+
+def _report_ended(orders: socket.socket, running: set[int]) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = found
+            if pid in running:
+                running.discard(pid)
+                code = os.waitstatus_to_exitcode(status)
+                orders.send(json.dumps({"pid": pid, "code": code}).encode())
+
+
+def _run(order: dict[str, Any]) -> None:
+    """``python -m pytest``, and before it what Python does at its start."""
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(order["cwd"])
+    added = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[0:1] = [order["cwd"], *added]
+    for path in added:
+        if (customize := Path(path, "sitecustomize.py")).exists():
+            runpy.run_path(str(customize))
+    sys.argv[1:] = order["arguments"]
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
