@@ -14,7 +14,7 @@ from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
 from ..project import find_project, named_by_folder
 from ..provisioner.disk import FOLDER
-from ..provisioner.owner import DEFAULT_NAMESPACE, choose_namespace
+from ..provisioner.owner import choose_namespace, undeploy_command
 from ..provisioner.sessions import session_in
 from ..provisioner.users import User
 from ..settings import read_environment
@@ -127,11 +127,10 @@ def _tell_what_stays(target: Target, assignment: Assignment, desk: Desk) -> None
         for each in records
     ]
     if names:
-        option = "" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}"
         desk.tell(
             Notice(
                 f"{len(names)} endpoint(s) stay on Runpod: {', '.join(told)}. Remove them with "
-                f"'flash undeploy{option} {' '.join(names)}' in {project.root}"
+                f"'{undeploy_command(namespace, names)}' in {project.root}"
             )
         )
 
