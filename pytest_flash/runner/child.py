@@ -30,9 +30,10 @@ from .link import (
     Learned,
     Link,
     Loaded,
+    LoadedBeside,
     Settling,
 )
-from .load import load
+from .load import LoadedApp, load
 from .logs import log
 from .page import Page
 from .preload import Watch
@@ -84,7 +85,7 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
     watch = Watch(assignment.location.root)
     with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
         process.remotes = remotes
-        loaded = load(assignment.location)
+        loaded = _load(assignment, imports, link)
         remotes.discover()
         if assignment.provision.before:
             remotes.provision(imports)
@@ -102,6 +103,15 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
         # In a thread: the first request may be waiting, and the target may not be known yet.
         telling = threading.Thread(target=tell, name="flash-serving", daemon=True)
         process.run(loaded.app, telling.start)
+
+
+def _load(assignment: Assignment, imports: Imports, link: Link) -> LoadedApp:
+    """The app; reports what of it stands outside of its project, also what it loads later."""
+    try:
+        return load(assignment.location)
+    finally:
+        link.report(LoadedBeside(dict(imports.outside)))
+        imports.on_outside = lambda files: link.report(LoadedBeside(files))
 
 
 def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignment) -> Serving:

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from ..console.history import Recorded
 from ..events import Event
 from ..target import Target
+from ..userfiles import Saved
 from .link import (
     Accepting,
     Answer,
@@ -22,6 +23,7 @@ from .link import (
     Finished,
     Learned,
     Loaded,
+    LoadedBeside,
     Provide,
     Question,
     Settling,
@@ -38,6 +40,7 @@ class Watcher:
 
     on_event: Callable[[Event, int], None]
     on_question: Callable[[str], bool]
+    on_files: Callable[[dict[str, Saved]], None]
 
 
 class ServingProcess:
@@ -159,6 +162,8 @@ class ServingProcess:
             self.finished.set_result(None)
         elif isinstance(message, Learned):
             self._on_learned(message)
+        elif isinstance(message, LoadedBeside):
+            self._watcher.on_files(message.files)
         elif isinstance(message, Settling):
             self._extra = message.seconds
         else:

@@ -105,6 +105,18 @@ def test_a_library_that_changes_is_imported_anew(project: Project, http: httpx.C
     assert project.save(http, run.url)["says"] == "other"
 
 
+def test_a_library_that_is_edited_costs_one_parent(project: Project, http: httpx.Client) -> None:
+    run = project.run()
+    first = project.save_until(http, run.url, is_preloaded)
+    answers = []
+    for text in ("second", "third", "fourth"):
+        project.library.write_text(LIBRARY.replace("first", text))
+        wait_until(lambda: http.get(run.url).json()["says"] == text, 20, text)  # noqa: B023
+        answers.append(http.get(run.url).json())
+    assert not any(map(is_preloaded, answers))
+    assert len({answer["parent"] for answer in (first, *answers)}) == 2
+
+
 def test_a_library_that_starts_a_thread_is_left_to_each_generation(
     project: Project, http: httpx.Client
 ) -> None:
