@@ -25,6 +25,7 @@ from .fixtures import (
     flash_session,
 )
 from .importtimes import import_times
+from .shadowed import own_finder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 import_times()  # Of all that is imported from here on: tests, and what they test.
+own_finder()  # Our own modules, imported later, find Python's.
 
 _LIVE = "--flash-live"
 _VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..importtimes import import_times
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+from ..shadowed import own_finder
 from .specs import FunctionSpec
 
 if TYPE_CHECKING:
@@ -86,5 +87,6 @@ def _connect_from_environment() -> Caller:
 
 registry = Registry(_connect_from_environment)
 """The one global: decorators run at import time, when there is nobody to pass anything in."""
-# From here on what is imported may be needed on workers.
+# From here on what is imported may be needed on workers, and we import more ourselves.
 import_times()
+own_finder()

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -36,6 +36,7 @@ from .link import (
 from .load import LoadedApp, load
 from .logs import log
 from .page import Page
+from .plain import make_room
 from .preload import Watch
 from .remotes import Remotes
 from .serve import AppServer
@@ -45,11 +46,11 @@ _GRACE = 5.0
 _SETTLING = 60.0
 
 
-def main(link_descriptor: int, sockets: tuple[int, int, int]) -> None:
+def main(link_descriptor: int, sockets: tuple[int, int, int], plain: Collection[str]) -> None:
     """Serve what arrives over the connection at ``link_descriptor`` until told to stop.
 
     ``sockets`` are the descriptors of the listening socket and of the two ends of the pair in
-    which open connections are parked.
+    which open connections are parked. ``plain`` are the modules that the framework has imported.
     """
     link = Link(Connection(link_descriptor))
     assignment = link.assignment()
@@ -58,7 +59,7 @@ def main(link_descriptor: int, sockets: tuple[int, int, int]) -> None:
     try:
         if assignment.broken is not None:
             raise ServerError(assignment.broken)
-        _serve_app(assignment, link, process)
+        _serve_app(assignment, link, process, plain)
     except FlashError as error:
         if process.stopping:
             link.report(Notice(str(error)))
@@ -80,8 +81,11 @@ def _is_final(error: FlashError, assignment: Assignment) -> bool:
     return unnamed or not isinstance(error, (AppError, ConfigurationError, ServerError))
 
 
-def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
+def _serve_app(
+    assignment: Assignment, link: Link, process: _Process, plain: Collection[str]
+) -> None:
     environment, imports = _prepare(assignment)
+    make_room(assignment.location.root, plain)
     watch = Watch(assignment.location.root)
     with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
         process.remotes = remotes
