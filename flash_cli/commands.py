@@ -179,7 +179,14 @@ def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: 
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every endpoint recorded here.")
 @click.option("--orphans", is_flag=True, help="Those that no code of the app defines any more.")
-@click.option("--unrecorded", is_flag=True, help="Those of this project without a record.")
+@click.option(
+    "--unrecorded", is_flag=True, help="Those of this project and namespace without a record."
+)
+@click.option(
+    "--all-namespaces",
+    is_flag=True,
+    help="With --unrecorded: of every namespace, whoever uses them. Think of --older-than.",
+)
 @click.option("--older-than", help="With --unrecorded: an age, such as 2h.")
 @click.option("--app", help="With --orphans: the app, as flash run takes it.")
 @click.option("--namespace", help="Whose endpoints.  [default: FLASH_NAMESPACE]")
@@ -190,6 +197,7 @@ def undeploy(
     everything: bool,
     orphans: bool,
     unrecorded: bool,
+    all_namespaces: bool,
     older_than: str | None,
     app: str | None,
     namespace: str | None,
@@ -205,14 +213,27 @@ def undeploy(
     # Each would delete more than was said.
     if everything and names and names != ("list",):
         raise click.UsageError(f"--all deletes more than {', '.join(names)}; give one of them")
-    if older_than is not None and not unrecorded:
-        raise click.UsageError("--older-than goes with --unrecorded alone; add it")
+    for option, given in (
+        ("--older-than", older_than is not None),
+        ("--all-namespaces", all_namespaces),
+    ):
+        if given and not unrecorded:
+            raise click.UsageError(f"{option} goes with --unrecorded alone; add it")
 
     from .undeploy import Request
     from .undeploy import undeploy as carry_out
 
     request = Request(
-        names, everything, orphans, unrecorded, older_than or "0s", app, namespace, env_file, yes
+        names=names,
+        everything=everything,
+        orphans=orphans,
+        unrecorded=unrecorded,
+        all_namespaces=all_namespaces,
+        older_than=older_than,
+        app=app,
+        namespace=namespace,
+        env_file=env_file,
+        yes=yes,
     )
     sys.exit(carry_out(request))
 

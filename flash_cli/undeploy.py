@@ -10,16 +10,17 @@ import click
 
 from pytest_flash.errors import FlashError
 from pytest_flash.functions.registry import registry
-from pytest_flash.project import find_project
+from pytest_flash.project import find_project, named_by_folder
 from pytest_flash.provisioner.discover import discover
 from pytest_flash.provisioner.owner import Owner, choose_namespace
 from pytest_flash.provisioner.records import Record
 from pytest_flash.provisioner.rollout import orphans
-from pytest_flash.provisioner.undeploy import Undeploy, parse_age
+from pytest_flash.provisioner.undeploy import Undeploy, owner_of, parse_age
 from pytest_flash.provisioner.users import User
 from pytest_flash.runner.fresh import import_from_source
 from pytest_flash.runner.load import load
 from pytest_flash.runner.locate import locate
+from pytest_flash.runpod import Endpoint
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import read_environment
 from pytest_flash.target import open_live
@@ -36,7 +37,8 @@ class Request:
     everything: bool
     orphans: bool
     unrecorded: bool
-    older_than: str
+    all_namespaces: bool
+    older_than: str | None
     app: str | None
     namespace: str | None
     env_file: Path | None
@@ -48,12 +50,15 @@ def undeploy(request: Request) -> int:
     folder = Path.cwd()
     environment = read_environment(folder, request.env_file)
     namespace = choose_namespace(request.namespace, environment, live=True)
-    identity = Identity(find_project(folder), namespace, "run", User.current())
+    project = find_project(folder)
+    identity = Identity(project, namespace, "run", User.current())
     target = open_live(environment, reason="flash undeploy", granted=False)
     session = Session(target, identity, environment, on_event=Terminal().show)
     with contextlib.closing(session):
         assert session.ledger is not None
-        work = Undeploy(session.management, session.provisioner, session.ledger)
+        work = Undeploy(session.management, session.provisioner, session.ledger, project.declared)
+        if not project.declared:
+            click.echo(named_by_folder(project))
         if request.names == ("list",):
             return _list(work)
         return _delete(work, request, environment.key)
@@ -88,23 +93,29 @@ def _use(users: int) -> str:
 
 def _delete(work: Undeploy, request: Request, key: str | None) -> int:
     records = _records(work, request, key)
-    loose = work.unrecorded(parse_age(request.older_than)) if request.unrecorded else ()
+    loose = _loose(work, request) if request.unrecorded else ()
     lines = [
         f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(work.ledger.living(each)))}"
         for each in records
     ]
-    lines += [f"  {each.name} ({each.id}), not recorded" for each in loose]
+    lines += [f"  {each.name} ({each.id}) of {owner_of(each)}, not recorded" for each in loose]
     if not lines:
         click.echo("There is nothing to delete.")
         return 0
-    question = "\n".join(["This deletes on Runpod:", *lines, "Delete them?"])
-    if not request.yes and not Output().ask(question):
+    # Also where nobody is asked: it is gone afterwards.
+    click.echo("\n".join(["This deletes on Runpod:", *lines]))
+    if not request.yes and not Output().ask("Delete them?"):
         click.echo("Nothing was deleted. Pass --yes to agree without a question")
         return 1
     left = {**work.delete(records), **work.delete_unrecorded(loose)}
     for name, error in left.items():
         click.secho(f"{name} is left: {error}", fg="red", err=True)
     return 1 if left else 0
+
+
+def _loose(work: Undeploy, request: Request) -> tuple[Endpoint, ...]:
+    older_than = None if request.older_than is None else parse_age(request.older_than)
+    return work.unrecorded(older_than, all_namespaces=request.all_namespaces)
 
 
 def _records(work: Undeploy, request: Request, key: str | None) -> tuple[Record, ...]:

@@ -7,6 +7,7 @@ out of assertion rewriting: PYTEST_DONT_REWRITE.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,7 @@ from .fixtures import (
 from .importtimes import import_times
 from .sdks import loaded
 from .sdks.finder import watch_imports
+from .shadowed import own_finder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 import_times()  # Of all that is imported from here on: tests, and what they test.
+own_finder()  # Our own modules, imported later, find Python's.
 
 _LIVE = "--flash-live"
 _VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")
@@ -152,6 +155,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
     for item in items:
         if item.get_closest_marker(name) is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported is what runs, here and on workers, also where files change from now on."""
+    if f"{__package__}.functions.registry" in sys.modules:  # else there are no remote functions
+        from .testing.texts import keep_texts
+
+        keep_texts(session.config)
 
 
 @pytest.hookimpl(optionalhook=True)

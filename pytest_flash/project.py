@@ -32,8 +32,8 @@ class Project:
     """Where the project lives and what it is called.
 
     ``name`` marks the endpoints that belong to it; two names that differ are different here too.
-    It has only letters, digits, ``-``, ``_``, ``.`` and ``~``. ``former_name`` is what versions
-    before 0.2 made of the same name where that is another, else empty; projects could share it.
+    It has only letters, digits, ``-``, ``_``, ``.`` and ``~``. ``former_name`` is what older
+    versions made of the same name where that is another, else empty; projects could share it.
     ``declared``: ``pyproject.toml`` gives the name, so it is not the folder's alone. ``distrust``
     says in words why commands of ``pyproject.toml`` do not count; empty where they do.
     ``folder`` is the app's, from which the project was found.
@@ -63,6 +63,15 @@ def find_project(start: Path) -> Project:
         if (root / _FILE).is_file():
             return _from_pyproject(root, folder)
     return _named(folder.name, root=folder, folder=folder, declared=False)
+
+
+def named_by_folder(project: Project) -> str:
+    """What to say of a project that is not ``declared``."""
+    return (
+        f"the project is called {project.name!r} after its folder alone: any folder of that name "
+        "on this account takes its endpoints for its own. Give it a name in [tool.flash] of "
+        'pyproject.toml, such as project = "my-project"'
+    )
 
 
 def refuse_unknown_keys(table: Mapping[str, Any], known: Collection[str], where: str) -> None:
@@ -111,7 +120,7 @@ def _unique(name: str) -> str:
 
 
 def _former(name: str) -> str:
-    """What is clean of a name. Until 0.2 this was all, and ``my app`` and ``my-app`` were one."""
+    """What is clean of a name: all of it to older versions, where ``my app`` was ``my-app``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "app"
 
 

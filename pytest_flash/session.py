@@ -12,8 +12,9 @@ from anyio import to_thread
 
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calls import RemoteCalls
+from .functions.loadedtexts import LoadedTexts
 from .functions.specs import FunctionSpec
-from .project import Project, find_project
+from .project import Project, find_project, named_by_folder
 from .provisioner.blueprint import Blueprint
 from .provisioner.ledger import Ledger
 from .provisioner.owner import Owner, choose_namespace
@@ -55,7 +56,7 @@ class Identity:
     @property
     def owner(self) -> Owner:
         """Project and namespace, as endpoints carry them."""
-        return Owner(self.project.name, self.namespace)
+        return Owner(self.project.name, self.namespace, self.project.former_name)
 
 
 class UnderWay:
@@ -129,7 +130,7 @@ class Session:
             self._endpoint_for,
             on_event=on_event,
             record_values=record_values,
-            shipping=shipping_to(target, identity.project.root, environment),
+            shipping=shipping_to(target, identity.project.root, environment, LoadedTexts()),
             balancer=LoadBalancerClient(target),
             logs=LogClient(target, pace=pace),
             heard=heard,
@@ -168,9 +169,21 @@ class Session:
 
 
 def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Ledger:
-    """What this session remembers about endpoints on ``target``."""
-    state = State(identity.project.root / FOLDER, on_notice=lambda text: on_event(Notice(text)))
-    scope = Scope(Account.of(target), identity.project.name, identity.namespace)
+    """What this session remembers about endpoints on ``target``.
+
+    What was recorded under the name that older versions gave the project is taken over: the state
+    is that of the project's folder alone.
+    """
+    project = identity.project
+    state = State(project.root / FOLDER, on_notice=lambda text: on_event(Notice(text)))
+    if project.former_name and (count := state.take_over(project.former_name, project.name)):
+        on_event(
+            Notice(
+                f"{count} record(s) of {state.path} are taken over from {project.former_name!r}, "
+                f"as this project was called before, to {project.name!r}"
+            )
+        )
+    scope = Scope(Account.of(target), project.name, identity.namespace)
     return Ledger(state, scope, identity.user, identity.creator)
 
 
@@ -183,6 +196,8 @@ def connect_from_environment() -> RemoteCalls:
     target = open_plain(environment)
     project = find_project(Path.cwd())
     namespace = choose_namespace(None, environment, live=True)
+    if not project.declared:
+        _log(Notice(named_by_folder(project)))
     # To the end of this process: nobody says when its last call was.
     session = begin_session(project.root / FOLDER)
     identity = Identity(project, namespace, "run", session.user)

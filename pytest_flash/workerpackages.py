@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from .emulator.config import Preinstalled, load_preinstalled
+from .functions.loadedtexts import LoadedTexts
 from .functions.shipping import Shipping
 from .functions.specs import FunctionSpec
 from .provisioner.images import image_override
@@ -40,10 +41,14 @@ class WorkerPackages:
         return load_preinstalled(self._project)
 
 
-def shipping_to(target: Target, project: Path, environment: Environment) -> Shipping:
-    """What finds out what functions need, for workers of ``target``.
+def shipping_to(
+    target: Target, project: Path, environment: Environment, texts: LoadedTexts
+) -> Shipping:
+    """What finds out what functions need, for workers of ``target``: of modules that are loaded
+    here, their ``texts``.
 
     Neither its key nor the one in the environment may travel.
     """
     secrets = [each for each in (target.api_key, environment.value(API_KEY)) if each]
-    return Shipping(secrets, WorkerPackages(project, environment, live=target.is_live))
+    texts.keep()
+    return Shipping(secrets, WorkerPackages(project, environment, live=target.is_live), texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from importlib.resources import files
@@ -106,7 +107,10 @@ class Console:
 
     async def _job(self, request: Request) -> Response:
         job = self._journal.history.jobs.get(request.path_params["job"])
-        return _forgotten() if job is None else JSONResponse(details(job))
+        if job is None:
+            return _forgotten()
+        # In ASCII: a function may print or return half a surrogate pair.
+        return Response(json.dumps(details(job)), media_type="application/json")
 
     async def _repeat(self, request: Request) -> Response:
         job = self._journal.history.jobs.get(request.path_params["job"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 from ..importtimes import import_times
+from ..userfiles import Saved, is_users_own, saved
 
 SOURCE = "flash_source"
 """The attribute of a loader in which it keeps the bytes that it has loaded."""
@@ -35,7 +38,7 @@ class Loaded:
     file: str
     module: object = field(repr=False)
     spec: object = field(repr=False)
-    saved: tuple[int, ...] | None
+    saved: Saved
 
     @property
     def current(self) -> bool:
@@ -61,6 +64,12 @@ class Loaded:
     def exists(self) -> bool:
         """Whether there is such a file, or its text is known all the same."""
         return "text" in vars(self) or self._of_loader() is not None or Path(self.file).exists()
+
+    def keep(self) -> None:
+        """Read the file now, unless the text is known for good."""
+        if self._of_loader() is None:
+            with contextlib.suppress(ChangedSinceError):
+                _ = self.text
 
     def _of_loader(self) -> bytes | None:
         data = getattr(getattr(self.spec, "loader", None), SOURCE, None)
@@ -93,9 +102,19 @@ class LoadedTexts:
         if known is None or not self._is_same(known, file):
             module = sys.modules.get(name)
             spec = getattr(module, "__spec__", None)
-            known = Loaded(name, file, module, spec, _saved(file))
+            known = Loaded(name, file, module, spec, saved(file))
             self._known[name] = known
         return known
+
+    def keep(self) -> None:
+        """Read the files of all modules of the user's that are loaded, before they change."""
+        for name, module in list(sys.modules.items()):
+            # By its type, since some objects call themselves modules (cffi's libraries), and as it
+            # stands: of some modules each attribute is a surprise.
+            if issubclass(type(module), ModuleType):
+                file = object.__getattribute__(module, "__dict__").get("__file__")
+                if isinstance(file, str) and file.endswith(".py") and is_users_own(file):
+                    self.of(name, file).keep()
 
     def is_latest(self, loaded: Loaded) -> bool:
         """Whether that is what travels now. Looks at no file."""
@@ -105,12 +124,4 @@ class LoadedTexts:
         if not known.current or known.file != file:
             return False
         # What is not loaded here is whatever is on disk.
-        return known.module is not None or known.saved == _saved(file)
-
-
-def _saved(file: str) -> tuple[int, ...] | None:
-    try:
-        found = Path(file).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        return known.module is not None or known.saved == saved(file)

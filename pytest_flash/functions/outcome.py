@@ -35,7 +35,9 @@ class Outcome:
     @property
     def traceback(self) -> str | None:
         """The remote traceback of a function that raised."""
-        return getattr(self.error, "remote_traceback", None)
+        text = getattr(self.error, "remote_traceback", None)
+        # An exception of the project's own may have such an attribute itself.
+        return text if isinstance(text, str) else None
 
 
 def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, signer: Signer) -> Outcome:

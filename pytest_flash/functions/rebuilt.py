@@ -53,11 +53,17 @@ class _Chain:
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         self.errors = errors
         self._built: dict[int, BaseException] = {}
+        self._waiting: list[int] = []
 
     def link(self, error: BaseException, number: int) -> None:
-        """Give ``error`` its notes, its traceback, and the errors it is chained to."""
-        told = self._built[number] = error
-        this = self.errors[number]
+        """Give ``error`` and all that it is chained to their notes, tracebacks and each other."""
+        self._built[number] = error
+        self._waiting.append(number)
+        while self._waiting:
+            self._link(self._waiting.pop())
+
+    def _link(self, number: int) -> None:
+        told, this = self._built[number], self.errors[number]
         put(told, "__cause__", self.get(this["cause"]))
         put(told, "__context__", self.get(this["context"]))
         put(told, "__suppress_context__", this["suppress"])
@@ -69,8 +75,8 @@ class _Chain:
         if number is None:
             return None
         if number not in self._built:
-            error = _as_itself(self.errors[number], self)
-            self.link(error, number)
+            self._built[number] = _as_itself(self.errors[number], self)
+            self._waiting.append(number)
         return self._built[number]
 
     def parts(self, this: Described) -> list[BaseException]:
@@ -197,6 +203,8 @@ def _instance(
             made = kind.__new__(kind, *args)
             _initialise(made, args)
         for name, value in attributes.items():
+            if hasattr(BaseException, name):
+                continue  # Hidden there by what Python itself keeps under that name.
             with suppress(AttributeError, TypeError):
                 put(made, name, value)
         return made if isinstance(made, kind) else None
@@ -219,8 +227,9 @@ def _own_class(this: Described) -> type[BaseException] | None:
     if module == main_name():
         module = MAIN
     found: Any = sys.modules.get(module)
-    for part in path.split("."):
-        found = getattr(found, part, None)
+    with suppress(Exception):  # Modules that import when asked for a name raise anything.
+        for part in path.split("."):
+            found = getattr(found, part, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 

@@ -66,6 +66,10 @@ class Shipping:
         self._prepared: dict[tuple[FunctionSpec, References], Prepared] = {}
         self._refusals = Refusals(self._project, secrets)
 
+    def keep_texts(self) -> None:
+        """Read the source of what is loaded now: it travels also if its files change."""
+        self._texts.keep()
+
     def call(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[Prepared, Payload]:

@@ -54,4 +54,4 @@ class Blueprint:
         )
         # Once more: the owner's mark and the image are not the resource's.
         refuse_key_in(request, resource.name, source_file, self.environment.key)
-        return Wanted(resource, request, source_file)
+        return Wanted(resource, request, source_file, self.owner.former_marker)

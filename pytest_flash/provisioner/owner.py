@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import SettingsError
@@ -30,15 +32,28 @@ _RUN_VARIABLES = (
 
 @dataclass(frozen=True)
 class Owner:
-    """A project and a namespace. The default namespace leaves no trace in names."""
+    """A project and a namespace. The default namespace leaves no trace in names.
+
+    ``former_project`` is what older versions called the project, where that was another name;
+    empty where it was not. Other projects may have been called so too.
+    """
 
     project: str
     namespace: str = DEFAULT_NAMESPACE
+    former_project: str = ""
 
     @property
     def marker(self) -> str:
         """The value of ``PYTEST_FLASH_OWNER`` in an endpoint's environment."""
         return f"{self.project}/{self.namespace}"
+
+    @property
+    def former_marker(self) -> str:
+        """As ``marker``, of the former name; empty where there is none.
+
+        It proves nothing by itself: only an endpoint whose id is recorded is ours by it.
+        """
+        return f"{self.former_project}/{self.namespace}" if self.former_project else ""
 
     def endpoint_name(self, resource: str) -> str:
         """``live-<name>``, or ``live-<namespace>-<name>``."""
@@ -46,6 +61,12 @@ class Owner:
         from .spec import live_name
 
         return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
+
+
+def undeploy_command(namespace: str, names: Iterable[str]) -> str:
+    """The command that deletes the recorded endpoints of these names, in the project's folder."""
+    option = () if namespace == DEFAULT_NAMESPACE else ("--namespace", namespace)
+    return shlex.join(["flash", "undeploy", *option, *names])
 
 
 def check_namespace(given: Sourced[str]) -> None:

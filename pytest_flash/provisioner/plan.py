@@ -17,12 +17,14 @@ from .spec import OWNER_VARIABLE, EndpointDrift, endpoint_patch
 class Wanted:
     """A resource and the ``CreateEndpointRequest`` (REST v2 schema) that makes its endpoint.
 
-    ``source_file`` defines the resource.
+    ``source_file`` defines the resource. ``former_owner`` is the marker that a recorded endpoint
+    may still carry; empty where there is none.
     """
 
     resource: ServerlessResource
     request: Mapping[str, Any] = field(repr=False)
     source_file: str
+    former_owner: str = ""
 
     @property
     def recorded_as(self) -> str:
@@ -127,7 +129,7 @@ def _recorded(wanted: Wanted, record: Record, endpoint: Endpoint) -> Step:
             f"{OWNER_VARIABLE} is gone. Set it to {wanted.owner!r} in the Runpod console, or "
             "delete the endpoint there"
         )
-    if marker != wanted.owner:
+    if marker not in (wanted.owner, wanted.former_owner):
         return _foreign(wanted, endpoint)
     return _compared(wanted, endpoint, record.configuration.request)
 

@@ -154,7 +154,8 @@ class Provisioner:
         try:
             unused = self._ledger.leave(keep=keep)
         except ProvisioningError as error:
-            return {} if keep else {each.name: error for each in self._ready.values()}
+            used = () if keep else self._ready.values()
+            return {each.name: ProvisioningError(f"{each.id}: {error}") for each in used}
         return self.remove(unused, unused=True)
 
     def retry_deletions(self) -> dict[str, FlashError]:
@@ -277,12 +278,15 @@ class Provisioner:
 
         An intent has no id: its endpoint is known by name and marker.
         """
-        marker = self._blueprint.owner.marker
+        owner = self._blueprint.owner
+        ours = (owner.marker, *([owner.former_marker] if owner.former_marker else []))
         if record.endpoint_id is None:
             self._inventory.forget()
         existing = self._inventory.including(record.endpoint_id)
         if record.endpoint_id is None:
             found = [each for each in existing if each.name == record.endpoint_name]
+            self._tell_of_former(found)
+            ours = (owner.marker,)
         else:
             found = [each for each in existing if each.id == record.endpoint_id]
             if found and OWNER_VARIABLE not in found[0].env:
@@ -290,7 +294,7 @@ class Provisioner:
                     f"endpoint {found[0].name!r} ({found[0].id}) lost its variable "
                     f"{OWNER_VARIABLE}, so it is left alone; delete it in the Runpod console"
                 )
-            if found and found[0].env[OWNER_VARIABLE] != marker:
+            if found and found[0].env[OWNER_VARIABLE] not in ours:
                 whose = found[0].env[OWNER_VARIABLE]
                 self._on_event(
                     Notice(
@@ -298,7 +302,19 @@ class Provisioner:
                         "is left alone and no longer recorded here"
                     )
                 )
-        return [each for each in found if each.env.get(OWNER_VARIABLE) == marker]
+        return [each for each in found if each.env.get(OWNER_VARIABLE) in ours]
+
+    def _tell_of_former(self, found: Iterable[Endpoint]) -> None:
+        former = self._blueprint.owner.former_marker
+        for endpoint in found:
+            if former and endpoint.env.get(OWNER_VARIABLE) == former:
+                self._on_event(
+                    Notice(
+                        f"endpoint {endpoint.name} ({endpoint.id}) carries the mark {former!r}, "
+                        "which other projects have as well, so it is left alone; if it is this "
+                        "project's, delete it in the Runpod console"
+                    )
+                )
 
     @contextlib.contextmanager
     def _alone(self, resource: str) -> Iterator[None]:

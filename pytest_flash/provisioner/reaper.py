@@ -53,12 +53,13 @@ class _Order:
     key_digest: str
     project: str
     namespace: str
+    former_project: str
     user: User
     network: dict[str, Any] = field(repr=False)
 
 
 @contextlib.contextmanager
-def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
+def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterator[None]:
     """While the block lasts, have what ``ledger``'s test session created deleted if it is killed.
 
     Enter it before anything is created, and leave it when the session has cleaned up itself. With
@@ -68,11 +69,13 @@ def reaping(target: Target, ledger: Ledger) -> Iterator[None]:
         target.management_url,
         target.queue_url,
         target.api_key,
-        str(ledger.state.folder.resolve()),
+        # Not through a link in the folder's own place.
+        str(ledger.state.folder.parent.resolve() / ledger.state.folder.name),
         ledger.scope.account.management_url,
         ledger.scope.account.key_digest,
         ledger.scope.project,
         ledger.scope.namespace,
+        former_project,
         ledger.user,
         asdict(target.network),
     )
@@ -132,7 +135,7 @@ def _reap(order: _Order) -> None:
         "a killed session",
         network=Network(**order.network),
     )
-    owner = Owner(order.project, order.namespace)
+    owner = Owner(order.project, order.namespace, order.former_project)
     account = Account(order.account_url, order.key_digest)
     scope = Scope(account, order.project, order.namespace)
     state = State(Path(order.folder), on_notice=lambda _: None)

@@ -55,6 +55,11 @@ class Contents:
         """Whose records there are."""
         return frozenset(each.scope for each in self._records.values())
 
+    def projects(self) -> frozenset[str]:
+        """The projects that anything is recorded for."""
+        scopes = (*(key[0] for key in self._records), *(key[0] for key in self._volumes))
+        return frozenset(scope.project for scope in scopes)
+
     def volumes(self, scope: Scope) -> tuple[Volume, ...]:
         """Every volume that we created, by name and data center."""
         found = (each.volume for each in self._volumes.values() if each.scope == scope)
@@ -106,6 +111,27 @@ class Draft(Contents):
     def remove_volume(self, scope: Scope, volume: Volume) -> None:
         """Forget ``volume``, if it is known."""
         self._volumes.pop(_volume_key(scope, volume), None)
+
+    def take_over(self, former: str, project: str) -> int:
+        """Make what is recorded for the project ``former`` that of ``project``; returns how much.
+
+        What ``project`` has a record of already stays where it is.
+        """
+        moved = 0
+        for (scope, resource), entry in tuple(self._records.items()):
+            ours = replace(scope, project=project)
+            if scope.project == former and (ours, resource) not in self._records:
+                del self._records[scope, resource]
+                self._records[ours, resource] = RecordEntry(ours, entry.record)
+                moved += 1
+        for (scope, *place), volume in tuple(self._volumes.items()):
+            ours = replace(scope, project=project)
+            key = (ours, place[0], place[1])
+            if scope.project == former and key not in self._volumes:
+                del self._volumes[scope, place[0], place[1]]
+                self._volumes[key] = VolumeEntry(ours, volume.volume)
+                moved += 1
+        return moved
 
     def leave(self, scope: Scope, user: User) -> tuple[Record, ...]:
         """Take ``user``, and all that have ended, off every record.
@@ -168,6 +194,13 @@ class State:
             after = draft.document()
             if after != before:
                 self._save(after)
+
+    def take_over(self, former: str, project: str) -> int:
+        """As ``Draft.take_over``; nothing is written where there is nothing to take over."""
+        if former not in self.read().projects():
+            return 0
+        with self.change() as draft:
+            return draft.take_over(former, project)
 
     @contextlib.contextmanager
     def creating(self, scope: Scope, resource: str, *, timeout: float = 300.0) -> Iterator[None]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
-from ..errors import FlashError, ProvisioningError, SettingsError
+from ..errors import FlashError, NotFoundError, ProvisioningError, SettingsError
 from ..resources.fields import bare_name
 from ..runpod import Endpoint, ManagementClient
 from .ledger import Ledger
@@ -33,11 +33,15 @@ class Deployed:
 
 @dataclass(frozen=True)
 class Undeploy:
-    """What can be deleted on one account, for one project and namespace."""
+    """What can be deleted on one account, for one project and namespace.
+
+    ``declared``: the project's name is not its folder's alone.
+    """
 
     client: ManagementClient
     provisioner: Provisioner
     ledger: Ledger
+    declared: bool = True
 
     def listing(self) -> tuple[Deployed, ...]:
         """Every record of the namespace, checked with one list call."""
@@ -87,16 +91,26 @@ class Undeploy:
             found.update({each.resource: each for each in matches})
         return tuple(found.values())
 
-    def unrecorded(self, older_than: timedelta = timedelta()) -> tuple[Endpoint, ...]:
-        """Endpoints with this project's marker, of any namespace, that no record explains.
+    def unrecorded(
+        self, older_than: timedelta | None = None, *, all_namespaces: bool = False
+    ) -> tuple[Endpoint, ...]:
+        """Endpoints with this project's marker that no record explains, of its own namespace.
 
-        Such as those of a machine that is gone. ``older_than`` counts from their creation.
+        Such as those of a machine that is gone. With ``all_namespaces`` of any, whoever uses them.
+        With ``older_than`` only those that were created so long ago; one that does not say when it
+        was counts as young. Raises SettingsError for a project that is named by its folder alone.
         """
-        latest = datetime.now(timezone.utc) - older_than
+        if not self.declared:
+            raise SettingsError(
+                f"--unrecorded deletes whatever carries the mark of project "
+                f"{self.ledger.scope.project!r}, and that is the name of this folder alone: any "
+                "folder of that name may have made it. Give the project a name of its own in "
+                '[tool.flash] of pyproject.toml, such as project = "my-project"'
+            )
         return tuple(
             endpoint
             for endpoint in self.client.endpoints()
-            if self._is_unrecorded(endpoint) and _created(endpoint) <= latest
+            if self._is_unrecorded(endpoint, all_namespaces) and _is_old(endpoint, older_than)
         )
 
     def delete(self, records: Iterable[Record]) -> dict[str, FlashError]:
@@ -107,20 +121,35 @@ class Undeploy:
         """Delete endpoints that ``unrecorded`` gave; what is left, and why."""
         failed: dict[str, FlashError] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            futures = [(each, pool.submit(self.client.delete, each.id)) for each in endpoints]
+            futures = [(each, pool.submit(self._delete_unrecorded, each)) for each in endpoints]
             for endpoint, future in futures:
                 try:
                     future.result()
                 except FlashError as error:
-                    failed[endpoint.name] = error
+                    failed[f"{endpoint.name} ({endpoint.id})"] = error
         return failed
 
-    def _is_unrecorded(self, endpoint: Endpoint) -> bool:
+    def _delete_unrecorded(self, endpoint: Endpoint) -> None:
+        try:
+            now = self.client.endpoint(endpoint.id)
+        except NotFoundError:
+            return
+        # Somebody was asked meanwhile, and may have taken their time.
+        same = now.env.get(OWNER_VARIABLE) == endpoint.env.get(OWNER_VARIABLE)
+        if not same or not self._is_unrecorded(now, all_namespaces=True):
+            raise ProvisioningError(
+                f"endpoint {now.name!r} ({now.id}) was taken over meanwhile, so it is left alone"
+            )
+        self.client.delete(now.id)
+
+    def _is_unrecorded(self, endpoint: Endpoint, all_namespaces: bool) -> bool:
+        mine = self.ledger.scope
         project, separator, namespace = endpoint.env.get(OWNER_VARIABLE, "").rpartition("/")
-        if not separator or project != self.ledger.scope.project:
+        if not separator or project != mine.project:
             return False
-        scope = replace(self.ledger.scope, namespace=namespace)
-        records = self.ledger.state.read().records(scope)
+        if namespace != mine.namespace and not all_namespaces:
+            return False
+        records = self.ledger.state.read().records(replace(mine, namespace=namespace))
         return all(
             each.endpoint_id != endpoint.id
             and not (each.endpoint_id is None and each.endpoint_name == endpoint.name)
@@ -128,22 +157,35 @@ class Undeploy:
         )
 
 
+def owner_of(endpoint: Endpoint) -> str:
+    """Whose it is, by its marker: ``<project>/<namespace>``; empty without one."""
+    return endpoint.env.get(OWNER_VARIABLE, "")
+
+
 def parse_age(text: str) -> timedelta:
     """A time such as ``90s``, ``30m``, ``2h`` or ``7d``; SettingsError for anything else."""
     found = _AGE.fullmatch(text.strip())
     if found is None:
-        raise SettingsError(f"--older-than {text!r} is no time; write 90s, 30m, 2h or 7d")
+        raise SettingsError(f"--older-than {text!r} is not an age; write 90s, 30m, 2h or 7d")
     try:
         return timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
     except OverflowError as error:
         raise SettingsError(f"--older-than {text!r} is too long ago") from error
 
 
-def _created(endpoint: Endpoint) -> datetime:
+def _is_old(endpoint: Endpoint, older_than: timedelta | None) -> bool:
+    if older_than is None:
+        return True
+    created = _created(endpoint)
+    return created is not None and created <= datetime.now(timezone.utc) - older_than
+
+
+def _created(endpoint: Endpoint) -> datetime | None:
+    """When it was created; None where it does not say, as RFC 3339 does, in which zone too."""
     text = str((endpoint.model_extra or {}).get("createdAt", ""))
     try:
         # Python 3.10 reads neither the Z nor fractions of any length.
-        return datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
+        created = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
     except ValueError:
-        # Of unknown age: young, so that nothing is deleted by mistake.
-        return datetime.max.replace(tzinfo=timezone.utc)
+        return None
+    return None if created.tzinfo is None else created

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..userfiles import Saved
 from .locate import AppLocation
 from .options import ProvisionOptions
 
@@ -39,7 +40,7 @@ class Assignment:
     ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
     the app. The target follows, since the emulator may still start; ``live`` says of which kind it
-    is.
+    is, and ``granted`` that the command line said so.
     """
 
     location: AppLocation
@@ -53,6 +54,7 @@ class Assignment:
     log_level: str
     provision: ProvisionOptions
     live: bool
+    granted: bool
     broken: str | None = None
     console: Seat | None = None
 
@@ -98,6 +100,13 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class LoadedBeside:
+    """Files of the user's own outside of the project, as they were saved when they were loaded."""
+
+    files: dict[str, Saved]
+
+
+@dataclass(frozen=True)
 class Closed:
     """From here on this process accepts nothing."""
 
@@ -128,7 +137,7 @@ class Answer:
     yes: bool
 
 
-Report = Loaded | Accepting | Learned | Closed | Finished | Settling | Question
+Report = Loaded | Accepting | Learned | LoadedBeside | Closed | Finished | Settling | Question
 
 
 class Follower(Protocol):

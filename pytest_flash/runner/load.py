@@ -42,8 +42,8 @@ def load(location: AppLocation, *, instead: str | None = None) -> LoadedApp:
     parameters that is annotated to return one, or called ``create_app`` or the like. A named
     attribute may be any ASGI app or factory.
 
-    Where the target is not live, ``instead`` is the option that makes it so: an app whose functions
-    are an official SDK's is refused with it.
+    Where the command line does not say that the target is live, ``instead`` is the option that
+    does: an app whose functions are an official SDK's is refused with it.
 
     Raises AppImportError, AppNotFoundError, AmbiguousAppError or OfficialSdkError.
     """

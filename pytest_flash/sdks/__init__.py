@@ -1,8 +1,8 @@
 """Apps of the official SDKs (``runpod_flash``, ``tetra_rp``, ``runpod`` 2.x) in our processes.
 
-They go to Runpod's cloud by themselves, with any key that is around. Here they are kept from it in
-processes whose target is not live: ``finder`` notices their import, ``offcloud`` closes the ways
-out, and ``functions`` finds what of an app would run there.
+They go to Runpod's cloud by themselves, with any key that is around. Here they are kept from it
+unless the command line says ``--live`` or ``--flash-live``: ``finder`` notices their import,
+``offcloud`` closes the ways out, and ``functions`` finds what of an app would run there.
 
 Loaded by every pytest run on the machine, as ``finder`` is: nothing else is imported here.
 """

@@ -41,8 +41,8 @@ class OfficialFunction:
 def refuse_official_functions(instead: str) -> None:
     """Raise OfficialSdkError where an SDK that is imported here has functions, or is at large.
 
-    For processes whose target is not live. ``instead`` is the command line that is. Not where the
-    SDK's base URLs were set to this machine by somebody else.
+    ``instead`` is the option that lets it use Runpod, and was not given. Not where somebody else
+    has set the SDK's base URLs to this machine.
     """
     sdks = loaded()
     if not sdks or (stays_here(os.environ) and not is_off_cloud()):

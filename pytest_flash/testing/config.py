@@ -86,7 +86,20 @@ def header(config: pytest.Config) -> str:
     namespace = _namespace(config)
     if namespace:
         parts.append(f"namespace={namespace.value} (from {namespace.source})")
+    if config.getoption("flash_live"):
+        parts += _project(config)
     return f"flash: {', '.join(parts)}"
+
+
+def _project(config: pytest.Config) -> list[str]:
+    """Whose endpoints, where it is not in ``pyproject.toml``: another folder may be called so."""
+    from ..project import find_project
+
+    try:
+        project = find_project(_folder(config))
+    except SettingsError:
+        return []  # Whoever uses the fixtures is told of it.
+    return [] if project.declared else [f"project={project.name} (from its folder's name alone)"]
 
 
 def check_key(config: pytest.Config) -> None:
@@ -94,16 +107,18 @@ def check_key(config: pytest.Config) -> None:
     from ..settings import read_environment
     from ..target import open_live
 
-    settings = read_config(config)
     try:
-        location = settings.location()
-    except AppNotFoundError:
-        location = None  # The fixture that needs the app says so, with what the test overrides.
-    folder = location.folder if location else config.rootpath
-    try:
-        open_live(read_environment(folder), reason="--flash-live", granted=True)
+        open_live(read_environment(_folder(config)), reason="--flash-live", granted=True)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _folder(config: pytest.Config) -> Path:
+    try:
+        location = read_config(config).location()
+    except AppNotFoundError:
+        location = None  # The fixture that needs the app says so, with what the test overrides.
+    return location.folder if location else config.rootpath
 
 
 def _app(config: pytest.Config) -> Sourced[str] | None:

@@ -61,6 +61,7 @@ def _session(
     from ..workerpackages import shipping_to
     from .hooks import follow
     from .session import FlashSession
+    from .texts import texts_of
 
     environment = read_environment(folder)
     patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -70,7 +71,7 @@ def _session(
         platform,
         target,
         settings,
-        shipping_to(target, folder, environment),
+        shipping_to(target, folder, environment, texts_of(config)),
         processes=processes(config),
         # What workers of pytest-xdist print is read by nobody.
         say=_say if config.getoption("capture") == "no" and not is_worker(config) else None,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import JobTimedOutError
+from ..functions.onworker.transcript import encodable
 from .frames import explained
 from .jobs import Job, table
 
@@ -21,7 +22,17 @@ _MOST = 20_000
 def sections(
     session: FlashSession, failure: pytest.ExceptionInfo[BaseException] | None
 ) -> Iterator[tuple[str, str]]:
-    """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs."""
+    """Titles with texts: the app's tracebacks, the jobs, their tracebacks and output, hangs.
+
+    Escaped where no encoding has a character: pytest-xdist ends a run whose reports hold one.
+    """
+    for title, text in _sections(session, failure):
+        yield title, encodable(text)
+
+
+def _sections(
+    session: FlashSession, failure: pytest.ExceptionInfo[BaseException] | None
+) -> Iterator[tuple[str, str]]:
     session.settle()
     if trouble := session.trouble():
         yield "flash: the embedded Runpod", trouble

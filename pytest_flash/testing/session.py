@@ -107,6 +107,7 @@ class FlashSession:
         """
         if not self.target.is_live:
             refuse_official_functions("--flash-live")
+        self._remote.shipping.keep_texts()
         key = read_process_environment().key
         uses = discover(registry.functions(), key=key, exclude=test_files)
         wanted = [(use.resource, use.functions[0].file) for use in uses]

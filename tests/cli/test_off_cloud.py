@@ -7,53 +7,66 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.environment import ROOT
 from tests.support.flash_run import FlashRun
 from tests.support.processes import wait_until
 from tests.support.standins import APP, write_standins
 
 Start = Callable[..., FlashRun]
 KEY = "rpa_exported"
+NOBODY = "http://127.0.0.1:9"
 
-OURS = """
+# It imports an SDK for its own sake, through a library, and has no functions on it.
+WITHOUT_FUNCTIONS = """
 from fastapi import FastAPI
+from library import runpod_flash
 
 app = FastAPI()
+number = {number}
 
 @app.get("/")
 async def root():
-    return "ours"
+    return [number, runpod_flash.SEEN["RUNPOD_API_BASE_URL"], runpod_flash.SEEN["RUNPOD_API_KEY"]]
 """
 
 
-def test_an_app_of_an_official_sdk_is_refused_until_it_is_ours(
+def test_an_app_of_an_official_sdk_is_refused_until_it_has_no_functions_on_it(
     flash_run: Start, http: httpx.Client, tmp_path: Path
 ) -> None:
-    write_standins(tmp_path)
-    (tmp_path / "main.py").write_text(APP)
-    run = flash_run("--emulator", cwd=tmp_path, RUNPOD_API_KEY=KEY)
+    project, libraries = tmp_path / "project", tmp_path / "libraries"
+    write_standins(libraries)
+    (libraries / "library.py").write_text("import runpod_flash\n")
+    project.mkdir()
+    (project / "main.py").write_text(APP)
+    run = flash_run("--emulator", cwd=project, RUNPOD_API_KEY=KEY, PYTHONPATH=f"{libraries}:{ROOT}")
     run.wait_for("runpod_flash would run functions of this app on Runpod, which costs money")
-    assert f"main.greet ({tmp_path}/main.py:7)" in run.output
+    assert f"main.greet ({project}/main.py:7)" in run.output
     run.wait_for("until a file is saved")
-    (tmp_path / "main.py").write_text(OURS)
-    assert run_on(http, run) == '"ours"'
+    # More than once: nothing of an SDK may be imported ahead for the next process.
+    for number in (1, 2, 3):
+        (project / "main.py").write_text(WITHOUT_FUNCTIONS.format(number=number))
+        _, url, key = answer_of(http, run, number)
+        assert url.startswith("http://127.0.0.1:1/")
+        assert key == "pytest-flash-is-not-live"
+        run.wait_for(" at http://" if number == 1 else f"serving generation {number + 1}")
 
 
-def run_on(http: httpx.Client, run: FlashRun) -> str:
-    """What the app answers, once it is one."""
-    answers: list[str] = []
+def answer_of(http: httpx.Client, run: FlashRun, number: int) -> list[Any]:
+    """What the app answers once it is that of ``number``."""
+    answers: list[httpx.Response] = []
 
     def answered() -> bool:
-        response = http.get(run.url)
-        answers.append(response.text)
-        return response.status_code == 200
+        answers.append(http.get(run.url))
+        return answers[-1].text.startswith(f"[{number},")
 
-    run.wait_for(" at http://")
-    wait_until(answered, 30, "an answer of the app")
-    return answers[-1]
+    wait_until(answered, 30, f"an answer of app {number}")
+    answer: list[Any] = answers[-1].json()
+    return answer
 
 
 STRAYS = """
@@ -164,5 +177,6 @@ def test_a_dotenv_file_leads_an_exported_key_through_no_proxy(
     with contextlib.suppress(httpx.ReadTimeout):
         http.get(f"{run.url}/call", timeout=1)  # It is tried again and again.
     wait_until(lambda: ours.asked or strangers.asked, 30, "a request")
+    run.process.kill()  # It would try for a while.
     assert not strangers.asked
     assert ours.asked[0] == "CONNECT runpod.invalid:443 HTTP/1.1"

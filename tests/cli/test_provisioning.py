@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -247,8 +248,36 @@ def test_undeploy_lists_and_deletes_by_name(
     assert "Nothing is recorded in" in undeploy("list").output
 
 
+def test_undeploy_needs_no_disk(
+    app: App, endpoints: Endpoints, undeploy: Attempt, variables: dict[str, str]
+) -> None:
+    app.define(a="")
+    app.deploy()
+    # No file of this process may grow, which the system says as of a full disk.
+    command = [sys.executable, "-m", "flash_cli", "undeploy", "--all", "--yes"]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command],
+        cwd=app.folder,
+        env=clean_environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert names(endpoints) == []
+    assert "live-a is deleted, and is still recorded" in done.stdout + done.stderr
+    assert "  gone, " in undeploy("list").output
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--all", "a", "--yes"], ["--all", "--older-than", "2h", "--yes"]]
+    "arguments",
+    [
+        ["--all", "a", "--yes"],
+        ["--all", "--older-than", "2h", "--yes"],
+        ["--all", "--all-namespaces", "--yes"],
+    ],
 )
 def test_undeploy_deletes_no_more_than_was_asked(flash: RunCommand, arguments: list[str]) -> None:
     refused = flash("undeploy", *arguments)
@@ -284,9 +313,32 @@ def test_undeploy_unrecorded_finds_what_a_lost_machine_left(
     (app.folder / ".runpod" / "resources.pkl").unlink()
     app.deploy()
 
-    assert undeploy("--unrecorded", "--older-than", "2h", "--yes").code == 0
-    assert names(endpoints) == ["live-a", "live-lost-a"]
+    # What others use right now, in a namespace of their own, is not this one's to delete.
     assert undeploy("--unrecorded", "--yes").code == 0
+    assert undeploy("--unrecorded", "--namespace", "other", "--yes").code == 0
+    unchanged = undeploy("--unrecorded", "--all-namespaces", "--older-than", "2h", "--yes")
+    assert unchanged.output == "There is nothing to delete.\n"
+    assert names(endpoints) == ["live-a", "live-lost-a"]
+
+    done = undeploy("--unrecorded", "--all-namespaces", "--yes")
+
+    assert done.code == 0
+    assert re.search(r"deletes on Runpod:\n  live-lost-a \(\w+\) of shop/lost, not", done.output)
+    assert names(endpoints) == ["live-a"]
+
+
+def test_undeploy_of_a_project_that_its_folder_alone_names(
+    app: App, provision: Provision, endpoints: Endpoints, undeploy: Attempt
+) -> None:
+    (app.folder / "pyproject.toml").unlink()
+    app.define(a="")
+    assert "called 'shop' after its folder alone" in provision()
+    (app.folder / ".runpod" / "resources.pkl").unlink()
+
+    assert "called 'shop' after its folder alone" in undeploy("list").output
+    refused = undeploy("--unrecorded", "--yes")
+    assert refused.code == 1
+    assert "that is the name of this folder alone" in refused.errors
     assert names(endpoints) == ["live-a"]
 
 

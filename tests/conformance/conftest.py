@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.environment import official_python
-from tests.emulator.harness import KEY, Emulator, serving_project
+from tests.emulator.harness import KEY, Emulator, serving_timed
 from tests.support.environment import clean_environment
 
 HERE = Path(__file__).parent
@@ -49,16 +49,23 @@ def project(official: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def platform(project: Path) -> Iterator[Emulator]:
-    with serving_project(project) as emulator:
+    # An official worker gets the time that it needs, on whatever machine.
+    with serving_timed(project, worker_start=600.0, stop_grace=60.0, cancel_grace=60.0) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def emulator(platform: Emulator) -> Iterator[Emulator]:
     """The emulator; the test's endpoints are removed afterwards."""
+    before = _endpoints(platform)
     yield platform
-    for endpoint in platform.management.get("/v2/serverless").json()["endpoints"]:
-        platform.management.delete(f"/v2/serverless/{endpoint['id']}")
+    for endpoint in _endpoints(platform) - before:
+        platform.management.delete(f"/v2/serverless/{endpoint}")
+
+
+def _endpoints(platform: Emulator) -> set[str]:
+    found = platform.management.get("/v2/serverless").json()["endpoints"]
+    return {endpoint["id"] for endpoint in found}
 
 
 class OfficialError(Exception):

@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pytest_flash.emulator.hermetic import default_cache
+from tests.support.package_index import need_package_index
 
 # cloudpickle: the official Flash image brings it, the packages do not. Ours, so that both sides of
 # a comparison serialise alike.
@@ -29,13 +30,14 @@ def official_python(requirements: Sequence[str] = REQUIREMENTS) -> Path:
     """The interpreter of an environment with ``requirements``; installed where it is missing.
 
     Kept in the cache folder for later runs; processes that need it at once wait for the first.
-    Raises InstallationError.
+    Without a package index to install it from, the test is skipped. Raises InstallationError.
     """
     folder = default_cache() / "conformance" / _key(requirements)
     python, finished = folder / "bin" / "python", folder / "finished"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock"), timeout=_TIMEOUT):
         if not finished.exists():
+            need_package_index()
             shutil.rmtree(folder, ignore_errors=True)
             _run(sys.executable, "-m", "venv", str(folder))
             _run(str(python), "-m", "pip", "install", "--quiet", *requirements)

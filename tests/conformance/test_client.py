@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
 
 from tests.conformance.conftest import Client, OfficialError
 from tests.emulator.harness import Emulator
 
+# Of a job that has just been submitted: it may have ended already.
+SUBMITTED = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Endpoints whose workers start together, and stay."""
+
+    echo: str
+    generator: str
+
+
+@pytest.fixture(scope="module")
+def endpoints(platform: Emulator) -> Iterator[Endpoints]:
+    workers = {"min": 1, "max": 1}
+    made = Endpoints(
+        platform.create(image="official/echo", workers=workers),
+        platform.create(image="official/generator", workers=workers),
+    )
+    yield made
+    for endpoint in (made.echo, made.generator):
+        platform.management.delete(f"/v2/serverless/{endpoint}")
+
 
 @pytest.fixture
-def echo(emulator: Emulator) -> str:
-    return emulator.create(image="official/echo", workers={"max": 1})
+def echo(endpoints: Endpoints) -> str:
+    return endpoints.echo
 
 
 @pytest.fixture
@@ -19,20 +45,20 @@ def nobody(emulator: Emulator) -> str:
     return emulator.create(image="official/sync", workers={"max": 0})
 
 
-def test_run_and_run_sync(client: Client, emulator: Emulator, echo: str) -> None:
+def test_run_and_run_sync(client: Client, platform: Emulator, echo: str) -> None:
     job = client("run", echo, {"a": [1, None, "ü"]})
-    assert client("status", echo, job) in ("IN_QUEUE", "IN_PROGRESS")
+    assert client("status", echo, job) in SUBMITTED
     assert client("output", echo, job) == {"a": [1, None, "ü"]}
     assert client("status", echo, job) == "COMPLETED"
     assert client("run_sync", echo, {"input": {"return": 3}}) == 3
     assert client("run_sync", echo, {"input": "text"}) == "text"
     first, output, last = client("async_run", echo, {"return": [4]})
-    assert first in ("IN_QUEUE", "IN_PROGRESS")
+    assert first in SUBMITTED
     assert (output, last) == ([4], "COMPLETED")
     failed = client("run", echo, {"raise": "oh"})
     assert client("output", echo, failed) is None
     for ended in (job, failed):
-        body = emulator.status(echo, ended)
+        body = platform.status(echo, ended)
         assert client("strict_job", body)["status"] == body["status"]
     assert client("strict_health", client("health", echo))["jobs"] == {
         "completed": 4,
@@ -43,8 +69,8 @@ def test_run_and_run_sync(client: Client, emulator: Emulator, echo: str) -> None
     }
 
 
-def test_streams(client: Client, emulator: Emulator) -> None:
-    endpoint = emulator.create(image="official/generator", workers={"max": 1})
+def test_streams(client: Client, endpoints: Endpoints) -> None:
+    endpoint = endpoints.generator
     job = client("run", endpoint, {"count": 3})
     expected = [{"number": number} for number in range(3)]
     assert client("stream", endpoint, job) == expected

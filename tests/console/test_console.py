@@ -14,7 +14,7 @@ from pytest_flash.console.access import HEADER
 from pytest_flash.console.app import WithoutConsole
 from pytest_flash.console.door import Pass
 from pytest_flash.errors import SettingsError
-from tests.console.reported import failed, recorded, started
+from tests.console.reported import ended, failed, recorded, started
 from tests.console.served import Served, served
 
 
@@ -131,6 +131,13 @@ def test_a_job_that_cannot_run_again_says_why(console: Served, browser: httpx.Cl
     assert (refused.status_code, refused.json()) == (409, {"error": "no such function"})
     unknown = browser.post(f"{console.url}/jobs/9-9/again", headers=own)
     assert unknown.status_code == 404
+
+
+def test_a_job_is_shown_whatever_it_printed(console: Served, browser: httpx.Client) -> None:
+    for event in (started(), ended(stdout="half a pair: \ud800\n", output="'\udc80'")):
+        console.journal.record(recorded(event))
+    shown = browser.get(f"{console.url}/jobs/1-1").json()
+    assert (shown["logs"], shown["output"]) == ("half a pair: \ud800\n", "'\udc80'")
 
 
 def test_every_answer_is_locked_up(console: Served, browser: httpx.Client) -> None:

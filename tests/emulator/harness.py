@@ -121,6 +121,7 @@ def serving_project(project: Path, **variables: str) -> Iterator[Emulator]:
     options = ["-m", "pytest_flash.emulator", "--json", "--quiet", "--project", str(project)]
     with _serving(
         lambda lifeline: [*options, "--lifeline-fd", str(lifeline)],
+        folder=None,
         FLASH_EMULATOR_KEY=KEY,
         **variables,
     ) as emulator:
@@ -128,10 +129,23 @@ def serving_project(project: Path, **variables: str) -> Iterator[Emulator]:
 
 
 @contextmanager
-def _serving(arguments: Callable[[int], list[str]], **variables: str) -> Iterator[Emulator]:
+def serving_timed(project: Path, **timings: float) -> Iterator[Emulator]:
+    """The emulator as it is, for a project, with ``Timings`` of its own."""
+    program = str(HERE / "project_program.py")
+    with _serving(
+        lambda lifeline: [program, json.dumps(timings), str(lifeline)], folder=project
+    ) as emulator:
+        yield emulator
+
+
+@contextmanager
+def _serving(
+    arguments: Callable[[int], list[str]], *, folder: Path | None = None, **variables: str
+) -> Iterator[Emulator]:
     lifeline_end, lifeline = os.pipe()
     process = subprocess.Popen(
         [sys.executable, *arguments(lifeline_end)],
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env={**os.environ, "TEST_KEY": KEY, **variables},

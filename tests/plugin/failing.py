@@ -20,7 +20,7 @@ def double(x):
 
 @remote(CpuLiveServerless(name="cpu"))
 def divide(a, b):
-    print("about to divide")
+    print("about to divide \\ud800")
     return a / b
 
 @remote(quick)

@@ -32,7 +32,8 @@ def test_other_plugins_are_not_needed(
     calls = without == OTHERS or request.config.getoption("soak")
     project.write("test_app.py", CALLS if calls else ASKS)
     loaded = () if "anyio" in without else ANYIO
-    passes(project.pytest(*loaded, *(f"-pno:{name}" for name in without)), passed=1)
+    blocked = [f"-pno:{name}" for name in without]
+    passes(project.pytest(*loaded, *blocked, fresh=without == OTHERS), passed=1)
 
 
 RERUNS = """

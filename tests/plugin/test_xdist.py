@@ -10,49 +10,42 @@ import pytest
 
 from pytest_flash.settings import MANAGEMENT_URL
 from tests.support.account import Account
-from tests.support.downstream import NewProject, Project
+from tests.support.downstream import NO_APP, NewProject, Project
 from tests.support.innerrun import InnerRun, text
 from tests.support.relay import relaying
 
 Passes = Callable[..., None]
 
-APP = """
-from fastapi import FastAPI
+FUNCTIONS = """
 from pytest_flash import CpuLiveServerless, LiveServerless, remote
 
-app = FastAPI()
-
-@remote(LiveServerless(name="gpu"))
+@remote(LiveServerless(name="gpu", workersMax=1))
 def double(x):
     return x * 2
 
-@remote(CpuLiveServerless(name="cpu"))
+@remote(CpuLiveServerless(name="cpu", workersMax=1))
 def triple(x):
     return x * 3
-
-@app.get("/{x}")
-async def both(x: int):
-    return [await double(x), await triple(x)]
 """
 
-TWO = """
-import os, pathlib
+MANY = """
+import asyncio
 import pytest
+from main import double, triple
 
-@pytest.mark.parametrize("x", range(2))
-def test_it(flash_client, x):
-    assert flash_client.get(f"/{x}").json() == [2 * x, 3 * x]
-    pathlib.Path(os.environ["PYTEST_XDIST_WORKER"]).touch()
+@pytest.mark.parametrize("x", range(8))
+def test_it(flash_endpoints, x):
+    assert asyncio.run(double(x)) == 2 * x
+    assert asyncio.run(triple(x)) == 3 * x
 """
-MANY = TWO.replace("range(2)", "range(8)")
 CRASHES = """
 import os
 
-def test_crash(flash_client):
+def test_crash(flash_endpoints):
     os._exit(1)
 """
 FAILS = """
-def test_fails(flash_client):
+def test_fails(flash_endpoints):
     assert False
 
 def test_pids():
@@ -60,11 +53,16 @@ def test_pids():
 """
 
 LOGS = """
-import dataclasses, pathlib, pytest
+import dataclasses, os, pathlib, pytest
 
 @pytest.fixture(scope="session")
 def flash_config(flash_config):
     return dataclasses.replace(flash_config, emulator_log=pathlib.Path("emulator.log").resolve())
+
+@pytest.fixture(scope="session", autouse=True)
+def takes_part():
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pathlib.Path(os.environ["PYTEST_XDIST_WORKER"]).touch()
 """
 
 WAITS = """
@@ -73,7 +71,7 @@ from pytest_flash import LiveServerless, remote
 
 HERE = pathlib.Path(__file__).parent
 
-@remote(LiveServerless(name="gpu"))
+@remote(LiveServerless(name="waits"))
 def until(path):
     import pathlib, time
     while not pathlib.Path(path).exists():
@@ -110,7 +108,7 @@ def test_after(flash_endpoints):
 
 @dataclass(frozen=True)
 class Distributed:
-    """A run, what its emulators have written down, and which workers ran tests to their end."""
+    """A run, what its emulators have written down, and which workers have run tests."""
 
     run: InnerRun
     log: str
@@ -128,10 +126,10 @@ def log(project: Project) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def with_app(project: Project) -> Project:
-    """The project with an app of two endpoints, whose emulators keep a log."""
-    project.write("main.py", APP)
-    project.write("conftest.py", LOGS)
+def with_functions(project: Project) -> Project:
+    """The project with functions on two endpoints, whose emulators keep a log."""
+    project.write("main.py", FUNCTIONS)
+    project.write("conftest.py", NO_APP + LOGS)
     return project
 
 
@@ -146,61 +144,60 @@ def distributed(project: Project, files: dict[str, str], *options: str) -> Distr
 
 @pytest.fixture
 def project(project: Project) -> Project:
-    return with_app(project)
+    return with_functions(project)
 
 
 @pytest.fixture(scope="module")
-def loadscope(new_project: NewProject) -> Distributed:
-    """A run of four modules on four workers."""
-    modules = {f"test_{n}.py": TWO for n in range(4)}
-    return distributed(with_app(new_project()), modules, "-n4", "--dist=loadscope")
+def each(request: pytest.FixtureRequest, new_project: NewProject) -> Distributed:
+    """A run of all tests on each worker."""
+    workers = 4 if request.config.getoption("soak") else 2
+    options = (f"-n{workers}", "--dist=each")
+    return distributed(with_functions(new_project()), {"test_app.py": MANY}, *options)
 
 
 @pytest.fixture(scope="module")
 def worksteal(new_project: NewProject) -> Distributed:
     """A run in which a worker crashes."""
     modules = {"test_app.py": MANY, "test_crash.py": CRASHES}
-    return distributed(with_app(new_project()), modules, "-n2", "--dist=worksteal")
+    return distributed(with_functions(new_project()), modules, "-n2", "--dist=worksteal")
 
 
 @pytest.fixture(scope="module")
-def each(new_project: NewProject) -> Distributed:
-    """A run of all tests on each worker."""
-    return distributed(with_app(new_project()), {"test_app.py": MANY}, "-n2", "--dist=each")
+def loadscope(new_project: NewProject) -> Distributed:
+    """A run in which a test leaves a job, while one on the other worker waits for its own."""
+    modules = {"waits.py": WAITS, "test_waits.py": TEST_WAITS, "test_leaves.py": TEST_LEAVES}
+    return distributed(with_functions(new_project()), modules, "-n2", "--dist=loadscope")
 
 
-def test_four_workers_share_one_emulator_and_one_provisioning(loadscope: Distributed) -> None:
-    loadscope.run.check(*(f"test_{n}" for n in range(4)), passed=8)
-    assert loadscope.workers == {"gw0", "gw1", "gw2", "gw3"}
-    assert loadscope.emulators == 1
-    created = sorted(re.findall(r"endpoint (\S+) \(\w+\) created", loadscope.log))
+def test_workers_share_one_emulator_and_one_provisioning(each: Distributed) -> None:
+    assert len(each.workers) >= 2
+    assert each.emulators == 1
+    created = sorted(re.findall(r"endpoint (\S+) \(\w+\) created", each.log))
     assert created == ["live-cpu", "live-gpu"]
     # Jobs of every worker are counted, endpoints once.
-    assert "16 jobs, 0 failed" in loadscope.run.text
-    assert loadscope.run.text.count("live-gpu: created") == 1
+    jobs = len(each.workers) * 2 * 8
+    assert f"{jobs} jobs, 0 failed" in each.run.text
+    assert each.run.text.count("live-gpu: created") == 1
 
 
-@pytest.mark.parametrize(
-    ("distribution", "tests"), [("loadscope", 8), ("worksteal", 8), ("each", 16)]
-)
+@pytest.mark.parametrize("distribution", ["loadscope", "worksteal", "each"])
 def test_tests_may_be_distributed_in_any_way(
-    request: pytest.FixtureRequest, distribution: str, tests: int
+    request: pytest.FixtureRequest, distribution: str
 ) -> None:
     ended: Distributed = request.getfixturevalue(distribution)
-    assert ended.run.result.parseoutcomes()["passed"] == tests
+    count = len(ended.workers)
+    assert count >= 2
     assert ended.emulators == 1
-    assert f"{2 * tests} jobs, 0 failed" in ended.run.text
+    tests, jobs = {"loadscope": (3, 2), "worksteal": (8, 16), "each": (8 * count, 16 * count)}[
+        distribution
+    ]
+    assert ended.run.result.parseoutcomes()["passed"] == tests
+    assert f"{jobs} jobs" in ended.run.text
 
 
-def test_what_a_test_leaves_is_cancelled_and_no_other_tests_jobs(
-    project: Project, passes: Passes
-) -> None:
-    project.write("waits.py", WAITS)
-    project.write("test_waits.py", TEST_WAITS)
-    project.write("test_leaves.py", TEST_LEAVES)
-    result = project.pytest("-n2", "--dist=loadfile")
-    passes(result, passed=3)
-    assert "2 jobs, 1 failed" in text(result)
+def test_what_a_test_leaves_is_cancelled_and_no_other_tests_jobs(loadscope: Distributed) -> None:
+    loadscope.run.check("test_waits", "test_leaves", passed=3)
+    assert "2 jobs, 1 failed" in loadscope.run.text
 
 
 def test_workers_share_one_provisioning_live(

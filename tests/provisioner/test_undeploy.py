@@ -82,21 +82,65 @@ def test_an_unknown_name_lists_what_there_is(work: Undeploy, provisioner: Make) 
         work.named(["a", "z"])
 
 
-def test_unrecorded_endpoints_of_this_project_are_found_in_any_namespace(
-    work: Undeploy, provisioner: Make, client: ManagementClient
+@pytest.mark.parametrize("all_namespaces", [False, True])
+def test_unrecorded_endpoints_are_those_of_this_project_and_of_its_namespace_unless_of_all(
+    work: Undeploy, provisioner: Make, client: ManagementClient, all_namespaces: bool
 ) -> None:
     provisioner().ensure(LiveServerless(name="recorded"), FILE)
     provisioner("shop", "ci1").ensure(LiveServerless(name="recorded"), FILE)
-    lost = {foreign(client, "live-ci2-x", "shop/ci2"), foreign(client, "live-y", "shop/default")}
-    for owner in ("other/default", "shopp/default", "shop", "a/shop/default"):
+    lost = {foreign(client, "live-y", "shop/default")}
+    elsewhere = foreign(client, "live-ci2-x", "shop/ci2")
+    lost |= {elsewhere} if all_namespaces else set()
+    for owner in ("other/default", "shopp/default", "shop", "a/shop/default", "shop~/default"):
         foreign(client, "live-z", owner)
 
-    found = work.unrecorded()
+    found = work.unrecorded(all_namespaces=all_namespaces)
 
     assert {endpoint.id for endpoint in found} == lost
-    assert work.unrecorded(timedelta(hours=2)) == ()
+    assert work.unrecorded(timedelta(hours=2), all_namespaces=all_namespaces) == ()
     assert work.delete_unrecorded(found) == {}
-    assert len(client.endpoints()) == 6
+    assert len(client.endpoints()) == (7 if all_namespaces else 8)
+
+
+def test_a_namespace_that_was_given_is_the_only_one(
+    client: ManagementClient, provisioner: Make, ledger: MakeLedger
+) -> None:
+    """What bob uses right now, on another machine, is not alice's to delete."""
+    of_bob, of_alice = (foreign(client, f"live-{n}-x", f"shop/{n}") for n in ("bob", "alice"))
+    work = Undeploy(client, provisioner("shop", "alice"), ledger("shop", "alice"))
+    assert work.delete_unrecorded(work.unrecorded()) == {}
+    assert [endpoint.id for endpoint in client.endpoints()] == [of_bob]
+    assert of_alice != of_bob
+
+
+def test_what_is_not_declared_has_no_unrecorded_endpoints(
+    client: ManagementClient, provisioner: Make, ledger: MakeLedger
+) -> None:
+    foreign(client, "live-y", "shop/default")
+    work = Undeploy(client, provisioner(), ledger(), declared=False)
+    for all_namespaces in (False, True):
+        with pytest.raises(SettingsError, match="name of this folder alone"):
+            work.unrecorded(all_namespaces=all_namespaces)
+    assert len(client.endpoints()) == 1
+
+
+@pytest.mark.parametrize("how", ["mark", "record", "gone"])
+def test_what_is_taken_over_before_the_answer_is_left_alone(
+    work: Undeploy, client: ManagementClient, provisioner: Make, how: str
+) -> None:
+    """A person may take their time over the question."""
+    found_id = foreign(client, "live-x", "shop/default")
+    (found,) = work.unrecorded()
+    if how == "mark":
+        client.update(found_id, {"env": {"PYTEST_FLASH_OWNER": "other/default"}})
+    elif how == "record":
+        provisioner(adopt=True).ensure(LiveServerless(name="x"), FILE)
+    else:
+        client.delete(found_id)
+    left = work.delete_unrecorded([found])
+    assert [endpoint.id for endpoint in client.endpoints()] == ([] if how == "gone" else [found_id])
+    assert all("was taken over meanwhile" in str(error) for error in left.values())
+    assert len(left) == (how != "gone")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +217,14 @@ def test_no_command_touches_what_carries_another_mark(
 
     after = {endpoint.id: endpoint for endpoint in client.endpoints()}
     for id, owner in ids.items():
-        # This project's, of any namespace, are deleted when nothing records them.
+        # This project's, of this namespace, are deleted when nothing records them.
+        if owner != "shop/default":
+            assert after[id] == before[id]
+
+    work.delete_unrecorded(work.unrecorded(all_namespaces=True))
+
+    after = {endpoint.id: endpoint for endpoint in client.endpoints()}
+    for id, owner in ids.items():
         if owner not in ("shop/default", "shop/anna", "shop/"):
             assert after[id] == before[id]
     for id in after:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,33 @@ def test_a_plain_module_is_imported(folder: Path) -> None:
     assert answer["unfit"] is None
     assert answer["loaded"] == ["plain"]
     assert answer["changed"] is None
+
+
+@pytest.mark.parametrize("listed", [("plain", "next"), ("next",)])
+def test_one_that_is_saved_while_others_are_imported_is_noticed(
+    folder: Path, listed: tuple[str, ...]
+) -> None:
+    library(folder, "plain", "X = 1\n")
+    plain = folder / "lib" / "plain.py"
+    library(
+        folder,
+        "next",
+        f"import plain, pathlib\npathlib.Path({str(plain)!r}).write_text('X = 2 # saved')\n",
+    )
+    answer = preload(folder, *listed)
+    assert answer["unfit"] is None
+    assert answer["loaded"] == list(listed)
+    assert answer["changed"] == str(plain)
+
+
+def test_one_of_the_users_own_comes_from_its_source(folder: Path) -> None:
+    library(folder, "reads", "SEEN = 1\n")
+    preload(folder, "reads")
+    file = folder / "lib" / "reads.py"
+    stamp = file.stat()
+    file.write_text("SEEN = 2\n")
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert preload(folder, "reads")["seen"] == 2
 
 
 @pytest.mark.parametrize(

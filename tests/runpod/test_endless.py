@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gzip
 import json
+import os
 import socket
 import threading
 import tracemalloc
@@ -22,6 +23,7 @@ from pytest_flash.emulator.webhooks import Webhooks
 from pytest_flash.emulator.worker.transport import Connection as WorkerConnection
 from pytest_flash.emulator.worker.wire import TransportError
 from pytest_flash.errors import EmulatorError, RunpodConnectionError
+from pytest_flash.network import Network
 from pytest_flash.responses import BODY_LIMIT, Body, OversizedError
 from pytest_flash.runpod import (
     Endpoint,
@@ -96,7 +98,8 @@ def flood() -> Iterator[Start]:
 
 
 def target(url: str) -> Target:
-    return Target(TargetKind.LIVE, url, url, "the-key", "a test asked")
+    network = Network.of(os.environ)
+    return Target(TargetKind.LIVE, url, url, "the-key", "a test asked", network=network)
 
 
 def list_endpoints(url: str) -> object:

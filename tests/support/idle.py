@@ -11,7 +11,7 @@ from pathlib import Path
 from .processes import wait_until
 
 # In hundredths of a second of processor time.
-_MEASURED = 100
+_MEASURED = 50
 
 
 def share_of_a_busy_process(pids: Collection[int]) -> float:
@@ -22,7 +22,7 @@ def share_of_a_busy_process(pids: Collection[int]) -> float:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:
             before = _used(pids)
-            wait_until(lambda: _used([busy.pid]) >= _MEASURED, 60, "a second of work")
+            wait_until(lambda: _used([busy.pid]) >= _MEASURED, 60, "half a second of work")
             return (_used(pids) - before) / _used([busy.pid])
         finally:
             busy.kill()

@@ -7,12 +7,13 @@ the text of an error; signed with the call's secret, since anybody may have writ
 from __future__ import annotations
 
 import base64
+import builtins
 import itertools
 import json
 import linecache
 import traceback
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
@@ -24,6 +25,9 @@ RUNTIME = "<pytest-flash>"
 # Of a deeper traceback the middle is left out.
 _FRAMES = 100
 _SIGNED = "description"
+# Its own: some libraries replace json.dumps by one that has other types or takes more lines.
+_encode = json.JSONEncoder().encode
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
 
 
 def describe(error: BaseException, output: tuple[str, str, int]) -> str:
@@ -34,10 +38,12 @@ def describe(error: BaseException, output: tuple[str, str, int]) -> str:
     for their fields.
     """
     _trim(error)
-    chain = _Chain([], {})
+    chain = _Chain()
     chain.add(error)
+    for each in chain.found:  # Which grows meanwhile.
+        chain.errors.append(chain.one(each))
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return json.dumps({"output": output, "traceback": text, "errors": chain.errors})
+    return _encode({"output": output, "traceback": text, "errors": chain.errors})
 
 
 def signed(description: str, signer: Signer) -> str:
@@ -88,37 +94,51 @@ def has_text(error: BaseException) -> bool:
 
 @dataclass
 class _Chain:
-    errors: list[dict[str, Any]]
-    numbers: dict[int, int]
+    found: list[BaseException] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)
 
     def add(self, error: BaseException | None) -> int | None:
         if error is None:
             return None
         if id(error) not in self.numbers:
-            number = self.numbers[id(error)] = len(self.errors)
-            self.errors.append({})
-            self.errors[number] = self.one(error)
+            self.numbers[id(error)] = len(self.found)
+            self.found.append(error)
         return self.numbers[id(error)]
 
     def one(self, error: BaseException) -> dict[str, Any]:
         """``kinds``: module and qualified name of its class and of each base. ``content``: its
         arguments and attributes, as base64 of a pickle, None where they cannot be pickled.
         ``frames``: file, line, function, first line, source and columns of each."""
-        parts = getattr(error, "exceptions", None)
-        grouped = isinstance(parts, tuple) and all(isinstance(p, BaseException) for p in parts)
+        parts, grouped = _parts(error), _is_group(error)
         return {
             # A class may call its module anything.
             "kinds": [(str(k.__module__), k.__qualname__) for k in type(error).__mro__[:-1]],
             "text": text_of(error),
             "content": None if grouped else _content(error),
             "message": text_of_group(error) if grouped else None,
-            "notes": [str(note) for note in getattr(error, "__notes__", ())],
+            "notes": _notes(error),
             "frames": _frames(error.__traceback__),
             "cause": self.add(error.__cause__),
             "context": self.add(error.__context__),
             "suppress": error.__suppress_context__,
-            "parts": [self.add(part) for part in parts] if grouped and parts else [],
+            "parts": [self.add(part) for part in parts],
         }
+
+
+def _is_group(error: BaseException) -> bool:
+    """Not one that merely has ``exceptions``, as those of many libraries do."""
+    return _GROUP is not None and isinstance(error, _GROUP)
+
+
+def _parts(error: BaseException) -> tuple[BaseException, ...]:
+    return tuple(vars(_GROUP)["exceptions"].__get__(error)) if _is_group(error) else ()
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What ``add_note`` added; whatever else an attribute of that name holds is nothing of it."""
+    notes = vars(error).get("__notes__")
+    return [each for each in notes if isinstance(each, str)] if isinstance(notes, list) else []
 
 
 def text_of_group(error: BaseException) -> str:
@@ -133,7 +153,7 @@ def _content(error: BaseException) -> str | None:
     an argument that cannot be pickled its text is sent, and such an attribute is left out.
     """
     try:
-        reduced = error.__reduce__()
+        reduced = type(error).__reduce__(error)
         kind = getattr(type(error).__reduce__, "__objclass__", None)
         own_way = kind is None or kind.__module__ != "builtins"
         whole = _pickled(error) if own_way else None
@@ -163,7 +183,9 @@ def _pickled(value: Any) -> bytes | None:
 def _frames(trace: types.TracebackType | None) -> list[tuple[Any, ...]]:
     frames = []
     while trace is not None:
-        code, line = trace.tb_frame.f_code, trace.tb_lineno
+        code = trace.tb_frame.f_code
+        # Python may know no line, and libraries make tracebacks with any.
+        line = max(trace.tb_lineno or code.co_firstlineno, 1)
         text = linecache.getline(code.co_filename, line, trace.tb_frame.f_globals)
         place = (code.co_filename, line, code.co_name, code.co_firstlineno, text)
         frames.append((*place, _columns(trace)))
@@ -176,8 +198,9 @@ def _columns(trace: types.TracebackType) -> tuple[int, int, int] | None:
     positions = getattr(trace.tb_frame.f_code, "co_positions", None)
     if positions is None or trace.tb_lasti < 0:
         return None
-    _, end, first, last = next(itertools.islice(positions(), trace.tb_lasti // 2, None))
-    return (end, first, last) if None not in (end, first, last) else None
+    line, end, first, last = next(itertools.islice(positions(), trace.tb_lasti // 2, None))
+    known = line == trace.tb_lineno and None not in (end, first, last)
+    return (end, first, last) if known else None
 
 
 def _trim(error: BaseException) -> None:
@@ -189,10 +212,9 @@ def _trim(error: BaseException) -> None:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        each.with_traceback(_without_ours(each.__traceback__))
-        waiting += [each.__cause__, each.__context__]
-        parts = getattr(each, "exceptions", None) or ()
-        waiting += [part for part in parts if isinstance(part, BaseException)]
+        # An attribute may hide the method.
+        BaseException.with_traceback(each, _without_ours(each.__traceback__))
+        waiting += [each.__cause__, each.__context__, *_parts(each)]
 
 
 def _without_ours(trace: types.TracebackType | None) -> types.TracebackType | None:

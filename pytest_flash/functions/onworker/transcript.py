@@ -93,19 +93,28 @@ class _Tee:
     def __init__(self, name: str) -> None:
         self.name = name
         self._base: Any = None
+        self._installed = False
 
     def begin(self) -> Any:
         """Take the stream's place, if a call beside has not; gives the stream."""
         found = getattr(sys, self.name)
-        if found is not self:
-            self._base = found
+        if found is not self and (found is self._base or not self._is_replaced()):
+            self._base, self._installed = found, True
             setattr(sys, self.name, self)
         return self._base
+
+    def _is_replaced(self) -> bool:
+        """Whether user code has put a stream in our place, which may write to us in turn.
+
+        Not where the worker has a new stream for each call: its own has no ``whisper``.
+        """
+        return self._installed and hasattr(self._base, "whisper")
 
     def end(self) -> None:
         """Give its place back to the stream, after the last call."""
         if not _RUNNING and getattr(sys, self.name) is self:
             setattr(sys, self.name, self._base)
+            self._installed = False
 
     def write(self, text: str) -> int:
         """Write to the stream beneath, and to the call that writes."""
@@ -143,8 +152,14 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         listener = _listener()
-        if listener is not None and not _is_printed(record):
-            listener.add(f"{self.format(record)}\n")
+        if listener is None or _is_printed(record):
+            return
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - wrong arguments of the user's logging call
+            self.handleError(record)  # As every handler does: it is printed, and no more.
+            return
+        listener.add(f"{text}\n")
 
 
 # One for all calls, since logging keeps account of every handler that is made.
