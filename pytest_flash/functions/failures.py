@@ -27,7 +27,10 @@ E = TypeVar("E", bound=Exception)
 
 _TRACEBACK = "Traceback (most recent call last):"
 _LAST_LINE = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
+# How the emulator's texts of jobs begin that no worker's death has ended, or what they say.
 _NOT_STARTED = "no worker starts"
+_REFUSED = "the worker's result was refused"
+_NO_RESULT = "asked for another job without a result"
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 
 
@@ -128,6 +131,13 @@ def _from_platform(what: str, text: str) -> RemoteError:
     if text.startswith(_NOT_STARTED):
         return JobFailedError(f"{what} failed before a worker took it: {text.strip()}")
     if _is_document(text):
+        return JobFailedError(f"{what} failed: {text.strip()}")
+    if text.startswith(_REFUSED):
+        return JobFailedError(
+            f"{what} failed: {text.strip()}. Its worker lives: what the function returned, and "
+            "what it printed, are together more than can be sent"
+        )
+    if _NO_RESULT in text.partition("\n")[0]:
         return JobFailedError(f"{what} failed: {text.strip()}")
     return WorkerDiedError(
         f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it was "

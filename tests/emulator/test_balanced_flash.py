@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -221,14 +222,22 @@ def test_a_worker_that_ends_is_told_of_at_once(flash: Flash) -> None:
 
 
 def test_only_the_balancer_may_call(flash: Flash) -> None:
-    port = flash.value("def f():\n    import os\n    return os.environ['PORT']")
+    # A job can read what its worker was started with; that does not make it the balancer.
+    port, credential = flash.value(
+        "def f():\n"
+        "    import os\n"
+        "    with open('/proc/self/environ') as file:\n"
+        "        pairs = [each.partition('=') for each in file.read().split('\\0')]\n"
+        "    given = {name: value for name, _, value in pairs}\n"
+        "    return os.environ['PORT'], given['RUNPOD_AI_API_KEY']\n"
+    )
     base = f"http://127.0.0.1:{port}"
     request = _request("def f():\n    return 1")
     assert httpx.get(f"{base}/ping").status_code == 200
-    for headers in ({}, {"X-Flash-Worker-Credential": "guess"}):
+    for headers in ({}, {"X-Flash-Balancer": "guess"}, {"X-Flash-Balancer": credential}):
         answer = httpx.post(f"{base}/execute", json=request, headers=headers)
         assert answer.status_code == 403
-    forged = {"X-Flash-Worker-Credential": "guess"}
+    forged = {"X-Flash-Balancer": "guess"}
     assert flash.client.post("/execute", json=request, headers=forged).status_code == 200
 
 
@@ -242,6 +251,15 @@ def test_a_worker_that_is_asked_to_end_answers_first(flash: Flash, tmp_path: Pat
     )
     pid = flash.value(code, str(tmp_path))
     until(lambda: is_alive(pid), lambda alive: not alive)
+
+
+def test_a_connection_that_says_nothing_does_not_keep_a_worker(flash: Flash) -> None:
+    code = "def f():\n    import os\n    return os.environ['PORT'], os.getpid()"
+    port, pid = flash.value(code)
+    with socket.create_connection(("127.0.0.1", int(port))):
+        assert flash.value(code) == (port, pid)  # Others are served beside it.
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: is_alive(pid), lambda alive: not alive)
 
 
 def test_a_killed_emulator_takes_its_workers_along(

@@ -245,6 +245,10 @@ def test_a_submission_that_is_put_off_is_sent_again(
          "was killed by SIGKILL"),
         ({"status": "FAILED", "error": json.dumps({"error_type": "X", "error_message": "m"})},
          JobFailedError, "error_message"),
+        ({"status": "FAILED", "error": "the worker's result was refused: the payload is larger"},
+         JobFailedError, "more than can be sent"),
+        ({"status": "FAILED", "error": "worker w1 asked for another job without a result for this "
+          "one; its log may say why"}, JobFailedError, "its log may say why"),
     ],
 )  # fmt: skip
 def test_a_terminal_state_ends_the_call(
