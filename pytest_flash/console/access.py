@@ -8,6 +8,7 @@ carry a cookie that only the address printed on the terminal gives.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -45,10 +46,35 @@ def objection(request: Request) -> str | None:
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether the other end is on this machine: loopback, or the very address we serve on."""
-    if request.client is None:
-        return True  # A socket in the file system.
-    return is_loopback(request.client.host) or request.client.host == _server_host(request)
+    """Whether the other end is on this machine: loopback, or the very address we serve on.
+
+    That is the end of the connection itself: what a header says can be anybody's word. A proxy of
+    this machine says for whom it asks, who has to be here as well.
+    """
+    asking = [] if request.client is None else [request.client.host]  # None: a socket in a file.
+    own = _server_host(request)
+    return all(is_loopback(each) or each == own for each in (*asking, *_asked_for(request)))
+
+
+def _asked_for(request: Request) -> Iterator[str]:
+    """Whom proxies say that they ask for: X-Forwarded-For, X-Real-IP, Forwarded (RFC 7239)."""
+    for name in ("x-forwarded-for", "x-real-ip"):
+        for value in request.headers.getlist(name):
+            yield from map(_host, value.split(","))
+    for value in request.headers.getlist("forwarded"):
+        for pair in value.replace(",", ";").split(";"):
+            what, _, whom = pair.partition("=")
+            if what.strip().lower() == "for":
+                yield _host(whom)
+
+
+def _host(text: str) -> str:
+    """An address without its port: ``192.0.2.1``, ``192.0.2.1:80`` or ``"[2001:db8::1]:80"``."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host, colon, port = text.rpartition(":")
+    return host if colon and port.isdigit() and ":" not in host else text
 
 
 def _is_for_here(request: Request, header: str) -> bool:

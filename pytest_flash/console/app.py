@@ -45,6 +45,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_HIDDEN = "[the console's token]"
 _ASSETS = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
@@ -58,6 +59,7 @@ class Console:
         self, journal: Journal, door: Pass, workers: WorkerWatch, again: Callable[[Job], None]
     ) -> None:
         self.path = door.path
+        self._token = door.token.encode()
         self._journal = journal
         self._streams = Streams(journal, workers)
         self._again = again
@@ -76,9 +78,17 @@ class Console:
         async def both(scope: Scope, receive: Receive, send: Send) -> None:
             path = scope.get("path", "")
             ours = scope["type"] == "http" and (path == self.path or path.startswith(below))
+            if not ours and (query := scope.get("query_string")):
+                # A mistyped path: what opens the console is none of the app's business.
+                scope["query_string"] = self._without_token(query)
             await (self._app if ours else app)(scope, receive, send)
 
         return both
+
+    def _without_token(self, query: bytes) -> bytes:
+        if self._token not in query:
+            return query
+        return b"&".join(each for each in query.split(b"&") if self._token not in each)
 
     def close(self) -> None:
         """End what is open, so that the server can stop. From any thread."""
@@ -158,8 +168,25 @@ class _Guard:
         return response
 
 
+class WithoutToken(logging.Filter):
+    """Blots the token out of what uvicorn logs: it may be asked for at a mistyped path."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._token = token
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the record, without the token."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                each.replace(self._token, _HIDDEN) if isinstance(each, str) else each
+                for each in record.args
+            )
+        return True
+
+
 class WithoutConsole(logging.Filter):
-    """Keeps requests of the console, the token among them, out of uvicorn's access log."""
+    """Keeps requests of the console out of uvicorn's access log."""
 
     def __init__(self, path: str) -> None:
         super().__init__()

@@ -210,7 +210,7 @@ class _Process:
 
 def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     seat = assignment.console
-    log(assignment.log_level, console=None if seat is None else seat.door.path)
+    log(assignment.log_level, console=None if seat is None else seat.door)
     sys.path[:] = [entry for entry in sys.path if entry]
     imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from uvicorn.config import LOGGING_CONFIG
 
-from ..console.app import WithoutConsole
+from ..console.app import WithoutConsole, WithoutToken
+from ..console.door import Pass
 from ..errors import FlashError
 from .serve import GRACE_IS_OVER
 
@@ -25,8 +26,8 @@ _INSTALLED = {"site-packages", "dist-packages"}
 _OWN = str(Path(__file__).parent.parent) + os.sep
 
 
-def log(level: str, *, console: str | None) -> None:
-    """Log as uvicorn does from ``level`` on, without requests below the path ``console``.
+def log(level: str, *, console: Pass | None) -> None:
+    """Log as uvicorn does from ``level`` on, without requests to the console and its token.
 
     Of an exception that came from a worker the remote traceback is left out: ``flash run`` prints
     it with the job. Of that and of our own errors only the app's frames are shown.
@@ -34,7 +35,9 @@ def log(level: str, *, console: str | None) -> None:
     logging.config.dictConfig(_configuration(level))
     logging.getLogger("uvicorn.error").addFilter(WithoutRemoteTraceback())
     if console is not None:
-        logging.getLogger("uvicorn.access").addFilter(WithoutConsole(console))
+        logging.getLogger("uvicorn.access").addFilter(WithoutConsole(console.path))
+        for name in ("uvicorn.access", "uvicorn.error"):
+            logging.getLogger(name).addFilter(WithoutToken(console.token))
 
 
 def _configuration(level: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ..errors import ServerError
 from .accept import Acceptor
@@ -38,7 +39,8 @@ THREAD = "flash-server"
 class AppServer(uvicorn.Server):
     """A uvicorn server that leaves signals alone, says when it serves, and why it does not.
 
-    ``around`` makes what is served of the app; lifespan and errors stay the app's own.
+    ``around`` makes what is served of the app; lifespan and errors stay the app's own, and what
+    a proxy says of its client (FORWARDED_ALLOW_IPS) is known to the app alone.
     ``parked`` is the pair of ends that connections are taken from and handed over into.
     ``pool`` runs what the app gives to ``asyncio.to_thread``.
     """
@@ -58,12 +60,16 @@ class AppServer(uvicorn.Server):
         # "auto" would take an error in a FastAPI lifespan for an app that has none.
         lifespan: Any = "on" if isinstance(app, Starlette) else "auto"
         config = uvicorn.Config(
-            app if around is None else around(app),
+            app,
             lifespan=lifespan,
             log_config=None,
             access_log=access_log,
+            proxy_headers=around is None,
             headers=[(HEADER, str(generation))],
         )
+        if around is not None:
+            inner: Any = ProxyHeadersMiddleware(app, config.forwarded_allow_ips)
+            config.app = around(inner)
         super().__init__(config)
         self._grace = grace
         self._take = parked[0] if parked else None

@@ -95,6 +95,10 @@ def test_without_the_token_nothing_is_shown(console: Served, path: str) -> None:
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"X-Forwarded-For": "203.0.113.9"},
+        {"X-Real-IP": "203.0.113.9"},
+        {"Forwarded": 'proto=http;for="[2001:db8::1]:4711"'},
+        {"Forwarded": "for=127.0.0.1, For=203.0.113.9:80;by=127.0.0.1"},
+        {"Forwarded": "for=_hidden"},
     ],
 )
 def test_foreign_requests_are_refused_even_with_the_cookie(
@@ -102,6 +106,20 @@ def test_foreign_requests_are_refused_even_with_the_cookie(
 ) -> None:
     assert browser.get(console.url, headers=headers).status_code == 403
     assert browser.get(console.entrance, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"X-Real-IP": "::1"},
+        {"Forwarded": 'for="[::1]:80";proto=https, for=127.0.0.1'},
+    ],
+)
+def test_a_proxy_may_ask_for_somebody_on_this_machine(
+    console: Served, browser: httpx.Client, headers: dict[str, str]
+) -> None:
+    assert browser.get(console.url, headers=headers).status_code == 200
 
 
 def test_a_link_elsewhere_may_lead_to_the_entrance(console: Served) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -56,7 +59,9 @@ async def division(by: int) -> float:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
-    with sharing(tmp_path_factory.mktemp("shared")) as served:
+    """A server whose app believes every proxy."""
+    trusting = {"FORWARDED_ALLOW_IPS": "*"}
+    with sharing(tmp_path_factory.mktemp("shared"), environment=trusting) as served:
         yield served
 
 
@@ -252,6 +257,56 @@ def test_the_token_is_printed_once_and_logged_nowhere(
     printed = run.log.read_text()
     assert printed.count(entrance.partition("token=")[2]) == 1
     assert "GET /__flash__" not in printed
+
+
+def test_a_mistyped_path_gives_the_token_to_nobody(shared: SharedRun, http: httpx.Client) -> None:
+    run = shared.begin()
+    app = (
+        "from fastapi import FastAPI, Request\napp = FastAPI()\n"
+        "@app.get('/{path:path}')\n"
+        "def index(request: Request, path: str):\n    return request.url.query\n"
+    )
+    bring_up(http, run, shared.main, app)
+    query = console_of(run).partition("?")[2]
+    asked = f"{run.url}/__flsh__?a=1&{query}&b=%20"
+    assert http.get(asked).json() == "a=1&b=%20"
+    run.wait_for('GET /__flsh__?a=1&b=%20 HTTP/1.1" 200')
+    assert run.log.read_text().count(query) == 1  # The start screen.
+
+
+def own_address() -> str:
+    """An address of this machine that is not a loopback one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # Nothing is sent.
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address = str(probe.getsockname()[0])
+    if ip_address(address).is_loopback:
+        pytest.skip("this machine has no address but loopback")
+    return address
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-Forwarded-For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}],
+    ids=["plain", "x-forwarded-for", "forwarded"],
+)
+def test_another_machine_cannot_call_itself_this_one(
+    shared: SharedRun, headers: dict[str, str]
+) -> None:
+    run = shared.begin()
+    parts = urlsplit(console_of(run))
+    elsewhere = httpx.HTTPTransport(local_address=own_address())
+    with httpx.Client(transport=elsewhere) as client:
+        # To loopback, from what is neither that nor the address that is served on.
+        url = parts._replace(netloc=f"127.0.0.1:{parts.port}").geturl()
+        headers = {"Host": f"localhost:{parts.port}", **headers}
+        assert client.get(url, headers=headers).status_code == 403
+        # The app is told what the proxy says, as by uvicorn.
+        assert client.get(f"http://127.0.0.1:{parts.port}/", headers=headers).status_code == 200
+        if "X-Forwarded-For" in headers:
+            run.wait_for('127.0.0.1:0 - "GET / HTTP/1.1" 200')
 
 
 def test_there_is_no_console_where_none_is_wanted(

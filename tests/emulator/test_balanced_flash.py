@@ -259,7 +259,7 @@ def test_a_connection_that_says_nothing_does_not_keep_a_worker(flash: Flash) -> 
     with socket.create_connection(("127.0.0.1", int(port))):
         assert flash.value(code) == (port, pid)  # Others are served beside it.
         os.kill(pid, signal.SIGTERM)
-        until(lambda: is_alive(pid), lambda alive: not alive)
+        until(lambda: is_alive(pid), lambda alive: not alive, 5)
 
 
 def test_a_killed_emulator_takes_its_workers_along(
