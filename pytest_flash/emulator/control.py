@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
+from urllib.parse import quote
 
 import httpx
 
@@ -204,12 +205,12 @@ class EmulatorControl:
 
     def remove(self, fault: str) -> None:
         """End a fault: workers that it holds back start."""
-        self._send("DELETE", f"/faults/{fault}")
+        self._send("DELETE", f"/faults/{_part(fault)}")
 
     def clear(self) -> None:
         """End every fault of this handle's scope; without a scope, those without one."""
         if self.scope is not None:
-            self._send("DELETE", f"/scopes/{self.scope}")
+            self._send("DELETE", f"/scopes/{_part(self.scope)}")
             return
         for fault in self._send("GET", "/faults")["faults"]:
             if fault["scope"] is None:
@@ -228,7 +229,7 @@ class EmulatorControl:
         Raises EmulatorError, saying why, for a worker that has ended or cannot tell, such as one
         that runs a program other than our runtime.
         """
-        answer = self._send("GET", f"/workers/{worker}/stack")
+        answer = self._send("GET", f"/workers/{_part(worker)}/stack")
         if answer["stack"] is None:
             raise EmulatorError(f"worker {worker} has no Python stack to show: {answer['reason']}")
         return str(answer["stack"])
@@ -257,6 +258,13 @@ class EmulatorControl:
                 "emulator of this version"
             ) from error
         return answer
+
+
+def _part(name: str) -> str:
+    """A name as part of a path. Raises EmulatorError for one that would make it another path."""
+    if name in ("", ".", ".."):
+        raise EmulatorError(f"{name!r} names nothing here")
+    return quote(name, safe="")
 
 
 def _endpoint_report(document: dict[str, Any]) -> EndpointReport:

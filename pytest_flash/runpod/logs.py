@@ -7,13 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
 from ..responses import aread, ask
 from ..target import Target
-from . import http
+from . import addresses, http
 from .loops import PerLoop
 from .models import Workers, one
 from .pace import Pace, exhausted_for
@@ -57,7 +56,7 @@ class LogClient:
     async def running(self, endpoint_id: str) -> list[str]:
         """The ids of the workers that have a job. ``GET /v2/serverless/{id}/workers``."""
         client = await self._ready()
-        path = f"/v2/serverless/{quote(endpoint_id, safe='')}/workers"
+        path = f"/v2/serverless/{addresses.endpoint(endpoint_id)}/workers"
         try:
             response = await ask(client, client.build_request("GET", path))
         except httpx.RequestError as error:
@@ -78,7 +77,7 @@ class LogClient:
         ``GET /v2/serverless/{id}/workers/{workerId}/logs``, server-sent events.
         """
         client = await self._ready()
-        endpoint, worker = quote(endpoint_id, safe=""), quote(worker_id, safe="")
+        endpoint, worker = addresses.endpoint(endpoint_id), addresses.worker(worker_id)
         path = f"/v2/serverless/{endpoint}/workers/{worker}/logs"
         asked = {"source": "container", **({} if after else {"tail": str(_TAIL)})}
         headers = {"Last-Event-ID": after} if after else {}

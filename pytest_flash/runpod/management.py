@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
 from ..errors import RunpodConnectionError, RunpodError
 from ..resources.environment import OWNER_VARIABLE
 from ..target import Target
-from . import http
+from . import addresses, http
 from .api import Api
 from .creation import Creation, create
 from .models import CpuType, Endpoint, GpuType, Volume, Workers, many, one
@@ -209,10 +208,7 @@ def _endpoint(document: dict[str, Any]) -> Endpoint:
 
 
 def _endpoint_path(endpoint_id: str) -> str:
-    # An id that changes the path would address something else, perhaps to delete it.
-    if endpoint_id in ("", ".", ".."):
-        raise ValueError(f"{endpoint_id!r} is no endpoint id")
-    return f"{_ENDPOINTS}/{quote(endpoint_id, safe='')}"
+    return f"{_ENDPOINTS}/{addresses.endpoint(endpoint_id)}"
 
 
 def _age(endpoint: Endpoint) -> tuple[str, str]:

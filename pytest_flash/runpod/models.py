@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from ..errors import RunpodConnectionError
+from .addresses import NO_IDS
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,7 +19,7 @@ _TIMEOUT_MS = 300_000
 
 def _addressable(value: str) -> str:
     """An id is part of a path, which these would make that of something else."""
-    if value in ("", ".", ".."):
+    if value in NO_IDS:
         raise ValueError("is not an id")
     return value
 

@@ -13,7 +13,7 @@ import httpx
 from ..errors import RunpodConnectionError
 from ..secrecy import without
 from ..target import Target
-from . import http
+from . import addresses, http
 from .loops import PerLoop
 from .sender import Sender
 
@@ -75,24 +75,24 @@ class QueueClient:
         ``payload`` is the JSON text of the request body (``{"input": …}``). The job is not
         terminal in the answer when it needed longer. ``POST /{endpoint_id}/runsync?wait=ms``.
         """
-        path = f"/{endpoint_id}/runsync?wait={int(wait * 1000)}"
-        return await self._job("POST", path, payload)
+        path = f"runsync?wait={int(wait * 1000)}"
+        return await self._job("POST", endpoint_id, path, payload)
 
     async def run(self, endpoint_id: str, payload: bytes) -> JobStatus:
         """Submit a job and return at once. ``POST /{endpoint_id}/run``."""
-        return await self._job("POST", f"/{endpoint_id}/run", payload)
+        return await self._job("POST", endpoint_id, "run", payload)
 
     async def status(self, endpoint_id: str, job_id: str) -> JobStatus:
         """What became of a job. ``GET /{endpoint_id}/status/{job_id}``."""
-        return await self._job("GET", f"/{endpoint_id}/status/{job_id}")
+        return await self._job("GET", endpoint_id, f"status/{addresses.job(job_id)}")
 
     async def cancel(self, endpoint_id: str, job_id: str) -> JobStatus:
         """Cancel a job, queued or running. ``POST /{endpoint_id}/cancel/{job_id}``."""
-        return await self._job("POST", f"/{endpoint_id}/cancel/{job_id}")
+        return await self._job("POST", endpoint_id, f"cancel/{addresses.job(job_id)}")
 
     async def health(self, endpoint_id: str) -> Mapping[str, Any]:
         """Counters of jobs and workers. ``GET /{endpoint_id}/health``."""
-        return http.body(await self._send("GET", f"/{endpoint_id}/health", None))
+        return http.body(await self._send("GET", endpoint_id, "health", None))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -101,12 +101,18 @@ class QueueClient:
     def _open(self) -> Sender:
         return Sender(self._target, self._target.queue_url, _TIMEOUT)
 
-    async def _job(self, method: str, path: str, payload: bytes | None = None) -> JobStatus:
-        return job_status(http.body(await self._send(method, path, payload)), self._target.api_key)
+    async def _job(
+        self, method: str, endpoint_id: str, path: str, payload: bytes | None = None
+    ) -> JobStatus:
+        answer = http.body(await self._send(method, endpoint_id, path, payload))
+        return job_status(answer, self._target.api_key)
 
-    async def _send(self, method: str, path: str, payload: bytes | None) -> httpx.Response:
+    async def _send(
+        self, method: str, endpoint_id: str, path: str, payload: bytes | None
+    ) -> httpx.Response:
         sender = await self._senders.get()
-        response = await sender.send(method, self._target.queue_url + path, payload)
+        url = f"{self._target.queue_url}/{addresses.endpoint(endpoint_id)}/{path}"
+        response = await sender.send(method, url, payload)
         http.check(response)
         return response
 
@@ -118,16 +124,21 @@ def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus
     anything else is shown as JSON. Neither shows ``key``, which the body may quote.
     """
     status = document.get("status")
-    if "id" not in document or not isinstance(status, str) or status not in _STATES:
+    named = str(document.get("id", "")) not in addresses.NO_IDS
+    if not named or not isinstance(status, str) or status not in _STATES:
         raise RunpodConnectionError(f"the answer is not a job: {without(str(document), key)[:200]}")
-    fault = document.get("error")
+    fault, worker = document.get("error"), document.get("workerId")
     fault = fault if fault is None or isinstance(fault, str) else json.dumps(fault)
     return JobStatus(
         id=str(document["id"]),
         state=JobState(status),
         output=document.get("output"),
         error=fault if fault is None else without(fault, key),
-        delay_time=document.get("delayTime"),
-        execution_time=document.get("executionTime"),
-        worker_id=document.get("workerId"),
+        delay_time=_milliseconds(document.get("delayTime")),
+        execution_time=_milliseconds(document.get("executionTime")),
+        worker_id=worker if isinstance(worker, str) else None,
     )
+
+
+def _milliseconds(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and 0 <= value < float("inf") else None

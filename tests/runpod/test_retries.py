@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -339,25 +338,3 @@ def test_a_key_that_may_not_is_told_from_one_that_is_wrong(
         connect(key_source="/app/.env").endpoints()
     said = "403 No 403: access denied; the API key from /app/.env may not do this; check its perm"
     assert said in str(caught.value)
-
-
-@pytest.mark.parametrize("number", ["", ".", ".."])
-def test_an_id_that_is_none_is_refused(client: ManagementClient, number: str) -> None:
-    with pytest.raises(ValueError, match="no endpoint id"):
-        client.delete(number)
-
-
-@given(st.text(min_size=1).filter(lambda text: text not in (".", "..")))
-@settings(max_examples=40, deadline=None)
-def test_an_id_never_leads_to_another_path(busy: ScriptedServer, number: str) -> None:
-    busy.always = DONE["DELETE"]
-    busy.plays()
-    with ManagementClient(busy.embedded) as client:
-        try:
-            client.delete(number)
-        except UnicodeEncodeError:  # A lone surrogate.
-            return
-    prefix, _, rest = busy.requests[0].path.rpartition("/")
-    assert prefix == "/v2/serverless"
-    assert not set(rest) & set("?#/\\")
-    assert json.dumps(rest).isascii()

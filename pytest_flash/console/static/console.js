@@ -226,7 +226,7 @@ async function toggle(id) {
 }
 
 async function load(id) {
-  const response = await fetch(`${path}/jobs/${id}`).catch(() => null);
+  const response = await fetch(`${path}/jobs/${encodeURIComponent(id)}`).catch(() => null);
   const item = items.get(id);
   if (response?.ok && item) showDetail(item, await response.json());
 }
@@ -272,7 +272,7 @@ function actions(job) {
 
 async function again(id) {
   try {
-    const response = await fetch(`${path}/jobs/${id}/again`, {
+    const response = await fetch(`${path}/jobs/${encodeURIComponent(id)}/again`, {
       method: "POST",
       headers: { "X-Flash-Console": "1" },
     });
