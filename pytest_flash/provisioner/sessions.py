@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import StateFileError
 from ..files import open_regular
-from .disk import STATE_FILE, inside, make_private_folder, read_file
+from .disk import STATE_FILE, inside, make_private_folder, read_file, remove_unused
 from .users import User, boot_id, boot_of, is_session_lock, start_of, this_place
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -59,8 +59,9 @@ class SessionLock:
 @contextlib.contextmanager
 def session_in(folder: Path) -> Iterator[User]:
     """Be a session of the state in ``folder`` while the block lasts; no file of it stays behind,
-    unless a record names it still.
+    unless a record names it still, nor a folder in which nothing was ever written down.
     """
+    was_there = os.path.lexists(folder)
     session = begin_session(folder)
     try:
         yield session.user
@@ -72,6 +73,8 @@ def session_in(folder: Path) -> Iterator[User]:
             if session.user.lock and session.user.lock.encode() not in state:
                 with inside(folder) as opened:
                     _remove_if_free(session.user.lock, opened)
+            if not was_there:
+                remove_unused(folder)
 
 
 def begin_session(folder: Path) -> SessionLock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import subprocess
 import sys
@@ -176,8 +177,10 @@ def test_a_child_that_was_forked_does_not_keep_its_dead_parent_alive(
     session = start(*arguments)
     assert is_alive(elsewhere(session.user), folder)
     session.kill()
-    # The child's end of the pipe is open still: it lives.
-    assert not is_alive(elsewhere(session.user), folder)
+    # The child lives on, and lets go as the first thing that it does.
+    wait_until(lambda: not is_alive(elsewhere(session.user), folder), 10, "the lock to be free")
+    assert session.process.stdout is not None
+    assert select.select([session.process.stdout], [], [], 0)[0] == []  # Its end would show here.
 
 
 def test_a_child_that_ends_does_not_end_its_parents_session(start: Start, folder: Path) -> None:
@@ -246,6 +249,21 @@ def test_a_session_that_recorded_nothing_leaves_nothing_behind(folder: Path) -> 
     with session_in(folder):
         assert len(locks(folder)) == 1
     assert locks(folder) == []
+
+
+def test_a_folder_in_which_nothing_was_written_down_goes_with_its_session(tmp_path: Path) -> None:
+    """Such as that of ``flash run`` on an app without remote functions."""
+    folder = tmp_path / ".runpod"
+    with session_in(folder):
+        assert len(locks(folder)) == 1
+        with session_in(folder):
+            pass
+        assert len(locks(folder)) == 1
+    assert not folder.exists()
+    with session_in(folder) as user:
+        record(State(folder, on_notice=pytest.fail), user)
+    assert (folder / ".gitignore").exists()
+    assert (folder / "resources.pkl").exists()
 
 
 def record(state: State, *users: User) -> None:
