@@ -7,6 +7,9 @@ import os
 import sysconfig
 from pathlib import Path
 
+# The state of a file: another one once it was saved, replaced or renamed; None where there is none.
+Saved = tuple[int, ...] | None
+
 _INSTALLED = {"site-packages", "dist-packages"}
 _OURS = f"{Path(__file__).resolve().parent}{os.sep}"
 
@@ -35,3 +38,12 @@ def is_project_file(path: Path, root: Path) -> bool:
 def _python() -> tuple[str, ...]:
     places = {sysconfig.get_path(each) for each in ("stdlib", "platstdlib")}
     return tuple(f"{os.path.realpath(each)}{os.sep}" for each in sorted(places))
+
+
+def saved(file: str) -> Saved:
+    """The state of ``file``."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - hundreds of them before each fork
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

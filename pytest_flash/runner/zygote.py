@@ -25,19 +25,10 @@ from typing import NoReturn
 
 from .orphans import adopt_orphans, at_death_of_parent, children_of, die_with_parent
 from .preload import Module, Preloader, Unfit, thread_count
-from .warm import child_program
+from .warm import child_program, forks
 
-# What uvicorn and the serving process import when they need it.
-_FRAMEWORK = (
-    "pytest_flash.runner.child",
-    "pytest_flash.runner.connection",
-    "uvicorn.lifespan.off",
-    "uvicorn.lifespan.on",
-    "uvicorn.loops.auto",
-    "uvicorn.protocols.http.auto",
-    "uvicorn.protocols.websockets.auto",
-    "uvloop",
-)
+# What the serving process imports when it needs it.
+_SERVING = ("pytest_flash.runner.child", "pytest_flash.runner.connection")
 
 Sockets = tuple[int, int, int]
 
@@ -108,11 +99,10 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     os.set_inheritable(control, False)
     # While this process imports something it reads nothing, so not even the end of ``control``.
     at_death_of_parent(lambda: os._exit(0))
-    forks = fork and sys.platform == "linux"
-    if forks:
-        for name in _FRAMEWORK:
-            with contextlib.suppress(ImportError):  # uvloop is not for every Python.
-                importlib.import_module(name)
+    forking = forks(fork)
+    if forking:
+        for name in _SERVING:
+            importlib.import_module(name)
     connection = Connection(control)
     passing = socket.socket(fileno=os.dup(control))
     try:
@@ -121,7 +111,7 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     except (EOFError, OSError):
         os._exit(0)
     listener, take, give = sockets
-    zygote = _Zygote(connection, passing, setup.root, (listener, take, give), fork=forks)
+    zygote = _Zygote(connection, passing, setup.root, (listener, take, give), fork=forking)
     return zygote.run(), (listener, take, give)
 
 
