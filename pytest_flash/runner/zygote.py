@@ -73,10 +73,11 @@ class Started:
 
 @dataclass(frozen=True)
 class Stale:
-    """It was not started: ``file``, of a module that is imported here, has changed."""
+    """It was not started: a module is imported here whose file ``cause`` has changed, or that is
+    unfit, with the name ``cause``."""
 
     number: int
-    file: str
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ class _Zygote:
         at_death_of_parent(self._end)
         self._fork = fork
         self._preloader = Preloader(root)
+        self._spoilt: str | None = None
 
     def run(self) -> int:
         """Serve the control connection; the link's descriptor in each forked child."""
@@ -167,9 +169,9 @@ class _Zygote:
         """Start a process; its link's descriptor in the child that was forked."""
         _, (link, *_), _, _ = socket.recv_fds(self._passing, 1, 1)
         os.set_inheritable(link, False)
-        if self._fork and (file := self._preloader.changed_file()) is not None:
+        if self._fork and (cause := self._spoilt or self._preloader.changed_file()) is not None:
             os.close(link)
-            self._report(Stale(message.number, file))
+            self._report(Stale(message.number, cause))
             return None
         forks = self._fork and thread_count() == 1
         parent = os.getpid()
@@ -210,6 +212,8 @@ class _Zygote:
             return
         unfit = self._preloader.load(message.modules, message.environment, message.excluded)
         if unfit is not None:
+            # What is asked before the report is read must not be started from here either.
+            self._spoilt = unfit.name
             self._report(unfit)
         gc.collect()
         gc.freeze()  # A child that collects garbage would copy every page of these objects.
