@@ -33,13 +33,18 @@ PACKAGES = frozenset(
 )
 # What these import when they need it, which may be at a call.
 _LATE = (
-    *("anyio._backends._asyncio", "concurrent.futures.process", "concurrent.futures.thread"),
-    *(
-        "encodings.idna",
-        "httpcore",
-        "multiprocessing.connection",
-        "multiprocessing.resource_tracker",
-    ),
+    "anyio._backends._asyncio",
+    "certifi",
+    "concurrent.futures.process",
+    "concurrent.futures.thread",
+    "encodings.idna",
+    "httpcore",
+    "multiprocessing.connection",
+    "multiprocessing.resource_tracker",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
 )
 _NAMES = (PACKAGES | sys.stdlib_module_names) - frozenset(sys.builtin_module_names)
 _OURS = f"{__package__}."
@@ -87,7 +92,9 @@ class Aside:
         if sys.path == self._moved:
             sys.path[:] = self._path
         folders = [each for each in self._path if _is_users(each)]
-        new = (_NAMES & sys.modules.keys()) - self._loaded if folders else ()
+        # Packages stay: they import their own modules, and each other's, as they are called.
+        names = (_NAMES - PACKAGES) & sys.modules.keys() if folders else frozenset()
+        new = names - self._loaded
         # What was imported here keeps them; the user's code finds its own.
         _taken_out(
             name
