@@ -198,8 +198,8 @@ class Spawner:
             process, descriptor = parent.waiting.pop(message.number)
             # Whoever edits a library will do so again: from now on it costs no parent.
             files = {each.file: each.name for each in self._modules.values()}
-            if message.cause in files:
-                self._edited |= {files[message.cause].partition(".")[0]}
+            if message.file in files:
+                self._edited |= {files[message.file].partition(".")[0]}
             if parent is self._parents[-1]:
                 self._replace_parent()
             self._ask(process, descriptor)
