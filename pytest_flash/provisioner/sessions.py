@@ -83,7 +83,7 @@ def begin_session(folder: Path) -> SessionLock:
     user = User.current()
     with contextlib.suppress(StateFileError):  # Then nothing will be recorded either.
         make_private_folder(folder)
-    if _shares_locks(folder):
+    if shares_locks(folder):
         with contextlib.suppress(OSError), inside(folder) as opened:
             for _ in range(_ATTEMPTS):
                 name = f"session-{secrets.token_hex(8)}.lock"
@@ -105,7 +105,7 @@ def is_alive(user: User, folder: Path) -> bool:
         return _may_be_alive(user, here, folder)
     # The session saw a file system of its kernel alone, or it would have no lock. So do we, and
     # there is but one such kernel at a time: this one, or one before the machine was started anew.
-    return not (lock is _Lock.FREE and _shares_locks(folder))
+    return not (lock is _Lock.FREE and shares_locks(folder))
 
 
 def sweep(folder: Path, used: Collection[str]) -> None:
@@ -196,7 +196,7 @@ def _may_be_alive(user: User, here: str, folder: Path) -> bool:
     if not boot_of(here) or not boot_id():
         return bool(boot_of(here))  # No namespaces but this one; or Linux, where there may be.
     if boot and boot != boot_id():
-        return not _shares_locks(folder)  # Of this machine before it was started anew?
+        return not shares_locks(folder)  # Of this machine before it was started anew?
     if not here.endswith(f"/{_FIRST_NAMESPACE}"):
         return True
     return any(_is_process(pid, user.pid, ticks) for pid in _pids())
@@ -219,7 +219,7 @@ def _is_process(pid: int, inner: int, ticks: str) -> bool:
     return found is None or int(found[1]) == inner
 
 
-def _shares_locks(folder: Path) -> bool:
+def shares_locks(folder: Path) -> bool:
     """Whether ``folder`` is on a file system whose locks are seen by all who reach it."""
     try:
         mounts = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()

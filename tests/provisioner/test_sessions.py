@@ -14,9 +14,16 @@ import pytest
 
 from pytest_flash.provisioner.disk import make_private_folder
 from pytest_flash.provisioner.records import Account, Record, Scope
-from pytest_flash.provisioner.sessions import begin_session, is_alive, session_in, sweep
+from pytest_flash.provisioner.sessions import (
+    begin_session,
+    is_alive,
+    session_in,
+    shares_locks,
+    sweep,
+)
 from pytest_flash.provisioner.state import State
 from pytest_flash.provisioner.users import User, boot_id, this_place
+from tests.support.disk import small_disk
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import wait_until
 from tests.support.sessions import container
@@ -285,3 +292,13 @@ def test_where_the_folder_cannot_be_made_a_session_has_no_lock(tmp_path: Path) -
     with session_in(tmp_path / "gone" / ".runpod") as user:
         assert user == User.current()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_file_systems_of_this_kernel_are_trusted_to_share_their_locks(tmp_path: Path) -> None:
+    """What is not known to do so is not: network file systems, what a virtual machine shares."""
+    for folder in ("/proc/self", "/sys"):
+        assert not shares_locks(Path(folder))
+    # With a space, which the system's list of mounts escapes.
+    with small_disk(tmp_path / "a folder"):
+        assert shares_locks(tmp_path / "a folder")
+        assert shares_locks(tmp_path / "a folder" / "below")
