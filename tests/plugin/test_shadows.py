@@ -53,4 +53,4 @@ def test_a_module_that_is_called_like_one_of_pythons_travels(
         "def test_it(flash_endpoints):\n"
         "    assert names.blocking() == names.local() == ('mine', 'mine too', 2)\n",
     )
-    passes(project.pytest(), passed=1)
+    passes(project.pytest(fresh=True), passed=1)
