@@ -159,12 +159,15 @@ def test_orphans_are_not_judged_when_a_module_failed_to_import(
     assert names(endpoints) == ["live-a", "live-b"]
 
 
-def test_namespaces_keep_apart(app: App, provision: Provision, endpoints: Endpoints) -> None:
+def test_namespaces_keep_apart(
+    app: App, provision: Provision, endpoints: Endpoints, undeploy: Attempt
+) -> None:
     app.define(a="")
     app.deploy()
-    provision("--namespace", "anna")
+    app.deploy("anna")
     provision(FLASH_NAMESPACE="bob")
     assert names(endpoints) == ["live-a", "live-anna-a", "live-bob-a"]
+    assert "live-anna-a" in undeploy("list", "--namespace", "anna").output
 
 
 def test_a_bad_namespace_is_refused(app: App, attempt: Attempt) -> None:

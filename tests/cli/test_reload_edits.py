@@ -36,7 +36,7 @@ class Served:
                 assert last["there"] == last["here"], (way, last, expected)
             return last["here"] == expected
 
-        wait_until(arrived, 20, f"{expected!r} of {way!r}, {last}")
+        wait_until(arrived, 60, f"{expected!r} of {way!r}, {last}")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -54,7 +54,7 @@ def served(
     )
     limits = httpx.Limits(max_keepalive_connections=0)
     try:
-        with httpx.Client(timeout=30, trust_env=False, limits=limits) as http:
+        with httpx.Client(timeout=60, trust_env=False, limits=limits) as http:
             yield Served(project, run.url, http)
     finally:
         run.end()

@@ -144,8 +144,20 @@ def test_a_library_is_imported_once_for_all_generations(project: Project) -> Non
 
 def test_a_library_that_changes_is_imported_anew(project: Project) -> None:
     project.save_until(is_preloaded)
-    save(project.library, LIBRARY.replace("first", "other"))
-    assert project.save()["says"] == "other"
+    # Of another size: Python takes cached bytecode of the same size and second for the file's.
+    save(project.library, LIBRARY.replace("first", "something else"))
+    assert project.save()["says"] == "something else"
+
+
+def test_a_library_that_is_edited_costs_one_parent(project: Project) -> None:
+    first = project.save_until(is_preloaded)
+    answers = []
+    for text in ("second", "third", "fourth"):
+        save(project.library, LIBRARY.replace("first", text))
+        wait_until(lambda: project.answer()["says"] == text, 60, text)  # noqa: B023
+        answers.append(project.answer())
+    assert not any(map(is_preloaded, answers))
+    assert len({answer["parent"] for answer in (first, *answers)}) == 2
 
 
 def test_a_library_that_starts_a_thread_is_left_to_each_generation(project: Project) -> None:
