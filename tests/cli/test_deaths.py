@@ -60,8 +60,13 @@ async def index():
 
 
 @pytest.fixture
-def times(request: pytest.FixtureRequest) -> int:
-    return 20 if request.config.getoption("soak") else 1
+def soak(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("soak"))
+
+
+@pytest.fixture
+def times(soak: bool) -> int:
+    return 20 if soak else 1
 
 
 @pytest.fixture
@@ -106,56 +111,48 @@ CODES = {
     signal.SIGHUP: 0,
     signal.SIGKILL: -signal.SIGKILL,
 }
-INTERRUPT, TERMINATE = (signal.SIGINT, PLAIN), (signal.SIGTERM, APP)
-HANG_UP, KILL = (signal.SIGHUP, PLAIN), (signal.SIGKILL, APP)
+# Each asks for an end in order: one of them stands for all, but with --soak.
+ORDERLY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-# With a worker or without one: what ends does so for the one reason or the other.
-@pytest.mark.parametrize(
-    ("number", "source"),
-    [INTERRUPT, TERMINATE, HANG_UP, KILL],
-    ids=["interrupt", "terminate", "hang-up", "kill"],
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["terminate", "kill"])
 def test_a_signal_leaves_nothing(
     flash_run: StartRun,
     http: httpx.Client,
     project: Path,
     number: signal.Signals,
-    source: str,
+    soak: bool,
     times: int,
 ) -> None:
-    for _ in range(times):
-        server = started(flash_run, http, project, source)
-        server.run.process.send_signal(number)
-        assert server.run.wait() == CODES[number]
+    for each in _numbers(number, signal.SIGTERM, soak) * times:
+        server = started(flash_run, http, project, APP)
+        server.run.process.send_signal(each)
+        assert server.run.wait() == CODES[each]
         server.leaves_nothing()
 
 
 # As Ctrl-C in a terminal, a closed terminal and the end of a service reach it.
-@pytest.mark.parametrize(
-    ("number", "source"),
-    [
-        (signal.SIGTERM, PLAIN),
-        (signal.SIGHUP, PLAIN),
-        (signal.SIGKILL, APP),
-        (signal.SIGINT, APP),
-    ],
-    ids=["15", "1", "9", "2"],
-)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL, signal.SIGINT])
 def test_a_signal_to_the_whole_group_leaves_nothing(
     flash_run: StartRun,
     http: httpx.Client,
     project: Path,
     number: signal.Signals,
-    source: str,
+    soak: bool,
     times: int,
 ) -> None:
-    for _ in range(times):
+    source = PLAIN if number is signal.SIGHUP else APP
+    for each in _numbers(number, signal.SIGHUP, soak) * times:
         server = started(flash_run, http, project, source)
-        os.killpg(server.run.process.pid, number)
-        assert server.run.wait() == CODES[number]
+        os.killpg(server.run.process.pid, each)
+        assert server.run.wait() == CODES[each]
         server.leaves_nothing()
         assert "Traceback" not in server.run.output
+
+
+def _numbers(number: signal.Signals, orderly: signal.Signals, soak: bool) -> list[signal.Signals]:
+    """``number``; with ``soak`` in place of ``orderly`` all that ask for an end in order."""
+    return list(ORDERLY) if soak and number is orderly else [number]
 
 
 def test_a_closed_terminal_leaves_nothing(
