@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from .main import main
+import os
+import sys
+
+# Python puts the current folder first, where the user's modules may have names of Python's.
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+if sys.path[:1] != [_HERE]:
+    del sys.path[:1]
+
+from .main import main  # noqa: E402 - after the folder is gone
 
 main()

@@ -51,6 +51,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    from .shadowed import own_finder
+
+    own_finder()
     module = f"functions.{_FUNCTIONS[name]}" if name in _FUNCTIONS else "resources"
     value: object = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value

@@ -114,9 +114,12 @@ class RunpodConnectionError(RunpodError):
     """No complete answer arrived: refused, reset or timed out.
 
     ``reached`` is False where no connection was made, so that Runpod never saw the request.
+    ``passes`` is True where that was for want of time, of files or of a network: sent again soon,
+    it may succeed.
     """
 
     reached: bool = True
+    passes: bool = False
 
 
 class RunpodApiError(RunpodError):

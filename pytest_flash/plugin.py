@@ -27,6 +27,7 @@ from .fixtures import (
 from .importtimes import import_times
 from .sdks import loaded
 from .sdks.finder import watch_imports
+from .shadowed import own_finder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 import_times()  # Of all that is imported from here on: tests, and what they test.
+own_finder()  # Our own modules, imported later, find Python's.
 
 _LIVE = "--flash-live"
 _VARIABLES = ("PYTEST_FLASH_APP", "PYTEST_FLASH_STARTUP_TIMEOUT")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-import sysconfig
 from pathlib import Path
 
+# The state of a file: another one once it was saved, replaced or renamed; None where there is none.
+Saved = tuple[int, ...] | None
+
 _INSTALLED = {"site-packages", "dist-packages"}
+_LIBRARY = Path(os.__file__).parent
+_PYTHON = tuple(f"{each}{os.sep}" for each in {_LIBRARY, _LIBRARY.resolve()})
 _OURS = f"{Path(__file__).resolve().parent}{os.sep}"
 
 
@@ -22,7 +26,7 @@ def is_users_own(path: str) -> bool:
 
 
 def _is_installed(path: str) -> bool:
-    inside = f"{path}{os.sep}".startswith((*_python(), _OURS))
+    inside = f"{path}{os.sep}".startswith((*_PYTHON, _OURS))
     return inside or not _INSTALLED.isdisjoint(Path(path).parts)
 
 
@@ -31,7 +35,10 @@ def is_project_file(path: Path, root: Path) -> bool:
     return path.is_relative_to(root) and "site-packages" not in path.parts
 
 
-@functools.cache
-def _python() -> tuple[str, ...]:
-    places = {sysconfig.get_path(each) for each in ("stdlib", "platstdlib")}
-    return tuple(f"{os.path.realpath(each)}{os.sep}" for each in sorted(places))
+def saved(file: str) -> Saved:
+    """The state of ``file``."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - hundreds of them before each fork
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -196,7 +196,7 @@ def test_the_exports_can_be_sourced_by_a_shell(tmp_path: Path) -> None:
         answer = httpx.get(f"{url}/v2/serverless", headers={"Authorization": f"Bearer {key}"})
         assert answer.json() == {"endpoints": []}
         emulator.terminate()
-        assert emulator.wait(10) == 0
+        assert emulator.wait(60) == 0
 
 
 def test_the_command_is_installed_beside_python() -> None:

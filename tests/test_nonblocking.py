@@ -31,12 +31,15 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="F_SETPIPE_SZ is Linu
 def pipe(kept: int = KEPT) -> Iterator[tuple[int, Writer]]:
     """A pipe's reading end, and a writer of the other."""
     reader, end = os.pipe()
+    writer = Writer(end, kept)
     try:
-        yield reader, Writer(end, kept)
+        yield reader, writer
     finally:
-        for each in (reader, end):
-            with contextlib.suppress(OSError):
-                os.close(each)
+        with contextlib.suppress(OSError):
+            os.close(reader)
+        # What waits is given up then; it must not go to whoever gets this descriptor next.
+        writer.flush(30, 30)
+        os.close(end)
 
 
 def read(reader: int, until: bytes) -> bytes:

@@ -6,9 +6,12 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from ..files import open_regular
 
 _PREFIX = "flash-emulator-"
 _LOCK = "lock"
@@ -35,12 +38,20 @@ def scratch_folder() -> Iterator[Path]:
         os.close(lock)
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whoever can write in the folder of temporary files may make others of this name."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            if not _is_ours(folder):
+                continue
+            lock = open_regular(folder / _LOCK, os.O_RDWR, follow=False)
         except OSError:
-            continue  # another user's, or one that is just being made
+            continue  # one that is just being made, or is gone again
         try:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

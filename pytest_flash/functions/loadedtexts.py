@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..importtimes import import_times
-from ..userfiles import is_users_own
+from ..userfiles import Saved, is_users_own, saved
 
 SOURCE = "flash_source"
 """The attribute of a loader in which it keeps the bytes that it has loaded."""
@@ -38,7 +38,7 @@ class Loaded:
     file: str
     module: object = field(repr=False)
     spec: object = field(repr=False)
-    saved: tuple[int, ...] | None
+    saved: Saved
 
     @property
     def current(self) -> bool:
@@ -102,15 +102,16 @@ class LoadedTexts:
         if known is None or not self._is_same(known, file):
             module = sys.modules.get(name)
             spec = getattr(module, "__spec__", None)
-            known = Loaded(name, file, module, spec, _saved(file))
+            known = Loaded(name, file, module, spec, saved(file))
             self._known[name] = known
         return known
 
     def keep(self) -> None:
         """Read the files of all modules of the user's that are loaded, before they change."""
         for name, module in list(sys.modules.items()):
-            if isinstance(module, ModuleType):
-                # As it stands: of some modules each attribute is a surprise.
+            # By its type, since some objects call themselves modules (cffi's libraries), and as it
+            # stands: of some modules each attribute is a surprise.
+            if issubclass(type(module), ModuleType):
                 file = object.__getattribute__(module, "__dict__").get("__file__")
                 if isinstance(file, str) and file.endswith(".py") and is_users_own(file):
                     self.of(name, file).keep()
@@ -123,12 +124,4 @@ class LoadedTexts:
         if not known.current or known.file != file:
             return False
         # What is not loaded here is whatever is on disk.
-        return known.module is not None or known.saved == _saved(file)
-
-
-def _saved(file: str) -> tuple[int, ...] | None:
-    try:
-        found = Path(file).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        return known.module is not None or known.saved == saved(file)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..importtimes import import_times
 from ..pytestrun import is_inside_pytest
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
+from ..shadowed import own_finder
 from ..target import NOT_LIVE
 from .specs import FunctionSpec
 
@@ -88,5 +89,6 @@ def _connect_from_environment() -> Caller:
 
 registry = Registry(_connect_from_environment)
 """The one global: decorators run at import time, when there is nobody to pass anything in."""
-# From here on what is imported may be needed on workers.
+# From here on what is imported may be needed on workers, and we import more ourselves.
 import_times()
+own_finder()

@@ -1,4 +1,4 @@
-"""What is sent again: jobs only after an answer that says that they were not taken."""
+"""What is sent again: jobs only where they were not sent, or an answer says they were not taken."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import anyio
 
-from ..errors import NotFoundError, RunpodApiError
+from ..errors import NotFoundError, RunpodApiError, RunpodConnectionError
 from ..runpod import Endpoint
 from .specs import FunctionSpec
 
@@ -19,6 +19,8 @@ EndpointFor = Callable[[FunctionSpec, Endpoint | None], Awaitable[Endpoint]]
 
 # For how long what is refused with 429 is sent again; seconds, also below.
 _BUSY = 120.0
+# For how long what could not be sent is.
+_UNSENT = 60.0
 _CANCELLING = 30.0
 _PAUSE_FIRST, _PAUSE_LAST = 0.5, 8.0
 
@@ -33,9 +35,10 @@ async def until_taken(
 
     After a 404 it is sent to the endpoint that ``endpoint_for`` finds instead, once: the first
     was deleted behind our back. After a 429 it is sent again for up to two minutes, as late as
-    ``Retry-After`` asks. Raises what ``send`` raises, and the last 404 or 429.
+    ``Retry-After`` asks, and for up to one where there was no time, file or network for a
+    connection. Raises what ``send`` raises, and the last of these.
     """
-    pauses, gone = _Pauses(_BUSY), False
+    pauses, connecting, gone = _Pauses(_BUSY), _Pauses(_UNSENT), False
     while True:
         try:
             return endpoint, await send(endpoint)
@@ -47,13 +50,17 @@ async def until_taken(
         except RunpodApiError as error:
             if error.status != 429 or not await pauses.after(error):
                 raise
+        except RunpodConnectionError as error:
+            if error.reached or not error.passes or not await connecting.after(error):
+                raise
 
 
 async def until_cancelled(cancel: Callable[[], Awaitable[T]]) -> T:
     """What ``cancel`` gives, which may be sent as often as one likes.
 
     Runpod takes few cancellations at once, so one that is refused with 429 or a status from 500
-    is sent again for half a minute. Raises what else ``cancel`` raises, and the last refusal.
+    is sent again for half a minute, and so is one that could not be sent. Raises what else
+    ``cancel`` raises, and the last refusal.
     """
     pauses = _Pauses(_CANCELLING)
     while True:
@@ -62,6 +69,9 @@ async def until_cancelled(cancel: Callable[[], Awaitable[T]]) -> T:
         except RunpodApiError as error:
             passes = error.status == 429 or error.status >= 500
             if not passes or not await pauses.after(error):
+                raise
+        except RunpodConnectionError as error:
+            if not error.passes or not await pauses.after(error):
                 raise
 
 
@@ -72,10 +82,11 @@ class _Pauses:
         self._deadline = time.monotonic() + seconds
         self._next = _PAUSE_FIRST
 
-    async def after(self, error: RunpodApiError) -> bool:
+    async def after(self, error: RunpodApiError | RunpodConnectionError) -> bool:
         """Wait until another try makes sense; False, at once, where there is no time for it."""
         # Not all at once, where many were refused together.
-        wait = max(error.retry_after or 0, self._next) * (1 + random.random() / 4)
+        asked = getattr(error, "retry_after", None) or 0
+        wait = max(asked, self._next) * (1 + random.random() / 4)
         if time.monotonic() + wait > self._deadline:
             return False
         await anyio.sleep(wait)

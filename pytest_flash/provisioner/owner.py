@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import SettingsError
@@ -59,6 +61,12 @@ class Owner:
         from .spec import live_name
 
         return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
+
+
+def undeploy_command(namespace: str, names: Iterable[str]) -> str:
+    """The command that deletes the recorded endpoints of these names, in the project's folder."""
+    option = () if namespace == DEFAULT_NAMESPACE else ("--namespace", namespace)
+    return shlex.join(["flash", "undeploy", *option, *names])
 
 
 def check_namespace(given: Sourced[str]) -> None:

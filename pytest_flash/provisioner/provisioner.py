@@ -154,7 +154,8 @@ class Provisioner:
         try:
             unused = self._ledger.leave(keep=keep)
         except ProvisioningError as error:
-            return {} if keep else {each.name: error for each in self._ready.values()}
+            used = () if keep else self._ready.values()
+            return {each.name: ProvisioningError(f"{each.id}: {error}") for each in used}
         return self.remove(unused, unused=True)
 
     def retry_deletions(self) -> dict[str, FlashError]:

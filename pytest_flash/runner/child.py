@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -33,11 +33,13 @@ from .link import (
     Learned,
     Link,
     Loaded,
+    LoadedBeside,
     Settling,
 )
-from .load import load
+from .load import LoadedApp, load
 from .logs import log
 from .page import Page
+from .plain import make_room
 from .preload import Watch
 from .remotes import Remotes
 from .serve import AppServer
@@ -47,11 +49,11 @@ _GRACE = 5.0
 _SETTLING = 60.0
 
 
-def main(link_descriptor: int, sockets: tuple[int, int, int]) -> None:
+def main(link_descriptor: int, sockets: tuple[int, int, int], plain: Collection[str]) -> None:
     """Serve what arrives over the connection at ``link_descriptor`` until told to stop.
 
     ``sockets`` are the descriptors of the listening socket and of the two ends of the pair in
-    which open connections are parked.
+    which open connections are parked. ``plain`` are the modules that the framework has imported.
     """
     # Handlers that print, and the log of requests, must not wait for whoever reads the output.
     unblock_standard_streams()
@@ -62,7 +64,7 @@ def main(link_descriptor: int, sockets: tuple[int, int, int]) -> None:
     try:
         if assignment.broken is not None:
             raise ServerError(assignment.broken)
-        _serve_app(assignment, link, process)
+        _serve_app(assignment, link, process, plain)
     except FlashError as error:
         if process.stopping:
             link.report(Notice(str(error)))
@@ -84,12 +86,15 @@ def _is_final(error: FlashError, assignment: Assignment) -> bool:
     return unnamed or not isinstance(error, (AppError, ConfigurationError, ServerError))
 
 
-def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
+def _serve_app(
+    assignment: Assignment, link: Link, process: _Process, plain: Collection[str]
+) -> None:
     environment, imports = _prepare(assignment)
+    make_room(assignment.location.root, plain)
     watch = Watch(assignment.location.root)
     with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
         process.remotes = remotes
-        loaded = load(assignment.location, instead=None if assignment.granted else "--live")
+        loaded = _load(assignment, imports, link)
         remotes.discover()
         if assignment.provision.before:
             remotes.provision(imports)
@@ -107,6 +112,15 @@ def _serve_app(assignment: Assignment, link: Link, process: _Process) -> None:
         # In a thread: the first request may be waiting, and the target may not be known yet.
         telling = threading.Thread(target=tell, name="flash-serving", daemon=True)
         process.run(loaded.app, telling.start)
+
+
+def _load(assignment: Assignment, imports: Imports, link: Link) -> LoadedApp:
+    """The app; reports what of it stands outside of its project, also what it loads later."""
+    try:
+        return load(assignment.location, instead=None if assignment.granted else "--live")
+    finally:
+        link.report(LoadedBeside(dict(imports.outside)))
+        imports.on_outside = lambda files: link.report(LoadedBeside(files))
 
 
 def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignment) -> Serving:

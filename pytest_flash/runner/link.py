@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..userfiles import Saved
 from .locate import AppLocation
 from .options import ProvisionOptions
 
@@ -99,6 +100,13 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class LoadedBeside:
+    """Files of the user's own outside of the project, as they were saved when they were loaded."""
+
+    files: dict[str, Saved]
+
+
+@dataclass(frozen=True)
 class Closed:
     """From here on this process accepts nothing."""
 
@@ -129,7 +137,7 @@ class Answer:
     yes: bool
 
 
-Report = Loaded | Accepting | Learned | Closed | Finished | Settling | Question
+Report = Loaded | Accepting | Learned | LoadedBeside | Closed | Finished | Settling | Question
 
 
 class Follower(Protocol):

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..sdks import is_official, loaded
-from ..userfiles import is_project_file
+from ..userfiles import Saved, is_project_file, saved
 from .fresh import import_from_source
 
 _NO_FILE = ("built-in", "frozen")
@@ -86,7 +86,7 @@ class Preloader(MetaPathFinder):
     def __init__(self, root: Path) -> None:
         self._root = root
         self._asked: str | None = None
-        self._files: dict[str, tuple[int, int] | None] = {}
+        self._files: dict[str, Saved] = {}
         import_from_source(root, self.note)
         for module in list(sys.modules.values()):
             if file := getattr(module, "__file__", None):
@@ -132,11 +132,11 @@ class Preloader(MetaPathFinder):
 
     def note(self, file: str) -> None:
         """Remember the state of a file before a module is loaded from it."""
-        self._files.setdefault(file, _state(file))
+        self._files.setdefault(file, saved(file))
 
     def changed_file(self) -> str | None:
         """A file whose module is not what it was when it was imported."""
-        return next((file for file, state in self._files.items() if _state(file) != state), None)
+        return next((file for file, state in self._files.items() if saved(file) != state), None)
 
     def _import(self, module: Module) -> str | None:
         """Import one module; why it is unfit, if it is."""
@@ -178,11 +178,3 @@ def _spec(name: str) -> ModuleSpec | None:
         return importlib.util.find_spec(name)
     except ModuleNotFoundError:
         return None
-
-
-def _state(file: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - hundreds of them before each fork
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size

@@ -16,6 +16,7 @@ from ..console.history import Recorded
 from ..emulator.endings import has_ended
 from ..events import Event
 from ..target import Target
+from ..userfiles import Saved
 from .link import (
     Accepting,
     Answer,
@@ -25,6 +26,7 @@ from .link import (
     Finished,
     Learned,
     Loaded,
+    LoadedBeside,
     Provide,
     Question,
     Settling,
@@ -48,6 +50,7 @@ class Watcher:
 
     on_event: Callable[[Event, int], None]
     on_question: Callable[[str], bool]
+    on_files: Callable[[dict[str, Saved]], None]
 
 
 class ServingProcess:
@@ -199,6 +202,8 @@ class ServingProcess:
             self.finished.set_result(None)
         elif isinstance(message, Learned):
             self._on_learned(message)
+        elif isinstance(message, LoadedBeside):
+            self._watcher.on_files(message.files)
         elif isinstance(message, Settling):
             self._extra = message.seconds
         else:

@@ -96,6 +96,7 @@ class Spawner:
         self._modules: dict[str, Module] = {}
         self._learns = True
         self._excluded: frozenset[str] = frozenset()
+        self._edited: frozenset[str] = frozenset()
         self._parents = [self._adopted(first)]
 
     def start(self) -> ServingProcess:
@@ -169,7 +170,8 @@ class Spawner:
             return
         self._modules.update((each.name, each) for each in learned.modules)
         if learned.modules:
-            preload = Preload(tuple(learned.modules), learned.environment, self._excluded)
+            excluded = self._excluded | self._edited
+            preload = Preload(tuple(learned.modules), learned.environment, excluded)
             self._parents[-1].send(preload)
 
     def _receive(self, parent: _Parent) -> None:
@@ -194,6 +196,10 @@ class Spawner:
             if message.number not in parent.waiting:
                 return
             process, descriptor = parent.waiting.pop(message.number)
+            # Whoever edits a library will do so again: from now on it costs no parent.
+            files = {each.file: each.name for each in self._modules.values()}
+            if message.file in files:
+                self._edited |= {files[message.file].partition(".")[0]}
             if parent is self._parents[-1]:
                 self._replace_parent()
             self._ask(process, descriptor)

@@ -14,11 +14,12 @@ from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
 from ..project import find_project, named_by_folder
 from ..provisioner.disk import FOLDER
-from ..provisioner.owner import DEFAULT_NAMESPACE, choose_namespace
+from ..provisioner.owner import choose_namespace, undeploy_command
 from ..provisioner.sessions import session_in
 from ..provisioner.users import User
 from ..settings import read_environment
 from ..target import Target, TargetKind, choose
+from .beside import Beside
 from .desk import Desk
 from .generations import Generations
 from .link import Assignment
@@ -87,7 +88,8 @@ async def _supervise(
         surroundings = Surroundings(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
-        spawner = Spawner(surroundings, Watcher(desk.tell, ask), parent, adopted)
+        beside = Beside()
+        spawner = Spawner(surroundings, Watcher(desk.tell, ask, beside.add), parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,
@@ -106,7 +108,7 @@ async def _supervise(
             assignment = replace(assignment, user=user)
         if not is_loopback(listener):
             desk.tell(Notice(_exposed(assignment)))
-        batches = _changes(options, location) if assignment.reload else _never()
+        batches = _changes(options, location, beside) if assignment.reload else _never()
         generations = Generations(spawner, assignment, target, desk, options.timings)
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
@@ -127,11 +129,10 @@ def _tell_what_stays(target: Target, assignment: Assignment, desk: Desk) -> None
         for each in records
     ]
     if names:
-        option = "" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}"
         desk.tell(
             Notice(
                 f"{len(names)} endpoint(s) stay on Runpod: {', '.join(told)}. Remove them with "
-                f"'flash undeploy{option} {' '.join(names)}' in {project.root}"
+                f"'{undeploy_command(namespace, names)}' in {project.root}"
             )
         )
 
@@ -175,13 +176,16 @@ def _listen(where: Address, on_event: EventSink) -> socket.socket:
     return listen(where.host, where.port)
 
 
-def _changes(options: RunOptions, location: AppLocation) -> AsyncIterator[tuple[str, ...]]:
+def _changes(
+    options: RunOptions, location: AppLocation, beside: Beside
+) -> AsyncIterator[tuple[str, ...]]:
     # Here, since importing it would hold up the start.
-    from .watch import WatchOptions, changes
+    from .watch import WatchOptions, changes, changes_beside, either
 
     env_file = None if options.env_file is None else options.env_file.resolve()
     include, exclude = options.reload_include, options.reload_exclude
-    return changes(WatchOptions(location.root, env_file, include, exclude))
+    project = changes(WatchOptions(location.root, env_file, include, exclude))
+    return either(project, changes_beside(beside))
 
 
 async def _never() -> AsyncIterator[tuple[str, ...]]:

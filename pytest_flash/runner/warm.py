@@ -12,11 +12,17 @@ from dataclasses import dataclass
 
 # Ctrl-C, a closed terminal and the end of a service reach every process of the group: `flash run`
 # answers, and tells the others what to do.
+# The folder that it is in may have modules of any name: it leads nowhere from here on.
 _PROLOGUE = """\
-import signal, sys
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import signal
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     signal.signal(number, lambda *_: None)
-sys.path[:] = [entry for entry in sys.path if entry]
+"""
+_PLAIN = """\
+from pytest_flash.runner.plain import import_framework
+plain = import_framework()
 """
 _PARENT = """\
 from pytest_flash.runner.zygote import descriptors_of_child
@@ -24,7 +30,7 @@ link, sockets = descriptors_of_child({control}, fork={fork})
 """
 _CHILD = """\
 from pytest_flash.runner.child import main
-main({link}, {sockets})
+main({link}, {sockets}, plain)
 """
 
 
@@ -50,11 +56,17 @@ def start_parent(*, fork: bool) -> ParentProcess:
     ours, theirs = socket.socketpair()
     with theirs:
         parent = _PARENT.format(control=theirs.fileno(), fork=fork)
-        program = _PROLOGUE + parent + _CHILD.format(link="link", sockets="sockets")
+        child = _CHILD.format(link="link", sockets="sockets")
+        program = _PROLOGUE + (_PLAIN if forks(fork) else "") + parent + child
         process = subprocess.Popen([sys.executable, "-c", program], pass_fds=(theirs.fileno(),))
     return ParentProcess(process, ours.detach())
 
 
 def child_program(link: int, sockets: tuple[int, int, int]) -> str:
     """What a serving process runs that is not forked: the source for ``python -c``."""
-    return _PROLOGUE + _CHILD.format(link=link, sockets=sockets)
+    return _PROLOGUE + _PLAIN + _CHILD.format(link=link, sockets=sockets)
+
+
+def forks(wanted: bool) -> bool:
+    """Whether serving processes are forked, if that is ``wanted`` and no thread runs."""
+    return wanted and sys.platform == "linux"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pathspec import GitIgnoreSpec
 from watchfiles import Change, awatch
@@ -15,6 +16,9 @@ from watchfiles.main import FileChange
 
 from ..errors import ServerError
 from ..files import read_limited
+from .beside import Beside
+
+T = TypeVar("T")
 
 # A larger one counts as if it were not there: what it would ignore is watched.
 _GITIGNORE_LIMIT = 1 << 20
@@ -75,6 +79,63 @@ async def changes(options: WatchOptions) -> AsyncGenerator[tuple[str, ...], None
                 raise
             # The watcher is of no use from then on, and what else it noticed is lost.
             lost_since = seen
+
+
+async def changes_beside(beside: Beside) -> AsyncGenerator[tuple[str, ...], None]:
+    """Those of the files outside of the project that change after they were loaded, a batch at a
+    time. Raises ServerError when the system cannot watch them."""
+    while True:
+        await beside.more.wait()
+        beside.more.clear()
+        folders = beside.folders()
+        try:
+            async for files in _changes_in(folders, beside):
+                yield files
+        except OSError as error:
+            raise ServerError(
+                f"{', '.join(folders)} cannot be watched for changes: {error}; serve with "
+                "--no-reload"
+            ) from error
+
+
+async def _changes_in(
+    folders: Sequence[str], beside: Beside
+) -> AsyncGenerator[tuple[str, ...], None]:
+    """As ``changes_beside``, until there are more files."""
+    batches = awatch(
+        *folders,
+        watch_filter=lambda _, path: path in beside,
+        step=_STEP,
+        stop_event=beside.more,
+        recursive=False,
+        ignore_permission_denied=True,
+    )
+    waiting = asyncio.ensure_future(anext(batches, None))
+    try:
+        await asyncio.sleep(0)  # From here on all is noticed.
+        while True:
+            if changed := beside.changed():
+                yield changed
+            if await waiting is None:
+                return
+            waiting = asyncio.ensure_future(anext(batches, None))
+    finally:
+        waiting.cancel()
+
+
+async def either(*batches: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """What any of ``batches`` gives, as it comes; without end."""
+    waiting = {asyncio.ensure_future(anext(each)): each for each in batches}
+    try:
+        while True:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                source = waiting.pop(each)
+                yield each.result()
+                waiting[asyncio.ensure_future(anext(source))] = source
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 async def _watched(

@@ -25,19 +25,10 @@ from typing import NoReturn
 
 from .orphans import adopt_orphans, at_death_of_parent, children_of, die_with_parent
 from .preload import Module, Preloader, Unfit, thread_count
-from .warm import child_program
+from .warm import child_program, forks
 
-# What uvicorn and the serving process import when they need it.
-_FRAMEWORK = (
-    "pytest_flash.runner.child",
-    "pytest_flash.runner.connection",
-    "uvicorn.lifespan.off",
-    "uvicorn.lifespan.on",
-    "uvicorn.loops.auto",
-    "uvicorn.protocols.http.auto",
-    "uvicorn.protocols.websockets.auto",
-    "uvloop",
-)
+# What the serving process imports when it needs it.
+_SERVING = ("pytest_flash.runner.child", "pytest_flash.runner.connection")
 
 Sockets = tuple[int, int, int]
 
@@ -82,7 +73,8 @@ class Started:
 
 @dataclass(frozen=True)
 class Stale:
-    """It was not started: ``file``, of a module that is imported here, has changed."""
+    """It was not started: ``file``, of a module that is imported here, has changed, or, where that
+    is empty, such a module is unfit."""
 
     number: int
     file: str
@@ -107,11 +99,10 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     os.set_inheritable(control, False)
     # While this process imports something it reads nothing, so not even the end of ``control``.
     at_death_of_parent(lambda: os._exit(0))
-    forks = fork and sys.platform == "linux"
-    if forks:
-        for name in _FRAMEWORK:
-            with contextlib.suppress(ImportError):  # uvloop is not for every Python.
-                importlib.import_module(name)
+    forking = forks(fork)
+    if forking:
+        for name in _SERVING:
+            importlib.import_module(name)
     connection = Connection(control)
     passing = socket.socket(fileno=os.dup(control))
     try:
@@ -120,7 +111,7 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     except (EOFError, OSError):
         os._exit(0)
     listener, take, give = sockets
-    zygote = _Zygote(connection, passing, setup.root, (listener, take, give), fork=forks)
+    zygote = _Zygote(connection, passing, setup.root, (listener, take, give), fork=forking)
     return zygote.run(), (listener, take, give)
 
 
@@ -147,6 +138,7 @@ class _Zygote:
         at_death_of_parent(self._end)
         self._fork = fork
         self._preloader = Preloader(root)
+        self._spoilt = False
 
     def run(self) -> int:
         """Serve the control connection; the link's descriptor in each forked child."""
@@ -177,7 +169,8 @@ class _Zygote:
         """Start a process; its link's descriptor in the child that was forked."""
         _, (link, *_), _, _ = socket.recv_fds(self._passing, 1, 1)
         os.set_inheritable(link, False)
-        if self._fork and (file := self._preloader.changed_file()) is not None:
+        file = self._stale_file() if self._fork else None
+        if file is not None:
             os.close(link)
             self._report(Stale(message.number, file))
             return None
@@ -191,6 +184,10 @@ class _Zygote:
         self._children[pid] = message.number
         self._report(Started(message.number, pid))
         return None
+
+    def _stale_file(self) -> str | None:
+        """As ``Stale`` says; None if what is imported here is good for a process."""
+        return "" if self._spoilt else self._preloader.changed_file()
 
     def _spawn(self, link: int) -> int:
         for each in (link, *self._sockets):
@@ -220,6 +217,8 @@ class _Zygote:
             return
         unfit = self._preloader.load(message.modules, message.environment, message.excluded)
         if unfit is not None:
+            # What is asked before the report is read must not be started from here either.
+            self._spoilt = True
             self._report(unfit)
         gc.collect()
         gc.freeze()  # A child that collects garbage would copy every page of these objects.

@@ -11,6 +11,7 @@ import h11
 import httpx
 
 from ..responses import WHOLE_LIMIT, Body
+from .patience import PARTS
 
 # Interim answers (1xx) before one: servers send one or two.
 _INFORMED = 100
@@ -54,7 +55,7 @@ class Connection(asyncio.Protocol):
     ) -> Answer:
         """Send a request and read its answer.
 
-        It fails when for ``patience`` seconds, or up to twice as long, no byte went either way,
+        It fails when for ``patience`` seconds, or a little longer, no byte went either way,
         where the answer has no end (``responses``), and when it takes ``whole`` seconds or more.
         """
         self._answer = self._loop.create_future()
@@ -171,7 +172,7 @@ class Connection(asyncio.Protocol):
 
 
 class _Patience:
-    """Fails the exchange of a connection on which nothing moves."""
+    """Fails the exchange of a connection on which nothing moves; see ``patience``."""
 
     def __init__(
         self, connection: Connection, loop: asyncio.AbstractEventLoop, seconds: float
@@ -186,13 +187,19 @@ class _Patience:
         self._timer.cancel()
 
     def _start(self) -> None:
-        self._seen = self._connection.progress()
-        self._timer = self._loop.call_later(self._seconds, self._look)
+        self._seen, self._parts = self._connection.progress(), 0
+        self._wait()
+
+    def _wait(self) -> None:
+        self._timer = self._loop.call_later(self._seconds / PARTS, self._look)
 
     def _look(self) -> None:
-        if self._connection.progress() == self._seen:
-            self._connection.fail(httpx.ReadTimeout(f"nothing came for {self._seconds:g} s"))
-        elif self._connection.lasts():
+        self._parts += 1
+        if self._connection.lasts():
             self._connection.fail(httpx.ReadTimeout("the answer has begun and does not end"))
-        else:
+        elif self._connection.progress() != self._seen:
             self._start()
+        elif self._parts < PARTS:
+            self._wait()
+        else:
+            self._connection.fail(httpx.ReadTimeout(f"nothing came for {self._seconds:g} s"))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import importlib.util
 import json
 import platform
 import re
+import socket
 import ssl
 from importlib.metadata import version
 from typing import Any, Literal
@@ -22,6 +25,7 @@ from ..errors import (
     RunpodConnectionError,
     SettingsError,
 )
+from ..responses import OversizedError
 from ..secrecy import HIDDEN
 from ..target import Target
 
@@ -34,6 +38,11 @@ _KEY = re.compile(r"[!-~]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 _PROXIES = "see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY in the environment"
+# A machine without a file, a port or memory for one more connection, or without a network.
+_PASSING = {
+    *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, socket.EAI_AGAIN),
+}
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -50,8 +59,14 @@ def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
         )
     return {
         "Authorization": f"Bearer {target.api_key}",
-        "User-Agent": f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}",
+        "User-Agent": _agent(),
     }
+
+
+@functools.cache
+def _agent() -> str:
+    # Reads the package's files, which a process without a free one cannot.
+    return f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}"
 
 
 def proxy(target: Target, url: str) -> httpx.Proxy | None:
@@ -163,11 +178,22 @@ def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
     request = error.request
     # Of an answer that is no HTTP the error quotes a line.
     what = _hidden(request, str(error)) or type(error).__name__
-    made = RunpodConnectionError(
-        f"{request.method} {request.url.copy_with(query=None)}: no answer: {what}"
-    )
+    if not isinstance(error, OversizedError):
+        what = f"no answer: {what}"
+    made = RunpodConnectionError(f"{request.method} {request.url.copy_with(query=None)}: {what}")
     made.reached = not isinstance(error, _NEVER_SENT)
+    made.passes = not made.reached and _passes(error)
     return made
+
+
+def _passes(error: httpx.RequestError) -> bool:
+    """Whether a connection that could not be made may be made soon. One that is refused may not."""
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return True
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(cause, OSError) and cause.errno in _PASSING
 
 
 def retry_after(response: httpx.Response) -> int | None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..responses import aread, ask
+from ..responses import aread, ask, begun
 from ..target import Target
 from . import http
 from .loops import PerLoop
@@ -82,9 +82,10 @@ class LogClient:
         path = f"/v2/serverless/{endpoint}/workers/{worker}/logs"
         asked = {"source": "container", **({} if after else {"tail": str(_TAIL)})}
         headers = {"Last-Event-ID": after} if after else {}
+        request = client.build_request("GET", path, params=asked, headers=headers)
         reader = EventReader()
         try:
-            async with client.stream("GET", path, params=asked, headers=headers) as response:
+            async with begun(client, request) as response:
                 self._check(response if response.is_success else await aread(response))
                 _refuse_packed(response)
                 async for chunk in response.aiter_raw():

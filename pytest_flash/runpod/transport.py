@@ -12,11 +12,11 @@ import resource
 import ssl
 from typing import Any, Final
 
-import anyio
 import httpx
 
 from ..responses import WHOLE_LIMIT, with_body
 from .connection import Connection
+from .patience import within
 
 # Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
 # close on the wire fails, and nobody knows whether it was carried out.
@@ -122,11 +122,13 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         if len(self._open) >= self._most:
             self._close_idle()
+        context = self._context if secure else None
         try:
-            with anyio.fail_after(limits.get("connect")):
-                _, connection = await loop.create_connection(
-                    Connection, url.host, port, ssl=self._context if secure else None
-                )
+            _, connection = await within(
+                limits.get("connect"),
+                loop.create_connection(Connection, url.host, port, ssl=context),
+                unused=lambda made: made[1].abort(),
+            )
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
         except OSError as error:

@@ -81,10 +81,8 @@ class RunHooks:
             )
             for name, error in undeleted.items():
                 terminalreporter.write_line(f"{name}: {error}")
-            names = " ".join(undeleted)
-            terminalreporter.write_line(
-                f"Run 'flash undeploy {names}'; the next test run tries again first"
-            )
+            command = self._platform.undeploy_command(undeleted)
+            terminalreporter.write_line(f"Run {command}; the next test run tries again first")
 
 
 class TestHooks:

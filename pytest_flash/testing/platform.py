@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -68,6 +68,7 @@ class LocalPlatform:
         self._session: Session | None = None
         self._emulator: EmulatorProcess | None = None
         self._order: Order | None = None
+        self._identity: Identity | None = None
         self._stack = contextlib.ExitStack()
         self._opening, self._provisioning = threading.Lock(), threading.Lock()
         self._failed_to_open: FlashError | None = None
@@ -129,6 +130,15 @@ class LocalPlatform:
         """As ``Platform.job_ended``."""
         self.totals.add(job)
 
+    def undeploy_command(self, names: Iterable[str]) -> str:
+        """What to run to delete the endpoints of these names, in words."""
+        from ..provisioner.owner import DEFAULT_NAMESPACE, undeploy_command
+
+        identity = self._identity
+        namespace = identity.namespace if identity else DEFAULT_NAMESPACE
+        where = f" in {identity.project.root}" if identity else ""
+        return f"'{undeploy_command(namespace, names)}'{where}"
+
     def close(self) -> dict[str, FlashError]:
         """Stop the emulator, or delete what nobody uses; what could not be deleted, and why."""
         with self._idle:
@@ -181,7 +191,7 @@ class LocalPlatform:
 
         living = session_in(project.root / FOLDER) if config.live else None
         user = self._stack.enter_context(living) if living else User.current()
-        identity = _identity(config, environment, project, user)
+        identity = self._identity = _identity(config, environment, project, user)
         session = Session(
             target,
             identity,

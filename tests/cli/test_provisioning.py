@@ -255,6 +255,29 @@ def test_undeploy_lists_and_deletes_by_name(
     assert "Nothing is recorded in" in undeploy("list").output
 
 
+def test_undeploy_needs_no_disk(
+    app: App, endpoints: Endpoints, undeploy: Attempt, variables: dict[str, str]
+) -> None:
+    app.define(a="")
+    app.deploy()
+    # No file of this process may grow, which the system says as of a full disk.
+    command = [sys.executable, "-m", "flash_cli", "undeploy", "--all", "--yes"]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command],
+        cwd=app.folder,
+        env=clean_environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert names(endpoints) == []
+    assert "live-a is deleted, and is still recorded" in done.stdout + done.stderr
+    assert "  gone, " in undeploy("list").output
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -322,7 +345,7 @@ def test_undeploy_of_a_project_that_its_folder_alone_names(
     assert "called 'shop' after its folder alone" in undeploy("list").output
     refused = undeploy("--unrecorded", "--yes")
     assert refused.code == 1
-    assert "that is the name of this folder alone" in refused.errors
+    assert "any folder that is called so may have made it" in refused.errors
     assert names(endpoints) == ["live-a"]
 
 

@@ -149,6 +149,17 @@ def test_a_library_that_changes_is_imported_anew(project: Project) -> None:
     assert project.save()["says"] == "something else"
 
 
+def test_a_library_that_is_edited_costs_one_parent(project: Project) -> None:
+    first = project.save_until(is_preloaded)
+    answers = []
+    for text in ("second", "third", "fourth"):
+        save(project.library, LIBRARY.replace("first", text))
+        wait_until(lambda: project.answer()["says"] == text, 60, text)  # noqa: B023
+        answers.append(project.answer())
+    assert not any(map(is_preloaded, answers))
+    assert len({answer["parent"] for answer in (first, *answers)}) == 2
+
+
 def test_a_library_that_starts_a_thread_is_left_to_each_generation(project: Project) -> None:
     project.library.write_text(
         LIBRARY + "import threading, time\n"

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import pickle
+import resource
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,38 @@ def test_a_warm_call_is_one_request(server: ScriptedServer, calls: RemoteCalls) 
     server.plays(DONE)
     assert call(calls) == 7
     assert paths(server) == ["/ep0/runsync"]
+
+
+def test_a_call_that_could_not_be_sent_is_sent_again(
+    server: ScriptedServer, calls: RemoteCalls
+) -> None:
+    server.plays(DONE, DONE)
+    assert call(calls) == 7  # The next call reads no file.
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def with_no_file_to_be_had() -> Any:
+        loop = asyncio.get_running_loop()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, files[1]))
+        loop.call_later(0.2, resource.setrlimit, resource.RLIMIT_NOFILE, files)
+        return await calls.call(work.spec, (), {})
+
+    try:
+        assert asyncio.run(with_no_file_to_be_had()) == 7
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
+    assert paths(server) == ["/ep0/runsync"] * 2
+
+
+def test_a_call_that_is_refused_a_connection_fails_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # It does not listen.
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        target = embedded(url, url, "key", "a test asked")
+        calls = RemoteCalls(QueueClient(target), Endpoints().find)
+        began = time.monotonic()
+        with pytest.raises(RunpodConnectionError):
+            call(calls)
+        assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

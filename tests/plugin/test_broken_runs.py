@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from pytest_flash.settings import MANAGEMENT_URL
@@ -194,3 +197,20 @@ def test_what_is_left_on_runpod_is_told_without_a_summary_too(
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR, text(result)
     assert text(result).count("endpoints that could not be deleted on Runpod") == 1
     assert "Run 'flash undeploy" in text(result)
+
+
+def test_what_a_run_leaves_is_seen(project: Project) -> None:
+    project.write(
+        "test_app.py",
+        """
+        import subprocess
+
+        def test_it():
+            subprocess.Popen(["sleep", "600"], start_new_session=True)
+        """,
+    )
+    before = project.left()
+    assert project.pytest("-W", "ignore::ResourceWarning").ret == 0
+    (left,) = project.left() - before
+    os.kill(left.pid, signal.SIGKILL)
+    assert "sleep 600" in left.command

@@ -1,4 +1,7 @@
-"""Apps of official SDKs under pytest: refused and kept off the cloud, or left alone."""
+"""Apps of official SDKs under pytest: refused and kept off the cloud, or left alone.
+
+A run that is to learn what it uses is a fresh one: others have imported our modules before.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ def test_a_run_that_uses_nothing_of_ours_is_left_alone(
             f"import os, runpod\ndef test_it(flash_session):\n    {client}\n"
             "    assert os.environ['RUNPOD_API_KEY'] == 'rpa_exported' == runpod.api_key\n",
         )
-    passes(official.pytest(RUNPOD_API_KEY=KEY), passed=1)
+    passes(official.pytest(fresh=True, RUNPOD_API_KEY=KEY), passed=1)
 
 
 def test_live_leaves_the_app_alone(official: Any, passes: Passes) -> None:
@@ -120,7 +123,7 @@ def test_what_was_imported_before_anything_told_of_us(official: Any, how: str) -
     official.write("tests/test_app.py", "def test_of_the_app(client):\n    client.get('/')\n")
     ini = "flash_app = main.py\n" if how == "ini" else ""
     official.write("pytest.ini", f"[pytest]\npythonpath = .\nfilterwarnings = error\n{ini}")
-    result = official.pytest("tests", RUNPOD_API_KEY=KEY)
+    result = official.pytest("tests", fresh=how != "ini", RUNPOD_API_KEY=KEY)
     text = "\n".join([*result.outlines, *result.errlines])
     if how == "ini":
         result.assert_outcomes(errors=1)

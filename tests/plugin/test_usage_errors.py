@@ -9,20 +9,30 @@ import pytest
 
 from pytest_flash.settings import MANAGEMENT_URL
 from tests.support.account import Account
-from tests.support.downstream import Project
+from tests.support.downstream import NO_APP, Project
 from tests.support.innerrun import text
 from tests.support.relay import relaying
 
 LIMITED = ("--flash-live", "--flash-max-endpoints=1")
-APP = """\
-from fastapi import FastAPI
+FUNCTION = """
 from pytest_flash import LiveServerless, remote
-
-app = FastAPI()
 
 @remote(LiveServerless(name="first"))
 def first():
     return 1
+"""
+# A module that is imported later, so that its endpoint is made by a first call.
+EXTRA = """
+from pytest_flash import LiveServerless, remote
+
+@remote(LiveServerless(name="second"))
+def second():
+    return 2
+"""
+APP = """
+from fastapi import FastAPI
+
+app = FastAPI()
 
 @app.get("/late")
 async def late():
@@ -36,22 +46,23 @@ async def swallowed():
     except Exception as error:
         return str(error)
 """
-# A module that the app imports when a request comes, so that its endpoint is made by a first call.
-EXTRA = """\
-from pytest_flash import LiveServerless, remote
-
-@remote(LiveServerless(name="second"))
-def second():
-    return 2
-"""
 SIX = "import pytest\n@pytest.mark.parametrize('n', range(6))\n"
 ALONE_OR_NOT = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "n2"])
 
 
-@pytest.fixture(autouse=True)
-def app(project: Project) -> None:
-    project.write("main.py", APP)
+@pytest.fixture
+def project(project: Project) -> Project:
+    project.write("main.py", FUNCTION)
     project.write("extra.py", EXTRA)
+    project.write("conftest.py", NO_APP)
+    return project
+
+
+def with_app(project: Project) -> Project:
+    """The project with an app besides its function."""
+    project.write("main.py", FUNCTION + APP)
+    (project.folder / "conftest.py").unlink()
+    return project
 
 
 def check(result: pytest.RunResult, message: str, **outcomes: int) -> None:
@@ -70,13 +81,13 @@ TOO_MANY = (
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("-n2",), ("-n2", "-x", "--reruns=2")], ids=["alone", "n2", "stopping"]
+    "options", [(), ("-n2",), ("-n1", "-x", "--reruns=2")], ids=["alone", "n2", "stopping"]
 )
 def test_too_many_endpoints(
     project: Project, variables: dict[str, str], options: tuple[str, ...]
 ) -> None:
-    project.write("main.py", APP + EXTRA)
-    project.write("test_app.py", SIX + "def test_it(flash_client, n): pass\n")
+    project.write("main.py", FUNCTION + EXTRA)
+    project.write("test_app.py", SIX + "def test_it(flash_endpoints, n): pass\n")
     with relaying(variables[MANAGEMENT_URL]) as relay:
         variables = {**variables, MANAGEMENT_URL: relay.url}
         result = project.pytest(*LIMITED, *options, env=variables)
@@ -89,7 +100,7 @@ def test_too_many_endpoints(
 IN_THE_TEST = f"""
 import asyncio
 {SIX}
-def test_it(flash_client, n):
+def test_it(flash_endpoints, n):
     from extra import second
     assert asyncio.run(second()) == 2
 """
@@ -113,15 +124,18 @@ def flash_config(flash_config):
 
 
 @ALONE_OR_NOT
-@pytest.mark.parametrize("test", [IN_THE_TEST, IN_A_HANDLER], ids=["test", "handler"])
+@pytest.mark.parametrize("where", ["test", "handler"])
 def test_too_many_endpoints_by_a_first_call(
     project: Project,
     account: Account,
     variables: dict[str, str],
     workers: tuple[str, ...],
-    test: str,
+    where: str,
 ) -> None:
-    project.write("test_app.py", test)
+    if where == "test":
+        project.write("test_app.py", IN_THE_TEST)
+    else:
+        with_app(project).write("test_app.py", IN_A_HANDLER)
     check(
         project.pytest(*LIMITED, *workers, env=variables),
         r"would create 2 endpoints on Runpod \(live-second, and 1 before\); the limit is 1",
@@ -132,7 +146,7 @@ def test_too_many_endpoints_by_a_first_call(
 def test_a_test_that_passes_all_the_same_is_the_last(
     project: Project, account: Account, variables: dict[str, str]
 ) -> None:
-    project.write("test_app.py", SWALLOWED)
+    with_app(project).write("test_app.py", SWALLOWED)
     check(project.pytest(*LIMITED, env=variables), "would create 2 endpoints", passed=1)
     assert account.endpoints() == []
 
@@ -140,7 +154,7 @@ def test_a_test_that_passes_all_the_same_is_the_last(
 @ALONE_OR_NOT
 def test_live_by_configuration(project: Project, workers: tuple[str, ...]) -> None:
     project.write("conftest.py", LIVE_BY_CONFIGURATION)
-    project.write("test_app.py", SIX + "def test_it(flash_client, n): pass\n")
+    project.write("test_app.py", SIX + "def test_it(flash_session, n): pass\n")
     check(project.pytest(*workers), "flash_config decides nothing about --flash-live")
 
 

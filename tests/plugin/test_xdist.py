@@ -10,17 +10,14 @@ import pytest
 
 from pytest_flash.settings import MANAGEMENT_URL
 from tests.support.account import Account
-from tests.support.downstream import NewProject, Project
+from tests.support.downstream import NO_APP, NewProject, Project
 from tests.support.innerrun import InnerRun, text
 from tests.support.relay import relaying
 
 Passes = Callable[..., None]
 
-APP = """
-from fastapi import FastAPI
+FUNCTIONS = """
 from pytest_flash import CpuLiveServerless, LiveServerless, remote
-
-app = FastAPI()
 
 @remote(LiveServerless(name="gpu", workersMax=1))
 def double(x):
@@ -29,27 +26,26 @@ def double(x):
 @remote(CpuLiveServerless(name="cpu", workersMax=1))
 def triple(x):
     return x * 3
-
-@app.get("/{x}")
-async def both(x: int):
-    return [await double(x), await triple(x)]
 """
 
 MANY = """
+import asyncio
 import pytest
+from main import double, triple
 
 @pytest.mark.parametrize("x", range(8))
-def test_it(flash_client, x):
-    assert flash_client.get(f"/{x}").json() == [2 * x, 3 * x]
+def test_it(flash_endpoints, x):
+    assert asyncio.run(double(x)) == 2 * x
+    assert asyncio.run(triple(x)) == 3 * x
 """
 CRASHES = """
 import os
 
-def test_crash(flash_client):
+def test_crash(flash_endpoints):
     os._exit(1)
 """
 FAILS = """
-def test_fails(flash_client):
+def test_fails(flash_endpoints):
     assert False
 
 def test_pids():
@@ -130,10 +126,10 @@ def log(project: Project) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def with_app(project: Project) -> Project:
-    """The project with an app of two endpoints, whose emulators keep a log."""
-    project.write("main.py", APP)
-    project.write("conftest.py", LOGS)
+def with_functions(project: Project) -> Project:
+    """The project with functions on two endpoints, whose emulators keep a log."""
+    project.write("main.py", FUNCTIONS)
+    project.write("conftest.py", NO_APP + LOGS)
     return project
 
 
@@ -148,7 +144,7 @@ def distributed(project: Project, files: dict[str, str], *options: str) -> Distr
 
 @pytest.fixture
 def project(project: Project) -> Project:
-    return with_app(project)
+    return with_functions(project)
 
 
 @pytest.fixture(scope="module")
@@ -156,21 +152,21 @@ def each(request: pytest.FixtureRequest, new_project: NewProject) -> Distributed
     """A run of all tests on each worker."""
     workers = 4 if request.config.getoption("soak") else 2
     options = (f"-n{workers}", "--dist=each")
-    return distributed(with_app(new_project()), {"test_app.py": MANY}, *options)
+    return distributed(with_functions(new_project()), {"test_app.py": MANY}, *options)
 
 
 @pytest.fixture(scope="module")
 def worksteal(new_project: NewProject) -> Distributed:
     """A run in which a worker crashes."""
     modules = {"test_app.py": MANY, "test_crash.py": CRASHES}
-    return distributed(with_app(new_project()), modules, "-n2", "--dist=worksteal")
+    return distributed(with_functions(new_project()), modules, "-n2", "--dist=worksteal")
 
 
 @pytest.fixture(scope="module")
 def loadscope(new_project: NewProject) -> Distributed:
     """A run in which a test leaves a job, while one on the other worker waits for its own."""
     modules = {"waits.py": WAITS, "test_waits.py": TEST_WAITS, "test_leaves.py": TEST_LEAVES}
-    return distributed(with_app(new_project()), modules, "-n2", "--dist=loadscope")
+    return distributed(with_functions(new_project()), modules, "-n2", "--dist=loadscope")
 
 
 def test_workers_share_one_emulator_and_one_provisioning(each: Distributed) -> None:

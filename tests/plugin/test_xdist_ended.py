@@ -10,15 +10,12 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from tests.support.account import Account
-from tests.support.downstream import Project
+from tests.support.downstream import NO_APP, Project
 from tests.support.forks import Run
 from tests.support.processes import Process, descendants, wait_gone, wait_until
 
-APP = """
-from fastapi import FastAPI
+FUNCTIONS = """
 from pytest_flash import CpuLiveServerless, LiveServerless, remote
-
-app = FastAPI()
 
 @remote(LiveServerless(name="gpu", workersMax=1))
 def double(x):
@@ -27,18 +24,15 @@ def double(x):
 @remote(CpuLiveServerless(name="cpu"))
 def triple(x):
     return x * 3
-
-@app.get("/{x}")
-async def doubled(x: int):
-    return await double(x)
 """
 STAYS = """
-import os, pathlib, time
+import asyncio, os, pathlib, time
 import pytest
+from main import double
 
 @pytest.mark.parametrize("n", range(int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
-def test_it(flash_client, n):
-    assert flash_client.get("/1").json() == 2
+def test_it(flash_endpoints, n):
+    assert asyncio.run(double(1)) == 2
     pathlib.Path(f"ready{n}").touch()
     try:
         time.sleep(600)
@@ -61,10 +55,15 @@ WorkerPool.waitall = scaled
 
 @contextlib.contextmanager
 def under_way(
-    project: Project, count: int, *options: str, env: Mapping[str, str] | None = None
+    project: Project,
+    count: int,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    conftest: str = "",
 ) -> Iterator[tuple[Run, set[Process], set[Process]]]:
     """A run, its ``count`` workers in the midst of a test each, and what else it has started."""
-    project.write("main.py", APP)
+    project.write("main.py", FUNCTIONS)
+    project.write("conftest.py", NO_APP + conftest)
     project.write("test_app.py", STAYS)
     ready = [f"ready{n}" for n in range(count)]
     with project.under_way(f"-n{count}", *options, until=ready, env=env) as run:
@@ -84,8 +83,8 @@ def test_a_run_that_is_ended_leaves_no_process(
 ) -> None:
     # An interrupted controller leaves it to execnet. Otherwise the workers notice, and sooner.
     factor = 0.1 if number is signal.SIGINT else 100
-    project.write("conftest.py", EXECNET_WAITS.format(factor=factor))
-    with under_way(project, count) as (run, workers, others):
+    waits = EXECNET_WAITS.format(factor=factor)
+    with under_way(project, count, conftest=waits) as (run, workers, others):
         run.send_signal(number)
         if number is not signal.SIGINT:
             wait_gone(others, 60)

@@ -18,6 +18,7 @@ import pytest
 from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
+from tests.support.disk import FILL, small_disk
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import wait_until
 from tests.support.relay import Relay, relaying
@@ -226,6 +227,20 @@ def test_a_create_under_way_when_its_session_is_killed_is_undone(
     process.kill()
     process.wait()
     wait_until(lambda: client.endpoints() == [], 60, "its end")
+
+
+def test_a_killed_session_is_cleaned_up_after_also_on_a_full_disk(
+    start: Start, client: ManagementClient, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / ".runpod"):
+        process = start(["ensure", {"a": 1}], ["wait"], creator="test", reaper=True)
+        assert reached(process).keys() == {"a"}
+        fill: dict[str, Any] = {}
+        exec(FILL.format(folder=str(tmp_path / ".runpod")), fill)
+        fill["fill"]()
+        process.kill()
+        process.wait()
+        wait_until(lambda: client.endpoints() == [], 30, "the end of the endpoint")
 
 
 def test_a_session_that_is_interrupted_before_it_has_cleaned_up_is_cleaned_up_after(

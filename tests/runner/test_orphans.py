@@ -28,6 +28,14 @@ def orphan(command, **how):
 def alive(pid):
     return Path(f"/proc/{pid}").exists()
 
+def until(condition, what):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, (
+            what, [(pid, Path(f"/proc/{pid}/stat").read_text()) for pid in (*everything, ended)]
+        )
+        time.sleep(0.01)
+
 before = sleeper()
 adopted = Adopted()
 own = sleeper()
@@ -36,14 +44,12 @@ elsewhere = orphan(["sleep", "600"], start_new_session=True)
 ended = orphan(["true"], start_new_session=True)
 everything = {before.pid, own.pid, stray, elsewhere}
 try:
-    while not everything <= children_of(os.getpid()):
-        time.sleep(0.01)
+    until(lambda: everything <= children_of(os.getpid()), "the orphans to come here")
     adopted.end({own.pid})
     assert children_of(os.getpid()) == everything - {stray}
     assert not alive(stray)
-    while alive(ended):
-        adopted.reap()
-        time.sleep(0.01)
+    everything.discard(stray)
+    until(lambda: adopted.reap() or not alive(ended), "the end of a zombie")
     assert before.poll() is None and own.poll() is None
     print("all is well")
 finally:

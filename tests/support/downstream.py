@@ -17,7 +17,7 @@ import pytest
 from tests.support.environment import clean_environment
 from tests.support.forks import Forks, Run
 from tests.support.innerrun import InnerRun
-from tests.support.processes import wait_until
+from tests.support.processes import Process, wait_until
 
 APP = """\
 import os
@@ -59,6 +59,17 @@ def hook(event, args):
         with open(os.environ["GUARD_LOG"], "a") as log:
             log.write(json.dumps([os.getpid(), event, str(host)]) + chr(10))
 sys.addaudithook(hook)
+"""
+
+
+# For tests of functions: a worker of pytest-xdist takes half of its time to import FastAPI, httpx
+# and what belongs to them.
+NO_APP = """
+import pytest
+
+@pytest.fixture(scope="session")
+def flash_app(flash_session):
+    import main
 """
 
 
@@ -130,7 +141,7 @@ class Project:
         ``env`` and ``variables`` are added to its environment. ``fresh`` is as in ``start``. Fails
         if it was to leave nothing, and a process that the run started does not end soon after it.
         """
-        before = self._forks.left()
+        before = self.left() if leaving_nothing else set()
         guard = {"PYTHONPATH": str(self._guard), "GUARD_LOG": str(self._log)}
         out, err = (self.folder.parent / name for name in ("stdout", "stderr"))
         with out.open("wb") as output, err.open("wb") as errors:
@@ -139,10 +150,14 @@ class Project:
             with ending(run):
                 code = _ended(run, timeout, out)
         if leaving_nothing:
-            wait_until(lambda: self._forks.left() <= before, 60, "the end of what the run started")
+            wait_until(lambda: self.left() <= before, 60, "the end of what the run started")
         return pytest.RunResult(
             code, out.read_text().splitlines(), err.read_text().splitlines(), 0.0
         )
+
+    def left(self) -> set[Process]:
+        """The processes that runs of this and other projects have left behind."""
+        return self._forks.left()
 
     def report(
         self,

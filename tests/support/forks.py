@@ -19,6 +19,7 @@ from tests.support.processes import Process, descendants
 
 _PROGRAM = Path(__file__).parent / "forkserver.py"
 _DEADLINE = 120.0
+_LONGEST = 3600.0
 
 
 class Run(Protocol):
@@ -66,7 +67,7 @@ class Forks:
         descriptors = [output.fileno(), errors.fileno()]
         socket.send_fds(orders, [json.dumps(order).encode()], descriptors)
         deadline = time.monotonic() + _DEADLINE
-        while (started := self._receive(deadline - time.monotonic())) is None:
+        while (started := self._receive(_until(deadline))) is None:
             assert time.monotonic() < deadline, "the fork server does not answer"
         self._started.add(started)
         return _Forked(started, self)
@@ -92,7 +93,7 @@ class Forks:
         """The exit code of a run, waited for; None if it has not ended by then."""
         deadline = time.monotonic() + timeout
         while pid not in self._codes:
-            self._receive(max(0.0, deadline - time.monotonic()))
+            self._receive(_until(deadline))
             if time.monotonic() >= deadline:
                 break
         return self._codes.get(pid)
@@ -138,9 +139,10 @@ class _Forked:
         return self._forks.code(self.pid, 0)
 
     def wait(self, timeout: float | None = None) -> int:
-        code = self._forks.code(self.pid, float("inf") if timeout is None else timeout)
+        limit = _LONGEST if timeout is None else timeout
+        code = self._forks.code(self.pid, limit)
         if code is None:
-            raise subprocess.TimeoutExpired("pytest", timeout or 0)
+            raise subprocess.TimeoutExpired("pytest", limit)
         return code
 
     def send_signal(self, sig: int) -> None:
@@ -149,3 +151,7 @@ class _Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def _until(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -31,18 +31,24 @@ import pytest
 _ORDER = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 # What a run with an app imports. uvloop is not among it: where the run is guarded there is none.
+# Hypothesis is, since it asks the garbage collector, which does not tell it of what is frozen.
 _IMPORTS = """
 import contextlib, importlib
 
 for name in (
     "coverage",
+    "encodings.idna",
     "execnet",
-    "fastapi",
+    "fastapi.telemetry._runtime",
+    "httpcore",
     "httpx",
+    "hypothesis",
     "pytest_flash.emulator.client",
     "pytest_flash.provisioner.reaper",
+    "pytest_flash.runner.connection",
     "pytest_flash.runner.load",
     "pytest_flash.session",
+    "pytest_flash.testing.config",
     "pytest_flash.testing.opening",
     "pytest_flash.testing.hooks",
     "pytest_flash.testing.sections",
@@ -77,14 +83,15 @@ def _import_ahead() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_imports.py").write_text(_IMPORTS)
         # pytest-rerunfailures would start a thread.
-        without = (f"-pno:{name}" for name in ("cacheprovider", "asyncio", "rerunfailures"))
+        plugins = ("cacheprovider", "asyncio", "hypothesispytest", "rerunfailures")
+        without = (f"-pno:{name}" for name in plugins)
         code = pytest.main([*without, "--collect-only", f"--rootdir={folder}", folder])
     assert code == pytest.ExitCode.NO_TESTS_COLLECTED, code
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         if name.startswith("test_imports"):
             del sys.modules[name]
-    gc.freeze()
+    gc.freeze()  # Or each run would look through all of it, ten times at its end.
 
 
 def _serve(orders: socket.socket) -> dict[str, Any] | None:

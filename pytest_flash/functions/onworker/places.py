@@ -178,5 +178,6 @@ def _key(view: View, name: str) -> object:
     return module if module is not None else (shipped.key, shipped.digest)
 
 
-def _is_module(found: object, name: str) -> bool:
-    return isinstance(found, types.ModuleType) and _space(found).get("__name__") == name
+def _is_module(found: Any, name: str) -> bool:
+    # By its type: some objects call themselves modules (cffi's libraries) and have no namespace.
+    return issubclass(type(found), types.ModuleType) and _space(found).get("__name__") == name

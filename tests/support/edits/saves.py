@@ -138,6 +138,7 @@ WAYS: dict[str, Way] = {
         (
             ({"bi/settings.py": Link("../../linked/bi_two.py")}, 2),
             ({"bi/settings.py": Link("../../linked/bi_one.py")}, 1),
+            ({"../linked/bi_one.py": value(3)}, 3),
         ),
     ),
     "a link to a folder": Way(
