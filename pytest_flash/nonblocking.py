@@ -279,11 +279,12 @@ class _Raw(io.RawIOBase):
 def unblock_standard_streams() -> None:
     """From now on nothing that is written to ``sys.stdout`` and ``sys.stderr`` waits.
 
-    What waits at the process's end is written as long as somebody reads it.
+    What waits at the process's end is written as long as somebody reads it. A stream that somebody
+    has put in the place of the process's own, such as a test that captures it, is left alone.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
             setattr(sys, name, _unblocked(stream))
             setattr(sys, f"__{name}__", getattr(sys, name))
 
