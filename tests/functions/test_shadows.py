@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_the_runtime_on_the_worker_takes_them_for_nobody(
     assert {"profile", "statistics", "resource"} <= names
     for kind in KINDS:
         header, data = pickle.dumps(([], None)), pickle.dumps(((kind,), {}))
-        response = ask(trapped(names, log), "work", header, data)
+        response = ask(trapped(names, log), "work", header, data, bytearray(os.urandom(32)))
         succeeded = response.get("success", False)
         assert succeeded == (kind not in ("raise", "unsendable")), response
     assert not log.exists(), log.read_text()
