@@ -259,8 +259,13 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, writer: Writer, name: object) -> None:
         self._writer = writer
+        self._lost = False
         self.name = name
         self.mode = "wb"
+
+    def lose(self) -> None:
+        """Nobody reads at the process's end: Python, which writes once more, would exit with 120."""
+        self._lost = True
 
     def writable(self) -> bool:
         return True
@@ -272,7 +277,8 @@ class _Raw(io.RawIOBase):
         return os.isatty(self._writer.descriptor)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        self._writer.write(bytes(data))
+        if not self._lost:
+            self._writer.write(bytes(data))
         return len(memoryview(data).cast("B"))
 
 
@@ -302,9 +308,11 @@ def _unblocked(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     )
 
     def at_exit() -> None:
-        with contextlib.suppress(OSError, ValueError):  # Nobody reads, or it was closed.
+        try:
             made.flush()
             writer.flush(_AT_EXIT, _AT_EXIT_PAUSE)
+        except (OSError, ValueError):  # Nobody reads, or it was closed.
+            raw.lose()
 
     stream.flush()
     atexit.register(at_exit)
