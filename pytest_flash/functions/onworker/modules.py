@@ -77,7 +77,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def _leave(self, view: View) -> None:
         """Bring back what was hidden under names that no call beside has."""
         self._running.remove(view)
-        if not self._running:
+        if not self._running and self in sys.meta_path:  # Unless the function has emptied it.
             sys.meta_path.remove(self)
         free = view.bundle.tops - self._covered()
         _hide(free)
