@@ -1,13 +1,15 @@
 """``python -m pytest_flash.emulator``: what ``flash emulator`` does, for programs.
 
-Options: ``--host``, ``--port``, ``--api-key``, ``--project``, ``--json``, ``--quiet`` and
-``--lifeline-fd N`` (end when descriptor N reaches its end). A key in FLASH_EMULATOR_KEY is used
-where ``--api-key`` is not given: an argument can be read by every user of the machine.
+Options: ``--host``, ``--port``, ``--api-key``, ``--project``, ``--json``, ``--quiet``,
+``--lifeline-fd N`` (end when descriptor N reaches its end) and ``--key-fd N`` (read the key from
+descriptor N, up to its end). A key in FLASH_EMULATOR_KEY is used where neither is given: an
+argument can be read by every user of the machine.
 """
 
 from __future__ import annotations
 
 import getopt
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from ..errors import FlashError
 from .config import load_config
 from .console import serve
 
-_OPTIONS = ["host=", "port=", "api-key=", "project=", "json", "quiet", "lifeline-fd="]
+_OPTIONS = ["host=", "port=", "api-key=", "project=", "json", "quiet", "lifeline-fd=", "key-fd="]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,7 +28,10 @@ def main(arguments: Sequence[str]) -> int:
         options = dict(pairs)
         port = int(options.get("--port", "0"))
         lifeline = int(options["--lifeline-fd"]) if "--lifeline-fd" in options else None
-    except (getopt.GetoptError, ValueError) as error:
+        key = options.get("--api-key")
+        if "--key-fd" in options:
+            key = _read(int(options["--key-fd"]))
+    except (getopt.GetoptError, ValueError, OSError) as error:
         return _fail(str(error), 2)
     if rest:
         return _fail(f"unexpected argument {rest[0]!r}", 2)
@@ -35,12 +40,18 @@ def main(arguments: Sequence[str]) -> int:
             Path(options.get("--project", ".")),
             host=options.get("--host", "127.0.0.1"),
             port=port,
-            api_key=options.get("--api-key"),
+            api_key=key,
         )
         serve(config, as_json="--json" in options, quiet="--quiet" in options, lifeline=lifeline)
     except FlashError as error:
         return _fail(str(error), 1)
     return 0
+
+
+def _read(descriptor: int) -> str:
+    """Raises OSError, and ValueError for what is not text."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        return pipe.read().decode()
 
 
 def _fail(message: str, code: int) -> int:

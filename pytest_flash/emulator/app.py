@@ -17,7 +17,7 @@ from .catalog import catalog_routes
 from .direct import Direct
 from .errors import HttpError
 from .gate import FaultGate
-from .guard import Credentials, Guard, Plane, Refusal, bare, bearer, either
+from .guard import Guard, Plane, Refusal, bearer, either
 from .http import error_response, json_response, problem_response
 from .management import Management
 from .quota import Quota
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .config import Timings
     from .control_plane import ControlPlane
+    from .credentials import WorkerCredentials
     from .endpoints import Endpoints
     from .faults import Faults, PlaneName
     from .load_balancer import LoadBalancer
@@ -41,7 +42,8 @@ _log = logging.getLogger(__name__)
 def build_app(
     endpoints: Endpoints,
     volumes: Volumes,
-    credentials: Credentials,
+    api_key: str,
+    credentials: WorkerCredentials,
     queue: Queue,
     balancer: LoadBalancer,
     control: ControlPlane,
@@ -52,7 +54,6 @@ def build_app(
     enforce_quota: bool,
 ) -> ASGIApp:
     """The application that serves all this at ``origin`` (``http://127.0.0.1:4000``)."""
-    key = credentials.api_key
     management = [
         *Management(endpoints, volumes, origin).routes(),
         *VolumeManagement(volumes).routes(),
@@ -71,11 +72,11 @@ def build_app(
     controls = _served(control.routes(), problem_response)
     return Guard(
         [
-            Plane("/queue/", either(key), jobs, error_response),
-            Plane("/worker/", bare(credentials.worker), workers, error_response),
-            Plane("/api/", bearer(key), quota, problem_response),
-            Plane("/lb/", bearer(key), balanced, error_response),
-            Plane("/control/", bearer(key), controls, problem_response),
+            Plane("/queue/", either(api_key), jobs, error_response),
+            Plane("/worker/", credentials.admits, workers, error_response),
+            Plane("/api/", bearer(api_key), quota, problem_response),
+            Plane("/lb/", bearer(api_key), balanced, error_response),
+            Plane("/control/", bearer(api_key), controls, problem_response),
         ]
     )
 

@@ -24,6 +24,7 @@ from .endings import await_end, how_it_ended, is_stopped
 
 _STOP_LIMIT = 3.0
 _LAST_WORDS = 4000
+_USERS_KEYS = (API_KEY, KEY_VARIABLE)
 
 
 @dataclass(frozen=True)
@@ -166,22 +167,24 @@ def _spawn(
     project: Path, errors: IO[bytes], *, quiet: bool
 ) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     lifeline_end, lifeline = os.pipe()
+    # Through a pipe: other processes can read an environment, and everybody arguments.
+    key_end = _holding(secrets.token_urlsafe(32))
     command = [sys.executable, "-m", f"{__package__}", "--json"]
     command += ["--project", str(project.resolve()), "--lifeline-fd", str(lifeline_end)]
+    command += ["--key-fd", str(key_end)]
     command += ["--quiet"] if quiet else []
-    # The user's own key is none of the emulator's business.
-    environment = {name: value for name, value in os.environ.items() if name != API_KEY}
-    environment[KEY_VARIABLE] = secrets.token_urlsafe(32)
+    # Keys of the user's own are none of this emulator's business.
+    kept = {name: value for name, value in os.environ.items() if name not in _USERS_KEYS}
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment,
+            env=kept,
             # With -m the working directory heads sys.path: not one with modules of the user's.
             cwd=os.sep,
-            pass_fds=(lifeline_end,),
+            pass_fds=(lifeline_end, key_end),
             start_new_session=True,
         )
     except BaseException:
@@ -189,7 +192,16 @@ def _spawn(
         raise
     finally:
         os.close(lifeline_end)
+        os.close(key_end)
     return process, os.fdopen(lifeline, "wb", buffering=0)
+
+
+def _holding(text: str) -> int:
+    """A pipe's end from which a short text can be read, and then the end."""
+    reader, writer = os.pipe()
+    os.write(writer, text.encode())
+    os.close(writer)
+    return reader
 
 
 def _announced(process: subprocess.Popen[bytes], deadline: float) -> Announcement:

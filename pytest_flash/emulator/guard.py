@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.responses import Response
@@ -17,25 +17,18 @@ from .http import error_response
 _BEARER = b"bearer "
 
 Refusal = Callable[[HttpError], Response]
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The user's key, and the one that only workers have."""
-
-    api_key: str = field(repr=False)
-    worker: str = field(repr=False)
+Admits = Callable[[bytes, str], bool]
 
 
 @dataclass(frozen=True)
 class Plane:
     """Everything below one path: who is let in, what serves it, how a refusal looks.
 
-    ``admits`` gets the value of the ``Authorization`` header, or nothing.
+    ``admits`` gets the value of the ``Authorization`` header, or nothing, and the path.
     """
 
     prefix: str
-    admits: Callable[[bytes], bool]
+    admits: Admits
     app: ASGIApp
     refusal: Refusal
 
@@ -67,33 +60,27 @@ class Guard:
             return refusal(HttpError(403, "the emulator answers to loopback names only (Host)"))
         if plane is None:
             return refusal(HttpError(404, f"nothing is served at {path}"))
-        if not plane.admits(authorization):
+        if not plane.admits(authorization, path):
             given = "invalid token" if authorization else "missing bearer token"
             return refusal(HttpError(401, given))
         return plane.app
 
 
-def bearer(key: str) -> Callable[[bytes], bool]:
+def bearer(key: str) -> Admits:
     """Admits ``Bearer <key>``."""
     expected = key.encode()
 
-    def admits(value: bytes) -> bool:
+    def admits(value: bytes, _: str) -> bool:
         token = value[len(_BEARER) :].strip()
         return value[: len(_BEARER)].lower() == _BEARER and hmac.compare_digest(token, expected)
 
     return admits
 
 
-def bare(key: str) -> Callable[[bytes], bool]:
-    """Admits ``<key>``."""
-    expected = key.encode()
-    return lambda value: hmac.compare_digest(value, expected)
-
-
-def either(key: str) -> Callable[[bytes], bool]:
-    """Admits both forms."""
-    with_scheme, without = bearer(key), bare(key)
-    return lambda value: with_scheme(value) or without(value)
+def either(key: str) -> Admits:
+    """Admits the key in this form, and as it is."""
+    with_scheme, expected = bearer(key), key.encode()
+    return lambda value, path: with_scheme(value, path) or hmac.compare_digest(value, expected)
 
 
 @lru_cache(maxsize=64)

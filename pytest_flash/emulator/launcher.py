@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from .ports import Ports
 from .process import WorkerProcess, spawn
 
 if TYPE_CHECKING:
+    from .credentials import WorkerCredentials
     from .programs import Program, ProgramSource
     from .records import EndpointRecord
     from .volumes import Volumes
@@ -20,11 +22,9 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 @dataclass(frozen=True)
 class WorkerAddress:
-    """Where workers reach the emulator, the credential that lets them in, and how many seconds
-    apart they are to ping it."""
+    """Where workers reach the emulator, and how many seconds apart they are to ping it."""
 
     origin: str
-    credential: str
     ping_interval: float
 
 
@@ -32,10 +32,16 @@ class Launcher:
     """Starts the workers of every endpoint. Its methods block, and are called in threads."""
 
     def __init__(
-        self, programs: ProgramSource, address: WorkerAddress, folder: Path, volumes: Volumes
+        self,
+        programs: ProgramSource,
+        address: WorkerAddress,
+        credentials: WorkerCredentials,
+        folder: Path,
+        volumes: Volumes,
     ) -> None:
         self._programs = programs
         self._address = address
+        self._credentials = credentials
         self._folder = folder
         self._volumes = volumes
         self.ports = Ports()
@@ -46,11 +52,19 @@ class Launcher:
         home = self._home(worker_id)
         home.mkdir(mode=0o700, parents=True)
         environment = self._environment(record, worker_id, program)
-        return spawn(program.argv, environment, program.folder or home)
+        try:
+            return spawn(program.argv, environment, program.folder or home)
+        except BaseException:
+            self.revoke(worker_id)
+            raise
+
+    def revoke(self, worker_id: str) -> None:
+        """Let a worker in no more: it has ended, or did not start. Does not block."""
+        self._credentials.revoke(worker_id)
 
     def clean(self, worker_id: str) -> None:
         """Remove what a worker left in its folder."""
-        shutil.rmtree(self._home(worker_id), ignore_errors=True)
+        _remove(self._home(worker_id))
         self.stack_file(worker_id).unlink(missing_ok=True)
         self.ports.release(worker_id)
 
@@ -72,7 +86,9 @@ class Launcher:
             "RUNPOD_WEBHOOK_POST_STREAM": f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=emulated",
             "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID",
             "RUNPOD_PING_INTERVAL": str(round(self._address.ping_interval * 1000)),
-            "RUNPOD_AI_API_KEY": self._address.credential,
+            "RUNPOD_AI_API_KEY": self._credentials.issue(
+                record.id, worker_id, of_our_runtime=program.asks_for_dependencies
+            ),
             "RUNPOD_POD_ID": worker_id,
             "RUNPOD_POD_HOSTNAME": worker_id,
             "RUNPOD_ENDPOINT_ID": record.id,
@@ -92,3 +108,14 @@ class Launcher:
         home = str(self._home(worker_id))
         system = {"PATH": _PATH, "HOME": home, "LANG": "C.UTF-8"}
         return {**system, **program.env, **record.container.env, **platform}
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all in it, also folders that a job's umask has closed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for place, _, _ in os.walk(folder):
+            for each in Path(place).iterdir():
+                if each.is_dir() and not each.is_symlink():
+                    each.chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)

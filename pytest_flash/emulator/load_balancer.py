@@ -17,12 +17,14 @@ from .gate import SCOPE_FIELD, scope_of
 from .http import disconnected, error_response, first_of, read_body
 from .relay import Headers, Outgoing, Relay, RelayError, TooLargeError, end_to_end
 from .upgrade import MESSAGE_LIMIT
+from .worker.server import BALANCER_FIELD
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from . import sockets
     from .config import Timings
+    from .credentials import WorkerCredentials
     from .endpoints import Endpoints
     from .member import Worker
     from .ports import Ports
@@ -31,21 +33,20 @@ _PREFIX = "/lb"
 # A worker's end is known a little later than that of its connection.
 _CAUSE_WAIT = 1.0
 
-_CREDENTIAL = b"x-flash-worker-credential"
 _WORKER_ID = b"x-runpod-worker-id"
 _STRICT = ("strict", "strict-resume")
 
 
 class LoadBalancer:
-    """Serves ``/lb/{endpoint}/{path}``. Workers of our runtime ask for ``credential``."""
+    """Serves ``/lb/{endpoint}/{path}``. Workers of our runtime serve nobody else."""
 
     def __init__(
-        self, endpoints: Endpoints, ports: Ports, timings: Timings, credential: str
+        self, endpoints: Endpoints, ports: Ports, timings: Timings, credentials: WorkerCredentials
     ) -> None:
         self._endpoints = endpoints
         self._ports = ports
         self._timings = timings
-        self._credential = credential.encode()
+        self._credentials = credentials
 
     def routes(self) -> list[BaseRoute]:
         """The routes of this plane: every path and method, and WebSockets."""
@@ -64,7 +65,7 @@ class LoadBalancer:
                 limit = min(self._timings.balancer_limit, endpoint.record.timeout / 1000)
                 relay = Relay(send, _Rewriting(request, worker.id), MESSAGE_LIMIT)
                 await self._serve(
-                    visit, worker, relay, self._outgoing(request, body), receive, limit
+                    visit, worker, relay, self._outgoing(worker, request, body), receive, limit
                 )
         finally:
             endpoint.dismiss(visit)
@@ -88,7 +89,7 @@ class LoadBalancer:
             ports = self._ports.of(worker.id)
             assert ports is not None
             try:
-                link = await sockets.open_socket(self._opening(client), ports.main)
+                link = await sockets.open_socket(self._opening(worker, client), ports.main)
             except sockets.DeniedError as error:
                 denial = Response(error.body, error.status, media_type=error.kind)
                 await denial(client.scope, client.receive, client.send)
@@ -100,10 +101,10 @@ class LoadBalancer:
         finally:
             endpoint.dismiss(visit)
 
-    def _opening(self, client: WebSocket) -> sockets.Opening:
+    def _opening(self, worker: Worker, client: WebSocket) -> sockets.Opening:
         from . import sockets
 
-        outgoing = self._outgoing(client, b"")
+        outgoing = self._outgoing(worker, client, b"")
         return sockets.Opening(
             target=outgoing.target.decode("ascii"),
             host=client.headers["host"],
@@ -166,18 +167,20 @@ class LoadBalancer:
             carrying.cancel()
             gone.cancel()
 
-    def _outgoing(self, request: HTTPConnection, body: bytes) -> Outgoing:
+    def _outgoing(self, worker: Worker, request: HTTPConnection, body: bytes) -> Outgoing:
         scope = request.scope
         prefix = f"{_PREFIX}/{request.path_params['endpoint']}".encode()
         path = scope["raw_path"].removeprefix(prefix) or b"/"
         query = scope["query_string"]
         # The key of an account is the balancer's business alone.
-        dropped = (b"authorization", b"expect", _CREDENTIAL, SCOPE_FIELD)
+        dropped = (b"authorization", b"expect", BALANCER_FIELD, SCOPE_FIELD)
         headers = end_to_end(scope["headers"], *dropped)
+        if (proof := self._credentials.proof(worker.id)) is not None:
+            headers.append((BALANCER_FIELD, proof.encode()))
         return Outgoing(
             method=scope.get("method", "GET").encode(),
             target=path + (b"?" + query if query else b""),
-            headers=[*headers, (_CREDENTIAL, self._credential)],
+            headers=headers,
             body=body,
         )
 

@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import resource
-import secrets
 import signal
 import socket
 import threading
@@ -110,9 +109,9 @@ class _Parts:
 def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: ProgramSource) -> _Parts:
     from .app import build_app
     from .control_plane import ControlPlane
+    from .credentials import WorkerCredentials
     from .endpoints import Endpoints
     from .faults import Faults
-    from .guard import Credentials
     from .launcher import Launcher, WorkerAddress
     from .load_balancer import LoadBalancer
     from .queue import Queue
@@ -122,18 +121,19 @@ def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: Program
     from .webhooks import Webhooks
 
     timings, options = config.timings, config.options
-    credentials = Credentials(config.api_key, worker=secrets.token_urlsafe(32))
-    address = WorkerAddress(origin, credentials.worker, timings.ping_interval)
+    credentials = WorkerCredentials()
+    address = WorkerAddress(origin, timings.ping_interval)
     volumes, faults = Volumes(folder / "volumes"), Faults()
     webhooks = Webhooks(options.webhooks, timings.webhook_delay)
-    launcher = Launcher(source, address, folder, volumes)
+    launcher = Launcher(source, address, credentials, folder, volumes)
     endpoints = Endpoints(Surroundings(source, launcher, timings, options, faults, webhooks))
     app = build_app(
         endpoints,
         volumes,
+        config.api_key,
         credentials,
         Queue(endpoints, webhooks, RateLimits(time.monotonic) if options.rate_limits else None),
-        LoadBalancer(endpoints, launcher.ports, timings, credentials.worker),
+        LoadBalancer(endpoints, launcher.ports, timings, credentials),
         ControlPlane(endpoints, faults, launcher.stack_file),
         faults,
         origin=origin,

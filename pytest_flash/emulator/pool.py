@@ -318,6 +318,7 @@ class WorkerPool:
 
     def _exited(self, worker: Worker, code: int) -> None:
         self._note(worker, how_it_ended(code))
+        self._launcher.revoke(worker.id)
         self._drop(worker)
         worker.set_timer(None)
         worker.set_ping_timer(None)

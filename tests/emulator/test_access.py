@@ -50,6 +50,42 @@ def test_a_workers_credential_opens_nothing_else(emulator: Emulator) -> None:
         assert answer["output"][0] == 401
 
 
+def test_each_worker_has_a_credential_for_itself_until_it_ends(emulator: Emulator) -> None:
+    """Of two endpoints, so that neither opens the other's plane either."""
+    seen = []
+    for _ in range(2):
+        endpoint = emulator.create()
+        job = emulator.call(endpoint, do="environ")
+        worker, given = job["workerId"], job["output"]["env"]
+        seen.append((endpoint, worker, given["RUNPOD_AI_API_KEY"]))
+        assert [name for name, value in given.items() if value == seen[-1][2]] == [
+            "RUNPOD_AI_API_KEY"
+        ]
+    (first, worker, credential), (second, other, foreign) = seen
+    assert credential != foreign
+
+    def ping(endpoint: str, worker: str, value: str) -> int:
+        url = f"{emulator.origin}/worker/v2/{endpoint}/ping/{worker}"
+        return httpx.get(url, headers={"Authorization": value}).status_code
+
+    assert ping(first, worker, credential) == 200
+    assert ping(second, other, foreign) == 200
+    for at, of in ((second, other), (first, other), (second, worker), (first, "no-such-worker")):
+        assert ping(at, of, credential) == 401
+    assert emulator.call(first, do="signal", number=9)["status"] == "FAILED"
+    assert ping(first, worker, credential) == 401
+
+
+def test_a_program_of_ones_own_is_sent_no_credential(emulator: Emulator) -> None:
+    image = {"type": "LOAD_BALANCER", "image": "test/http"}
+    endpoint = emulator.create(**image, scaling={"type": "REQUEST_COUNT", "requestCount": 4})
+    url = f"{emulator.origin}/lb/{endpoint}/echo"
+    sent = {"Authorization": f"Bearer {KEY}", "X-Flash-Balancer": "mine", "X-Mine": "too"}
+    answer = httpx.get(url, headers=sent, timeout=30)
+    names = {name for name, _ in answer.json()["headers"]}
+    assert names == {"host", "accept", "accept-encoding", "user-agent", "x-mine", "connection"}
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", ""])
 def test_a_foreign_host_is_refused_even_with_the_key(emulator: Emulator, host: str) -> None:
     headers = {"Authorization": f"Bearer {KEY}", "Host": host}

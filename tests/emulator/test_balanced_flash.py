@@ -221,14 +221,22 @@ def test_a_worker_that_ends_is_told_of_at_once(flash: Flash) -> None:
 
 
 def test_only_the_balancer_may_call(flash: Flash) -> None:
-    port = flash.value("def f():\n    import os\n    return os.environ['PORT']")
+    # A job can read what its worker was started with; that does not make it the balancer.
+    port, credential = flash.value(
+        "def f():\n"
+        "    import os\n"
+        "    with open('/proc/self/environ') as file:\n"
+        "        pairs = [each.partition('=') for each in file.read().split('\\0')]\n"
+        "    given = {name: value for name, _, value in pairs}\n"
+        "    return os.environ['PORT'], given['RUNPOD_AI_API_KEY']\n"
+    )
     base = f"http://127.0.0.1:{port}"
     request = _request("def f():\n    return 1")
     assert httpx.get(f"{base}/ping").status_code == 200
-    for headers in ({}, {"X-Flash-Worker-Credential": "guess"}):
+    for headers in ({}, {"X-Flash-Balancer": "guess"}, {"X-Flash-Balancer": credential}):
         answer = httpx.post(f"{base}/execute", json=request, headers=headers)
         assert answer.status_code == 403
-    forged = {"X-Flash-Worker-Credential": "guess"}
+    forged = {"X-Flash-Balancer": "guess"}
     assert flash.client.post("/execute", json=request, headers=forged).status_code == 200
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from .dependencies import Dependencies, DependencyError
 from .execution import execute
+from .log import Log
 from .messages import FunctionRequest, FunctionResponse, RequestError
 from .server import Server
 from .settings import WorkerSettings
@@ -20,15 +22,21 @@ class BalancedWorker:
     everything else, as in the images.
     """
 
-    def __init__(self, settings: WorkerSettings, dependencies: Dependencies) -> None:
+    def __init__(self, settings: WorkerSettings, dependencies: Dependencies, log: Log) -> None:
         self._ports = settings.ports
+        self._log = log
         self._dependencies = dependencies
         self._installing = asyncio.Lock()
-        self._switchboard = Switchboard()
+        self._switchboard = Switchboard(log)
         self._server = Server(settings.credential, self._execute)
+        self._restore: Callable[[], None] = _nothing
 
-    async def serve(self, stopped: asyncio.Event) -> None:
-        """Serve until ``stopped`` is set, and until all that was asked before is answered."""
+    async def serve(self, stopped: asyncio.Event, restore: Callable[[], None]) -> None:
+        """Serve until ``stopped`` is set, and until all that was asked before is answered.
+
+        ``restore`` is called after each function.
+        """
+        self._restore = restore
         self._switchboard.install()
         await self._server.start(self._ports)
         await stopped.wait()
@@ -43,7 +51,7 @@ class BalancedWorker:
             return FunctionResponse(False, error=f"Error in handler: {error}").to_json()
         except DependencyError as error:
             return FunctionResponse(False, error=str(error), stdout="").to_json()
-        response = await execute(request, notes, self._switchboard.capture())
+        response = await execute(request, notes, self._switchboard.capture(), self._restore)
         return response.to_json()
 
     async def _install(self, request: FunctionRequest) -> str:
@@ -53,5 +61,9 @@ class BalancedWorker:
             # A thread, since it may take minutes, and the health check must be answered.
             notes = await asyncio.to_thread(self._dependencies.ensure, request)
         if notes:
-            print(f"flash worker: {notes.rstrip()}", flush=True)
+            self._log.note(notes.rstrip())
         return notes
+
+
+def _nothing() -> None:
+    """Nothing is served yet."""

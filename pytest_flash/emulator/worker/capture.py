@@ -8,7 +8,9 @@ import logging
 import os
 import sys
 from collections import deque
-from typing import TextIO
+
+from .kept import Kept, shortened
+from .log import ERR, OUT, Log
 
 _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET"}
 
@@ -19,23 +21,24 @@ _DEBUG_FORMATTER = logging.Formatter(
     "%(asctime)s | %(levelname)-5s | %(name)s | %(filename)s:%(lineno)d | %(message)s"
 )
 _RECORDS_KEPT = 1000
+# Characters of one.
+_RECORD_KEPT = 10_000
 
 
-class _Echo(io.StringIO):
-    """Keeps what is written, and writes it to a live stream too.
+class _Echo(Kept):
+    """Keeps what is written, and writes it to the worker's log too.
 
     Like the image's worker it has no descriptor: ``fileno()`` raises UnsupportedOperation.
     """
 
-    def __init__(self, live: TextIO | None) -> None:
+    def __init__(self, log: Log, stream: int) -> None:
         super().__init__()
-        self._live = live
+        self._log = log
+        self._stream = stream
         self._keeps = True
 
     def write(self, text: str, /) -> int:
-        if self._live is not None:
-            self._live.write(text)
-            self._live.flush()
+        self._log.write(text, self._stream)
         return super().write(text) if self._keeps else len(text)
 
     def release(self) -> None:
@@ -46,9 +49,9 @@ class _Echo(io.StringIO):
 class Records(logging.Handler):
     """Keeps the last records as formatted lines, and writes each to the worker's log."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Log) -> None:
         super().__init__()
-        self._live = sys.__stderr__
+        self._log = log
         self.begin()
 
     def begin(self) -> None:
@@ -64,9 +67,8 @@ class Records(logging.Handler):
         except Exception:  # noqa: BLE001 - wrong arguments of the user's logging call
             self.handleError(record)
             return
-        self.lines.append(line)
-        if self._live is not None:
-            print(line, file=self._live, flush=True)
+        self.lines.append(shortened(line, _RECORD_KEPT))
+        self._log.write(f"{line}\n")
 
 
 class Capture(contextlib.AbstractContextManager["Capture"]):
@@ -76,16 +78,17 @@ class Capture(contextlib.AbstractContextManager["Capture"]):
     behind what was printed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Log) -> None:
+        self._log = log
         # Kept, since logging keeps account of every handler that is made.
-        self._records = Records()
+        self._records = Records(log)
         self._bare = logging.StreamHandler()
         self._handlers = (self._records, self._bare)
 
     def __enter__(self) -> Capture:
-        self._out = _Echo(sys.__stdout__)
-        self._err = _Echo(sys.__stderr__)
-        self._bare.stream = self._messages = io.StringIO()
+        self._out = _Echo(self._log, OUT)
+        self._err = _Echo(self._log, ERR)
+        self._bare.stream = self._messages = Kept()
         self._records.begin()
         for handler in self._handlers:
             logging.getLogger().addHandler(handler)

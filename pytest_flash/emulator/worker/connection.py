@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import cast
 
+from .descriptors import socket_up
 from .wire import Incoming, Reply, ServerClosedError, TransportError, address, request
 
 _BUFFER_SIZE = 1 << 18
@@ -59,8 +61,16 @@ class AsyncConnection:
             self._link = None
 
     async def _connected(self) -> _Link:
-        loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(lambda: _Link(self._timeout), *address(self._netloc))
+        loop, where = asyncio.get_running_loop(), address(self._netloc)
+        family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+        made = socket_up(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+        try:
+            made.setblocking(False)
+            await loop.sock_connect(made, where)
+            _, link = await loop.create_connection(lambda: _Link(self._timeout), sock=made)
+        except BaseException:
+            made.close()
+            raise
         if self._aborted:
             link.close()
         self._link = link

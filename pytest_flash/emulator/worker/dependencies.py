@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from .messages import FunctionRequest
 from .plane import PlaneError, WorkerPlane
 from .searchpath import SearchPath
+from .wire import decode_json
 
 
 class DependencyError(Exception):
@@ -58,7 +58,7 @@ class Dependencies:
         except PlaneError as error:
             raise _failure(wanted, str(error)) from error
         try:
-            answer: dict[str, Any] = json.loads(reply.body)
+            answer: dict[str, Any] = decode_json(reply.body.decode())
             if reply.status == 200:
                 return list(answer["paths"]), _lines(str(answer.get("notes") or ""))
             reason = str(answer["error"])

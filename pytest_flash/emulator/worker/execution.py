@@ -49,11 +49,13 @@ class Captured(AbstractContextManager["Captured"], Protocol):
         ...
 
 
-async def execute(request: FunctionRequest, notes: str, captured: Captured) -> FunctionResponse:
+async def execute(
+    request: FunctionRequest, notes: str, captured: Captured, restore: Callable[[], None]
+) -> FunctionResponse:
     """Run a function or a method and describe how it ended; raises nothing.
 
     ``notes`` (lines about the dependencies) precede what the code printed, which ``captured``
-    keeps.
+    keeps. ``restore`` puts back what the code must not have changed.
 
     Synchronous code runs inline on the loop, as in the images: there ``asyncio.run`` fails inside
     a synchronous function, and here too.
@@ -61,7 +63,10 @@ async def execute(request: FunctionRequest, notes: str, captured: Captured) -> F
     with captured as capture:
         try:
             call = _call_method if request.execution_type == "class" else _call_function
-            returned = await call(request)
+            try:
+                returned = await call(request)
+            finally:
+                restore()
         except _NotInCode as error:
             # The images put this text in `result`, and the job ends COMPLETED.
             return FunctionResponse(False, result=str(error), stdout=_logged(notes, capture))
@@ -71,7 +76,11 @@ async def execute(request: FunctionRequest, notes: str, captured: Captured) -> F
             text = describe(error)
             return FunctionResponse(False, error=text, stdout=notes + capture.text())
         try:
-            result = base64.b64encode(cloudpickle.dumps(returned.value))
+            try:
+                pickled = cloudpickle.dumps(returned.value)
+            finally:
+                restore()
+            result = base64.b64encode(pickled)
         except BaseException as error:  # noqa: BLE001 - runs user code: __reduce__, __getstate__
             # In the images this is another error than those of functions, and loses the output.
             return FunctionResponse(False, error=f"Error in handler: {_message(error)}")

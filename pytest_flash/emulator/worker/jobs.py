@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from .dependencies import Dependencies, DependencyError
 from .heartbeat import Heartbeat
+from .log import Log
 from .messages import FunctionRequest, FunctionResponse, RequestError
 from .plane import Job, PlaneError, WorkerPlane
 
@@ -41,16 +41,25 @@ class JobLoop:
         dependencies: Dependencies,
         heartbeat: Heartbeat,
         call: Callable[[FunctionRequest, str], Awaitable[FunctionResponse]],
+        log: Log,
     ) -> None:
         self._plane = plane
         self._dependencies = dependencies
         self._heartbeat = heartbeat
         self._call = call
+        self._log = log
         self._stopping = asyncio.Event()
         self._polling = False
 
     async def run(self) -> None:
         """Take and run jobs; returns after ``stop``, when the job at hand is reported."""
+        while not self._stopping.is_set():
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001 - such as by a handler of the user's signals
+                self._log.note(f"{type(error).__name__} while no job ran: {error}")
+
+    async def _run(self) -> None:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
             started = time.monotonic()
@@ -58,7 +67,7 @@ class JobLoop:
                 job = await self._take()
             except PlaneError as error:
                 if not self._stopping.is_set():
-                    _log(str(error))
+                    self._log.note(str(error))
                     await self._rest(max(pause, error.pause))
                     pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
@@ -123,7 +132,7 @@ class JobLoop:
         except DependencyError as error:
             return FunctionResponse(False, error=str(error), stdout="")
         if notes:
-            _log(notes.rstrip("\n"))
+            self._log.note(notes.rstrip("\n"))
         return await self._call(request, notes)
 
     async def _ensure_dependencies(self, request: FunctionRequest) -> str:
@@ -139,7 +148,7 @@ class JobLoop:
             await asyncio.sleep(pause)
             problem = await self._deliver(job, body)
         if problem is not None:
-            _log(f"the result of job {job.id} was not accepted: {problem.text}")
+            self._log.note(f"the result of job {job.id} was not accepted: {problem.text}")
 
     async def _deliver(self, job: Job, body: bytes) -> _Refusal | None:
         try:
@@ -150,7 +159,3 @@ class JobLoop:
             return None
         text = f"job-done: {reply.status} {reply.body[:200]!r}"
         return _Refusal(text, passing=reply.status >= 500)
-
-
-def _log(text: str) -> None:
-    print(f"flash worker: {text}", file=sys.__stderr__, flush=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def take_over_stdin() -> None:
     """
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    lifeline = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3)
+    lifeline = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _floor())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
@@ -37,6 +38,12 @@ def run(command: Sequence[str]) -> int:
     """Run a command in this process's group until it ends; the shell's form of its exit code."""
     code = subprocess.call(command)
     return code if code >= 0 else 128 - code
+
+
+def _floor() -> int:
+    # As in ``descriptors``, out of the way of user code; this file is also run alone.
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1024 if most == resource.RLIM_INFINITY else min(1024, most // 2)
 
 
 def _arm_kernel(lifeline: int) -> None:

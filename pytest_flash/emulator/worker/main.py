@@ -8,18 +8,22 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 from .capture import Capture, prepare_streams
 from .dependencies import Dependencies
+from .descriptors import opening_high
 from .execution import execute
 from .heartbeat import Heartbeat
 from .jobs import JobLoop
+from .log import Log
 from .messages import FunctionRequest, FunctionResponse
 from .plane import Pinger, WorkerPlane
 from .searchpath import SearchPath
 from .settings import SettingsMissing, WorkerSettings
 from .stacks import answer_signal
+from .upkeep import Upkeep
 
 
 def main(search_path: SearchPath) -> int:
@@ -29,63 +33,80 @@ def main(search_path: SearchPath) -> int:
     except SettingsMissing as error:
         print(f"flash worker: {error}; only the emulator starts this program", file=sys.stderr)
         return 2
-    with answer_signal(settings.stack_file) if settings.stack_file else contextlib.nullcontext():
-        return _work(settings, search_path)
+    log = Log()
+    stacks = answer_signal(settings.stack_file, log) if settings.stack_file else None
+    with stacks or contextlib.nullcontext():
+        return _work(settings, search_path, log)
 
 
-def _work(settings: WorkerSettings, search_path: SearchPath) -> int:
+def _work(settings: WorkerSettings, search_path: SearchPath, log: Log) -> int:
     prepare_streams()
     plane = WorkerPlane(settings)
     dependencies = Dependencies(plane, search_path)
     if settings.ports:
-        work = _serve_requests(settings, dependencies)
+        work = _serve_requests(settings, dependencies, log)
     else:
-        work = _take_jobs(settings, plane, dependencies)
-    loop = asyncio.new_event_loop()
+        work = _take_jobs(settings, plane, dependencies, log)
+    with opening_high():
+        loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(work)
-        loop.run_until_complete(_cancel_leftovers())
+        _run(loop, work, log)
+        _run(loop, _cancel_leftovers(), log)
     finally:
         plane.close()
         loop.close()
     return 0
 
 
+def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], log: Log) -> None:
+    """Run ``work`` to its end, also where something that a job has left behind ends the loop.
+
+    That is a handler of signals that raises, a task that raises SystemExit, ``loop.stop()``.
+    """
+    task = loop.create_task(work)
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except BaseException as error:  # noqa: BLE001 - as above; the worker's own are raised below
+            if not task.done():
+                log.note(f"{type(error).__name__} between jobs, from what one has left: {error}")
+    task.result()
+
+
 async def _take_jobs(
-    settings: WorkerSettings, plane: WorkerPlane, dependencies: Dependencies
+    settings: WorkerSettings, plane: WorkerPlane, dependencies: Dependencies, log: Log
 ) -> None:
     """Run jobs until SIGTERM. Tasks that user code left behind go on between jobs."""
 
-    capture = Capture()
+    capture = Capture(log)
 
     def call(request: FunctionRequest, notes: str) -> Awaitable[FunctionResponse]:
         # A task of its own: what it does to its context and to itself ends with it.
-        return asyncio.create_task(execute(request, notes, capture))
+        return asyncio.create_task(execute(request, notes, capture, upkeep.restore))
 
     heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
-    jobs = JobLoop(plane, dependencies, heartbeat, call)
+    jobs = JobLoop(plane, dependencies, heartbeat, call, log)
     heartbeat.start()
-    _on_sigterm(jobs.stop)
+    upkeep = Upkeep(log, _threadsafe(jobs.stop))
     await jobs.run()
 
 
-async def _serve_requests(settings: WorkerSettings, dependencies: Dependencies) -> None:
+async def _serve_requests(settings: WorkerSettings, dependencies: Dependencies, log: Log) -> None:
     """Serve a load balancer until SIGTERM."""
     from .balanced import BalancedWorker  # most workers have no use for it
 
-    worker = BalancedWorker(settings, dependencies)
+    worker = BalancedWorker(settings, dependencies, log)
     stopped = asyncio.Event()
-    _on_sigterm(stopped.set)
-    await worker.serve(stopped)
+    await worker.serve(stopped, Upkeep(log, _threadsafe(stopped.set)).restore)
 
 
-def _on_sigterm(stop: Callable[[], object]) -> None:
-    """Have the running event loop call ``stop``."""
+def _threadsafe(stop: Callable[[], object]) -> Callable[[], object]:
+    """What has the running event loop call ``stop``, for a handler of SIGTERM."""
     loop = asyncio.get_running_loop()
     # Not the loop's add_signal_handler: its wake-up descriptor would be shared with forked
     # children, and a SIGTERM that multiprocessing sends to one of them would stop this worker.
-    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop))
     _let_sigterm_end_children()
+    return lambda: loop.call_soon_threadsafe(stop)
 
 
 def _let_sigterm_end_children() -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
+
+from .kept import shortened
+from .wire import encode_json
+
+# What Runpod takes of a result, with room for what stands around it (Runpod docs, send-requests;
+# load-balancing/overview). The emulator refuses more.
+_QUEUE_LIMIT: Final = 19_500_000
+_BALANCED_LIMIT: Final = 29_500_000
+_SHORT: Final = 100_000
 
 
 class RequestError(ValueError):
@@ -126,7 +134,7 @@ class FunctionResponse:
 
     def to_json(self) -> bytes:
         """All of it, as ``/execute`` answers."""
-        return self._json({one.name: getattr(self, one.name) for one in fields(self)})
+        return self._fitting(FunctionResponse._whole, _BALANCED_LIMIT)
 
     def to_job_done(self) -> bytes:
         """The body of job-done.
@@ -134,13 +142,33 @@ class FunctionResponse:
         The worker SDK lifts a non-empty ``error`` out of the handler's dict, which makes the job
         FAILED, and drops an empty one (runpod worker SDK 1.12.0).
         """
+        return self._fitting(FunctionResponse._done, _QUEUE_LIMIT)
+
+    def _fitting(self, write: Callable[[FunctionResponse], bytes], limit: int) -> bytes:
+        """What ``write`` makes of it, or of what is left of it when that is too much to be sent."""
+        body = write(self)
+        if len(body) <= limit:
+            return body
+        body = write(replace(self, stdout=shortened(self.stdout or "", _SHORT)))
+        if len(body) <= limit:
+            return body
+        error = self.error or (
+            f"The result is {len(self.result or b'') / 1e6:.1f} MB as sent, and Runpod takes no "
+            f"more than {limit / 1e6:.0f} MB; store it, and return where it is"
+        )
+        return write(FunctionResponse(False, error=shortened(error, _SHORT), stdout=""))
+
+    def _whole(self) -> bytes:
+        return self._json({one.name: getattr(self, one.name) for one in fields(self)})
+
+    def _done(self) -> bytes:
         output = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "error"}
-        error = b', "error": ' + json.dumps(self.error).encode() if self.error else b""
+        error = b', "error": ' + encode_json(self.error).encode() if self.error else b""
         return b'{"output": %b%b}' % (self._json(output), error)
 
     def _json(self, members: dict[str, Any]) -> bytes:
         if not isinstance(self.result, bytes):
-            return json.dumps(members).encode()
+            return encode_json(members).encode()
         # Base64 holds nothing that JSON escapes, and looking for it takes longer than making it.
         del members["result"]
-        return b'%b, "result": "%b"}' % (json.dumps(members)[:-1].encode(), self.result)
+        return b'%b, "result": "%b"}' % (encode_json(members)[:-1].encode(), self.result)

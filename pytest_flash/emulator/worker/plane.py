@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from .connection import AsyncConnection
 from .settings import WorkerSettings
 from .transport import Connection
-from .wire import Reply, TransportError
+from .wire import Reply, TransportError, decode_json, encode_json
 
 _TAKE_TIMEOUT = 90.0
 _PING_TIMEOUT = 20.0
@@ -102,7 +101,7 @@ class WorkerPlane:
                 "POST",
                 self._settings.dependencies_url,
                 self._headers | {"Content-Type": "application/json"},
-                json.dumps(body).encode(),
+                encode_json(body).encode(),
             )
         finally:
             connection.close()
@@ -161,7 +160,7 @@ def _send(
 
 def _job(body: bytes) -> Job:
     try:
-        value = json.loads(body.decode())
+        value = decode_json(body.decode())
     except ValueError as error:
         raise PlaneError(f"job-take: an answer that is no JSON: {error}") from error
     if not isinstance(value, dict) or not value.get("id") or "input" not in value:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import json
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
-_CREDENTIAL = "x-flash-worker-credential"
+from .descriptors import socket_up
+from .wire import decode_json, encode_json
+
+BALANCER_FIELD: Final = b"x-flash-balancer"
+"""The header in which the balancer proves itself."""
+_FIELD = BALANCER_FIELD.decode()
 _LOOPBACK = "127.0.0.1"
 _HEAD_LIMIT = 1 << 20
+# For a request to arrive whole, in seconds; and at the worker's end for one that is on its way.
+_ARRIVAL, _ARRIVAL_AT_THE_END = 60.0, 0.2
+_PAUSE = 0.1
 _HEALTHY = b'{"status": "healthy"}'
 
 
@@ -21,58 +29,80 @@ _HEALTHY = b'{"status": "healthy"}'
 class _Request:
     method: str
     path: str
-    credential: str
+    proof: str
     body: bytes
+
+
+def balancer_proof(credential: str) -> str:
+    """What the balancer sends to a worker with this credential: it does not give it away."""
+    return hmac.new(credential.encode(), b"load balancer", "sha256").hexdigest()
 
 
 class Server:
     """Serves ``GET /ping`` and ``POST /execute`` as the images for load balancing do.
 
     ``execute`` gets the object that was posted and returns the JSON to answer with. Whoever knew
-    the port could run code here, so all but the health check needs ``credential``.
+    the port could run code here, so all but the health check needs a proof that whoever asks
+    knows the worker's ``credential``.
     """
 
     def __init__(
         self, credential: str, execute: Callable[[dict[str, Any]], Awaitable[bytes]]
     ) -> None:
-        self._credential = credential.encode()
+        self._proof = balancer_proof(credential).encode()
         self._execute = execute
-        self._listening: list[asyncio.Server] = []
+        self._listening: dict[asyncio.Task[None], socket.socket] = {}
+        self._arriving: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()
 
     async def start(self, ports: Iterable[int]) -> None:
         """Listen on loopback. Raises OSError for a port that is taken."""
         for port in ports:
-            listening = await asyncio.start_server(
-                self._accept, _LOOPBACK, port, limit=_HEAD_LIMIT, backlog=1024
-            )
-            self._listening.append(listening)
+            listener = socket_up(socket.create_server((_LOOPBACK, port), backlog=1024))
+            listener.setblocking(False)
+            self._listening[asyncio.ensure_future(self._accept(listener))] = listener
 
     async def stop(self) -> None:
-        """Take no further connection; return when those that were taken have been answered."""
-        for each in self._listening:
-            each.close()
+        """Take no further connection; return when what was asked on those taken is answered."""
+        for accepting, listener in self._listening.items():
+            accepting.cancel()
+            listener.close()
+        if self._arriving:
+            await asyncio.wait(self._arriving, timeout=_ARRIVAL_AT_THE_END)
+        for each in self._arriving:
+            each.cancel()
         while self._busy:
             await asyncio.wait(self._busy)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task for each connection, and so a context for each call.
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._busy.add(task)
-        task.add_done_callback(self._busy.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The balancer may go away at any moment; it is told nothing then.
-        with contextlib.suppress(ConnectionError):
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
             try:
-                request = await _read(reader)
+                taken, _ = await loop.sock_accept(listener)
+            except OSError:  # Its client has gone, or there is no descriptor left.
+                await asyncio.sleep(_PAUSE)
+                continue
+            # A task for each connection, and so a context for each call.
+            task = asyncio.ensure_future(self._serve(socket_up(taken)))
+            for tasks in (self._arriving, self._busy):
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+    async def _serve(self, taken: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=taken, limit=_HEAD_LIMIT)
+        # The balancer may go away at any moment; it is told nothing then.
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            try:
+                request = await asyncio.wait_for(_read(reader), _ARRIVAL)
+            except asyncio.TimeoutError:
+                return  # Nobody asks anything.
             except (ValueError, EOFError, asyncio.LimitOverrunError):
                 status, answer = HTTPStatus.BAD_REQUEST, _detail("Bad Request")
             else:
+                self._arriving.discard(asyncio.current_task())
                 status, answer = await self._answer(request)
             writer.write(_response(status, answer))
             await writer.drain()
-        writer.close()
 
     async def _answer(self, request: _Request) -> tuple[HTTPStatus, bytes]:
         """What FastAPI answers in the images, as far as anybody can tell the difference."""
@@ -80,14 +110,14 @@ class Server:
             if request.method != "GET":
                 return HTTPStatus.METHOD_NOT_ALLOWED, _detail("Method Not Allowed")
             return HTTPStatus.OK, _HEALTHY
-        if not hmac.compare_digest(request.credential.encode(), self._credential):
+        if not hmac.compare_digest(request.proof.encode(), self._proof):
             return HTTPStatus.FORBIDDEN, _detail("only the emulator's load balancer is served")
         if request.path != "/execute":
             return HTTPStatus.NOT_FOUND, _detail("Not Found")
         if request.method != "POST":
             return HTTPStatus.METHOD_NOT_ALLOWED, _detail("Method Not Allowed")
         try:
-            body = json.loads(request.body)
+            body = decode_json(request.body.decode())
         except ValueError:
             body = None
         if not isinstance(body, dict):
@@ -105,7 +135,7 @@ async def _read(reader: asyncio.StreamReader) -> _Request:
         name, _, value = field.partition(":")
         headers[name.strip().lower()] = value.strip()
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return _Request(method, target.partition("?")[0], headers.get(_CREDENTIAL, ""), body)
+    return _Request(method, target.partition("?")[0], headers.get(_FIELD, ""), body)
 
 
 def _response(status: HTTPStatus, body: bytes) -> bytes:
@@ -119,4 +149,4 @@ def _response(status: HTTPStatus, body: bytes) -> bytes:
 
 
 def _detail(text: str) -> bytes:
-    return json.dumps({"detail": text}).encode()
+    return encode_json({"detail": text}).encode()

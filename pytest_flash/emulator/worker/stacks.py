@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
+from .descriptors import moved_up
+from .log import Log
+
 # Signals that programs leave alone: the last real-time one, or the one that BSDs, macOS among
 # them, have for asking a process how it is.
 SIGNAL: int = signal.SIGRTMAX if hasattr(signal, "SIGRTMAX") else getattr(signal, "SIGINFO", 0)
 
 
-def answer_signal(path: str) -> TextIO:
+def answer_signal(path: str, log: Log) -> TextIO:
     """Have SIGNAL append the stacks to the file ``path``, while the returned file is open.
 
     The file appears once the signal may be sent: before that it would end the process.
     """
     made = Path(f"{path}.new")
-    file = made.open("a", encoding="utf-8", errors="backslashreplace")
+    opened = os.open(made, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.fdopen(moved_up(opened), "a", encoding="utf-8", errors="backslashreplace")
 
     def show_tasks(*_: object) -> None:
         try:
             file.write("".join(_tasks()))
             file.flush()
         except Exception as error:  # noqa: BLE001 - it would end whatever the worker is doing
-            print(f"the tasks cannot be shown: {error!r}", file=sys.__stderr__)
+            log.note(f"the tasks cannot be shown: {error!r}")
 
     signal.signal(SIGNAL, show_tasks)
     # The threads are shown even while one of them holds the interpreter's lock; the tasks follow

@@ -7,9 +7,10 @@ import contextvars
 import io
 import logging
 import sys
-from typing import TextIO
 
 from .capture import Records, whole_text
+from .kept import Kept
+from .log import ERR, OUT, Log
 
 
 class Switchboard:
@@ -20,7 +21,8 @@ class Switchboard:
     if it is the only one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._context: contextvars.ContextVar[SharedCapture | None] = contextvars.ContextVar(
             "flash-call", default=None
         )
@@ -28,13 +30,12 @@ class Switchboard:
 
     def install(self) -> None:
         """Take the place of the process's streams."""
-        logging.getLogger().addHandler(_Dispatch(self))
-        sys.stdout = _Outlet(self, "out", sys.__stdout__)
-        sys.stderr = _Outlet(self, "err", sys.__stderr__)
+        logging.getLogger().addHandler(_Dispatch(self, self._log))
+        sys.stdout, sys.stderr = _Outlet(self, self._log, OUT), _Outlet(self, self._log, ERR)
 
     def capture(self) -> SharedCapture:
         """A capture for one call; to be entered in that call's task."""
-        return SharedCapture(self._context, self._running)
+        return SharedCapture(self._context, self._running, self._log)
 
     def listener(self) -> SharedCapture | None:
         """Whose call writes now."""
@@ -51,12 +52,13 @@ class SharedCapture(contextlib.AbstractContextManager["SharedCapture"]):
         self,
         context: contextvars.ContextVar[SharedCapture | None],
         running: set[SharedCapture],
+        log: Log,
     ) -> None:
         self._context = context
         self._running = running
-        self._printed = {"out": io.StringIO(), "err": io.StringIO()}
-        self._messages = io.StringIO()
-        self._records = Records()
+        self._printed = {OUT: Kept(), ERR: Kept()}
+        self._messages = Kept()
+        self._records = Records(log)
         self._handlers = (self._records, logging.StreamHandler(self._messages))
 
     def __enter__(self) -> SharedCapture:
@@ -68,8 +70,8 @@ class SharedCapture(contextlib.AbstractContextManager["SharedCapture"]):
         # The context keeps this capture: what the call left running is nobody else's output.
         self._running.discard(self)
 
-    def keep(self, stream: str, text: str) -> None:
-        """Something was written to ``stream``: ``out`` or ``err``."""
+    def keep(self, stream: int, text: str) -> None:
+        """Something was written to ``stream``: ``OUT`` or ``ERR``."""
         self._printed[stream].write(text)
 
     def log(self, record: logging.LogRecord) -> None:
@@ -91,10 +93,10 @@ class SharedCapture(contextlib.AbstractContextManager["SharedCapture"]):
 class _Dispatch(logging.Handler):
     """Hands each record to the call that logs it."""
 
-    def __init__(self, board: Switchboard) -> None:
+    def __init__(self, board: Switchboard, log: Log) -> None:
         super().__init__()
         self._board = board
-        self._nobody = Records()
+        self._nobody = Records(log)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a record on; what nobody's call logs is for the worker's log alone."""
@@ -108,10 +110,10 @@ class _Dispatch(logging.Handler):
 class _Outlet(io.TextIOBase):
     """One stream of the process. Like the image's worker it has no descriptor."""
 
-    def __init__(self, board: Switchboard, name: str, live: TextIO | None) -> None:
+    def __init__(self, board: Switchboard, log: Log, stream: int) -> None:
         self._board = board
-        self._name = name
-        self._live = live
+        self._log = log
+        self._stream = stream
 
     def writable(self) -> bool:
         """Always."""
@@ -119,13 +121,11 @@ class _Outlet(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Write to the worker's log, and to whose call it is."""
-        if self._live is not None:
-            self._live.write(text)
-            self._live.flush()
+        self._log.write(text, self._stream)
         self.whisper(text)
         return len(text)
 
     def whisper(self, text: str) -> None:
         """Write to whose call it is alone."""
         if listener := self._board.listener():
-            listener.keep(self._name, text)
+            listener.keep(self._stream, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
+from .descriptors import socket_up
 from .wire import Incoming, Reply, ServerClosedError, TransportError, address, request
 
 _PIECE = 1 << 16
@@ -36,7 +37,8 @@ class Connection:
                     return _exchange(self._socket, message)
                 except ServerClosedError:
                     self.close()
-            self._socket = socket.create_connection(address(netloc), self._timeout)
+            made = socket.create_connection(address(netloc), self._timeout)
+            self._socket = socket_up(made)
             return _exchange(self._socket, message)
         except (OSError, EOFError, ValueError) as error:
             self.close()

@@ -3,11 +3,16 @@ body. ``http.client`` would be a sixth of a worker's start, for its parser of e-
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 _END_OF_HEAD = b"\r\n\r\n"
 _BODILESS = (204, 304)
+
+# Of the worker's own: some programs replace json.dumps by one that has other types.
+encode_json = json.JSONEncoder().encode
+decode_json = json.JSONDecoder().decode
 # A job comes in an answer, and is no larger than what Runpod takes: 20 MB (docs, send-requests).
 _HEAD_LIMIT, _BODY_LIMIT = 65_536, 64_000_000
 

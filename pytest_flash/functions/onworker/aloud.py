@@ -8,9 +8,12 @@ A mark is signed with the call's secret, since functions print text that strange
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import json
 import os
 import re
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,6 +101,18 @@ def unmarked(line: str) -> str | None:
     return line if found is None else line[: found.start()] or None
 
 
+@functools.cache
+def _log() -> int:
+    """Standard output as it was at the first call, whatever functions do with the descriptor.
+
+    Raises OSError where it was closed already.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A number that what closes "all" descriptors mostly leaves alone.
+    high = 1024 if most == resource.RLIM_INFINITY else min(1024, most // 2)
+    return fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, high)
+
+
 class Aloud:
     """Says what the signer's call prints, as whole lines, on the process's standard output.
 
@@ -117,6 +132,8 @@ class Aloud:
         self._allowance = _BURST
         self._silent = False
         self._said = self._counted = clock()
+        with contextlib.suppress(OSError):
+            _log()  # Before the function can do anything to it.
 
     @property
     def is_ours(self) -> bool:
@@ -154,4 +171,4 @@ class Aloud:
         # A log that takes nothing is no reason for the function to fail.
         with contextlib.suppress(OSError):
             for line in marked(Piece(self.run, at, text), self._signer):
-                os.write(1, line)
+                os.write(_log(), line)

@@ -79,7 +79,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Bring back what was hidden under names that no call beside has."""
         self._running.remove(view)
         self._views.left(view)
-        if not self._running:
+        if not self._running and self in sys.meta_path:  # Unless the function has emptied it.
             sys.meta_path.remove(self)
         free = view.bundle.tops - self._covered()
         _hide(free)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,11 +118,15 @@ def _job(
 ) -> Iterator[tuple[_Job, Callable[[], Any]]]:
     with transcript:
         job = _Job(transcript)
+        process, limit = os.getpid(), sys.getrecursionlimit()
         values, init = pickle.loads(header)
         try:
             with _STORE.active(bundle, [Value(*each) for each in values]) as slices:
                 try:
-                    yield job, _prepared(target, slices, init, data)
+                    try:
+                        yield job, _prepared(target, slices, init, data)
+                    finally:
+                        _restore(process, limit)
                     job.data = _dumps(job.result, target)
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
@@ -136,6 +142,14 @@ def _job(
                 text = f"{type(error).__name__}: {describe.text_of(error)}"
                 raise ReplacedError(encodable(text)) from None
             raise
+
+
+def _restore(process: int, limit: int) -> None:
+    """Put back what our own code needs, as soon as the function has returned or raised."""
+    if os.getpid() != process:
+        os._exit(1)  # Forked by the function: it would answer in its parent's name.
+    if sys.getrecursionlimit() < limit:
+        sys.setrecursionlimit(limit)
 
 
 def _prepared(

@@ -1,0 +1,226 @@
+"""Jobs that leave their worker in a bad state: the next ones run, print and raise all the same.
+
+What a job changes in its process stays, as on Runpod; our own code there must not depend on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_flash import CpuLiveLoadBalancer, CpuLiveServerless, remote
+from pytest_flash.events import Event, JobEnded
+from pytest_flash.functions.registry import registry
+from tests.functions.workers import emulated
+
+QUEUE = CpuLiveServerless(name="hostile", workersMax=1)
+BALANCED = CpuLiveLoadBalancer(name="hostile-balanced", workersMax=1)
+
+LOG = logging.getLogger("probe")
+
+
+class Refused(Exception):
+    """An exception of the project's own."""
+
+
+IMPORTS = """\
+import asyncio, builtins, gc, inspect, json, locale, os, signal, socket, sys, tempfile, threading
+import time, warnings
+"""
+
+
+def _execute(code: str) -> int:
+    exec(code, globals())
+    return os.getpid()
+
+
+def _speak(number: int) -> tuple[int, int]:
+    print("printed", number)
+    LOG.warning("logged %d", number)
+    return number + 1, os.getpid()
+
+
+def _refuse(number: int) -> None:
+    print("printed", number)
+    raise Refused(number)
+
+
+@remote(QUEUE)
+def execute(code: str) -> int:
+    return _execute(code)
+
+
+@remote(QUEUE)
+def speak(number: int) -> tuple[int, int]:
+    return _speak(number)
+
+
+@remote(QUEUE)
+async def refuse(number: int) -> None:
+    _refuse(number)
+
+
+@remote(BALANCED, method="POST", path="/exec")
+async def execute_balanced(code: str) -> int:
+    return _execute(code)
+
+
+@remote(BALANCED, method="POST", path="/speak")
+async def speak_balanced(number: int) -> tuple[int, int]:
+    return _speak(number)
+
+
+@remote(BALANCED, method="POST", path="/refuse")
+async def refuse_balanced(number: int) -> None:
+    _refuse(number)
+
+
+KINDS = {
+    "queue": (execute, speak, refuse),
+    "balanced": (execute_balanced, speak_balanced, refuse_balanced),
+}
+
+# What a job does, and how another one undoes it, so that the next case begins anew.
+CASES = {
+    "warnings are errors": (
+        "warnings.simplefilter('error')",
+        "warnings.resetwarnings()",
+    ),
+    "no environment": ("kept = dict(os.environ); os.environ.clear()", "os.environ.update(kept)"),
+    "no working folder": (
+        "home = os.getcwd(); folder = tempfile.mkdtemp()\nos.chdir(folder); os.rmdir(folder)",
+        "os.chdir(home)",
+    ),
+    "an empty search path": ("path = sys.path[:]; sys.path[:] = []", "sys.path[:] = path"),
+    "another search path": ("path = sys.path; sys.path = ['/nonexistent']", "sys.path = path"),
+    "no finders": (
+        "finders = sys.meta_path[:]; sys.meta_path[:] = []",
+        "sys.meta_path[:] = finders",
+    ),
+    "closed streams": ("sys.__stdout__.close(); sys.__stderr__.close()", ""),
+    "closed standard descriptors": ("for each in range(3): os.close(each)", ""),
+    "standard descriptors that are files": (
+        "files = [os.open('data', os.O_RDWR | os.O_CREAT) for _ in range(3)]\n"
+        "assert files == [0, 1, 2]",
+        "assert os.path.getsize('data') == 0",
+    ),
+    "a replaced stream": ("out, sys.stdout = sys.stdout, None", "sys.stdout = out"),
+    "closed descriptors": ("os.closerange(3, 1024)", ""),
+    "no SIGTERM": ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", ""),
+    "the default of SIGPIPE": ("signal.signal(signal.SIGPIPE, signal.SIG_DFL)", ""),
+    "an alarm that raises": (
+        "def ring(*_): raise TimeoutError('rings')\n"
+        "signal.signal(signal.SIGALRM, ring); signal.setitimer(signal.ITIMER_REAL, 0.05)",
+        "signal.signal(signal.SIGALRM, signal.SIG_DFL)",
+    ),
+    "children that nobody awaits": ("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", ""),
+    "another locale": (
+        "locale.setlocale(locale.LC_ALL, '')",
+        "locale.setlocale(locale.LC_ALL, 'C')",
+    ),
+    "a umask": ("umask = os.umask(0o777)", "os.umask(umask)"),
+    "little recursion": (
+        "limit = sys.getrecursionlimit()\nsys.setrecursionlimit(len(inspect.stack(0)) + 5)",
+        "sys.setrecursionlimit(limit)",
+    ),
+    "no logging": ("logging.disable(logging.CRITICAL)", "logging.disable(logging.NOTSET)"),
+    "closed logging": ("logging.shutdown(); logging.getLogger().handlers.clear()", ""),
+    "no default loop": (
+        "asyncio.set_event_loop(None)",
+        "",
+    ),
+    "a loop that is stopped": (
+        "asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)",
+        "",
+    ),
+    "an exception handler that raises": (
+        "def bad(*_): raise KeyError('handler')\n"
+        "asyncio.get_running_loop().set_exception_handler(bad)\n"
+        "asyncio.get_running_loop().call_soon(lambda: 1 / 0)",
+        "asyncio.get_running_loop().set_exception_handler(None)",
+    ),
+    "a debugging loop": (
+        "asyncio.get_running_loop().set_debug(True)",
+        "asyncio.get_running_loop().set_debug(False)",
+    ),
+    "no builtin print": (
+        "shown = builtins.print; builtins.print = lambda *a, **k: shown(*a, **k)",
+        "builtins.print = shown",
+    ),
+    "another json": (
+        "dumps, loads = json.dumps, json.loads\n"
+        "json.dumps = lambda value: dumps(value).encode(); json.loads = None",
+        "json.dumps, json.loads = dumps, loads",
+    ),
+    "a clock that stands": (
+        "now = time.monotonic, time.time\ntime.monotonic = time.time = lambda: 0.0",
+        "time.monotonic, time.time = now",
+    ),
+    "a tracer": ("sys.settrace(lambda *_: None); sys.setprofile(lambda *_: None)", ""),
+    "no patience": (
+        "socket.setdefaulttimeout(1e-6)",
+        "socket.setdefaulttimeout(None)",
+    ),
+    "a thread that goes on": (
+        "threading.Thread(target=threading.Event().wait).start()",
+        "",
+    ),
+    "a forked child that goes on": ("os.fork()", ""),
+    "no collector": ("gc.disable(); gc.freeze()", "gc.enable()"),
+}
+
+
+# Where nothing that is printed can be heard of.
+SILENT = {("balanced", "a replaced stream")}
+# What happens to the worker some seconds later, when it has nothing to do.
+LATER = {"an alarm that raises": 0.3}
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Event]]:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "pyproject.toml").write_text("")
+    events: list[Event] = []
+    with emulated(folder, events.append) as session, registry.bound(session.calls):
+        yield events
+
+
+def output(events: list[Event]) -> str:
+    return [each.stdout for each in events if isinstance(each, JobEnded)][-1]
+
+
+# One after another on one worker, as a worker has its jobs.
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_next_jobs_run(events: list[Event], kind: str, case: str) -> None:
+    execute, speak, refuse = KINDS[kind]
+    do, undo = CASES[case]
+    silent = (kind, case) in SILENT
+
+    _, pid = asyncio.run(speak(0))
+
+    async def main() -> None:
+        assert await execute(IMPORTS + do) == pid
+        await asyncio.sleep(LATER.get(case, 0))
+        for number in range(2):
+            assert await speak(number) == (number + 1, pid)
+            assert silent or f"printed {number}\n" in output(events)
+            with pytest.raises(Refused) as caught:
+                await refuse(number)
+            assert caught.value.args == (number,)
+            assert output(events) == ("" if silent else f"printed {number}\n")
+        await execute(IMPORTS + undo)
+        assert await speak(7) == (8, pid)
+
+    try:
+        asyncio.run(asyncio.wait_for(main(), 30))
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # Let one case's failure be no other's.
+        raise
