@@ -264,7 +264,7 @@ class _Raw(io.RawIOBase):
         self.mode = "wb"
 
     def lose(self) -> None:
-        """Nobody reads at the process's end: Python, which writes once more, would exit with 120."""
+        """Nobody reads at the end, and Python, which writes once more, would exit with 120."""
         self._lost = True
 
     def writable(self) -> bool:
