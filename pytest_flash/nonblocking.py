@@ -259,8 +259,13 @@ class _Raw(io.RawIOBase):
 
     def __init__(self, writer: Writer, name: object) -> None:
         self._writer = writer
+        self._lost = False
         self.name = name
         self.mode = "wb"
+
+    def lose(self) -> None:
+        """Nobody reads at the end, and Python, which writes once more, would exit with 120."""
+        self._lost = True
 
     def writable(self) -> bool:
         return True
@@ -272,18 +277,20 @@ class _Raw(io.RawIOBase):
         return os.isatty(self._writer.descriptor)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        self._writer.write(bytes(data))
+        if not self._lost:
+            self._writer.write(bytes(data))
         return len(memoryview(data).cast("B"))
 
 
 def unblock_standard_streams() -> None:
     """From now on nothing that is written to ``sys.stdout`` and ``sys.stderr`` waits.
 
-    What waits at the process's end is written as long as somebody reads it.
+    What waits at the process's end is written as long as somebody reads it. A stream that somebody
+    has put in the place of the process's own, such as a test that captures it, is left alone.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
             setattr(sys, name, _unblocked(stream))
             setattr(sys, f"__{name}__", getattr(sys, name))
 
@@ -301,9 +308,11 @@ def _unblocked(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     )
 
     def at_exit() -> None:
-        with contextlib.suppress(OSError, ValueError):  # Nobody reads, or it was closed.
+        try:
             made.flush()
             writer.flush(_AT_EXIT, _AT_EXIT_PAUSE)
+        except (OSError, ValueError):  # Nobody reads, or it was closed.
+            raw.lose()
 
     stream.flush()
     atexit.register(at_exit)

@@ -67,9 +67,10 @@ def find_project(start: Path) -> Project:
 
 def named_by_folder(project: Project) -> str:
     """What to say of a project that is not ``declared``."""
+    how = "by the pyproject.toml of another user" if project.distrust else "after its folder alone"
     return (
-        f"the project is called {project.name!r} after its folder alone: any folder of that name "
-        "on this account takes its endpoints for its own. Give it a name in [tool.flash] of "
+        f"the project is called {project.name!r} {how}: any project of that name on this account "
+        "takes its endpoints for its own. Give it a name in [tool.flash] of a "
         'pyproject.toml, such as project = "my-project"'
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import anyio
 import httpx
@@ -105,15 +105,30 @@ async def aread(response: httpx.Response) -> httpx.Response:
 
 async def ask(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """Send a request and read the whole response. Raises httpx.RequestError."""
+    async with begun(client, request) as response:
+        with _in_time(request):
+            return await aread(response)
+
+
+@contextlib.asynccontextmanager
+async def begun(client: httpx.AsyncClient, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+    """The response to ``request``, its body to be read. Raises httpx.RequestError."""
+    with _in_time(request):
+        response = await client.send(request, stream=True)
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+@contextlib.contextmanager
+def _in_time(request: httpx.Request) -> Iterator[None]:
+    """End what trickles in: each byte comes in time, and none is the last."""
     patience = request.extensions.get("timeout", {}).get("read") or 0.0
     seconds = patience + WHOLE_LIMIT
     try:
         with anyio.fail_after(seconds):
-            response = await client.send(request, stream=True)
-            try:
-                return await aread(response)
-            finally:
-                await response.aclose()
+            yield
     except TimeoutError as error:
         text = f"it was not complete in {seconds:g} s"
         raise httpx.ReadTimeout(text, request=request) from error

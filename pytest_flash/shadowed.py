@@ -6,6 +6,7 @@ Loaded by every pytest run on the machine: PYTEST_DONT_REWRITE.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import importlib
 import os
@@ -33,13 +34,18 @@ PACKAGES = frozenset(
 )
 # What these import when they need it, which may be at a call.
 _LATE = (
-    *("anyio._backends._asyncio", "concurrent.futures.process", "concurrent.futures.thread"),
-    *(
-        "encodings.idna",
-        "httpcore",
-        "multiprocessing.connection",
-        "multiprocessing.resource_tracker",
-    ),
+    "anyio._backends._asyncio",
+    "certifi",
+    "concurrent.futures.process",
+    "concurrent.futures.thread",
+    "encodings.idna",
+    "httpcore",
+    "multiprocessing.connection",
+    "multiprocessing.resource_tracker",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
 )
 _NAMES = (PACKAGES | sys.stdlib_module_names) - frozenset(sys.builtin_module_names)
 _OURS = f"{__package__}."
@@ -52,6 +58,7 @@ class Aside:
     """
 
     def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
         self._depth = 0
         self._path: list[str] = []
         self._moved: list[str] = []
@@ -60,9 +67,22 @@ class Aside:
         self._looked_at: set[str] = set()
 
     def __enter__(self) -> None:
-        self._depth += 1
-        if self._depth > 1:
-            return
+        with self._lock:
+            self._depth += 1
+            late = self._depth == 1 and self._put_aside()
+        if late:
+            for name in _LATE:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(name)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if not self._depth:
+                self._put_back()
+
+    def _put_aside(self) -> bool:
+        """Whether any are there, or may come."""
         self._path = list(sys.path)
         self._moved = sorted(self._path, key=_is_users)
         sys.path[:] = self._moved
@@ -75,23 +95,18 @@ class Aside:
         )
         folders = {each for each in self._path if _is_users(each)} - self._looked_at
         self._looked_at |= folders
-        if self._away or any(map(_holds_names, folders)):
-            for name in _LATE:
-                with contextlib.suppress(ImportError):
-                    importlib.import_module(name)
+        return bool(self._away) or any(map(_holds_names, folders))
 
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if self._depth:
-            return
+    def _put_back(self) -> None:
         if sys.path == self._moved:
             sys.path[:] = self._path
         folders = [each for each in self._path if _is_users(each)]
-        new = (_NAMES & sys.modules.keys()) - self._loaded if folders else ()
+        # Packages stay: they import their own modules, and each other's, as they are called.
+        names = (_NAMES - PACKAGES) & sys.modules.keys() if folders else frozenset()
         # What was imported here keeps them; the user's code finds its own.
         _taken_out(
             name
-            for name in new
+            for name in names - self._loaded
             if not _is_loaded_users(name) and PathFinder.find_spec(name, folders)
         )
         if self._away:
@@ -163,5 +178,5 @@ def _is_loaded_users(name: str) -> bool:
 def _taken_out(names: Iterable[str]) -> dict[str, ModuleType]:
     """Take modules of these names, and what is below them, out of ``sys.modules``."""
     tops = set(names)
-    found = {n for n in sys.modules if n.partition(".")[0] in tops} if tops else set()
+    found = {n for n in list(sys.modules) if n.partition(".")[0] in tops} if tops else set()
     return {name: sys.modules.pop(name) for name in found}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-import sysconfig
 from pathlib import Path
 
 # The state of a file: another one once it was saved, replaced or renamed; None where there is none.
 Saved = tuple[int, ...] | None
 
 _INSTALLED = {"site-packages", "dist-packages"}
+_LIBRARY = Path(os.__file__).parent
+_PYTHON = tuple(f"{each}{os.sep}" for each in {_LIBRARY, _LIBRARY.resolve()})
 _OURS = f"{Path(__file__).resolve().parent}{os.sep}"
 
 
@@ -25,19 +26,13 @@ def is_users_own(path: str) -> bool:
 
 
 def _is_installed(path: str) -> bool:
-    inside = f"{path}{os.sep}".startswith((*_python(), _OURS))
+    inside = f"{path}{os.sep}".startswith((*_PYTHON, _OURS))
     return inside or not _INSTALLED.isdisjoint(Path(path).parts)
 
 
 def is_project_file(path: Path, root: Path) -> bool:
     """Whether ``path`` is below ``root``, the project's folder, and not an installed package."""
     return path.is_relative_to(root) and "site-packages" not in path.parts
-
-
-@functools.cache
-def _python() -> tuple[str, ...]:
-    places = {sysconfig.get_path(each) for each in ("stdlib", "platstdlib")}
-    return tuple(f"{os.path.realpath(each)}{os.sep}" for each in sorted(places))
 
 
 def saved(file: str) -> Saved:

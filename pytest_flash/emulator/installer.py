@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from .dependencies import DependencyError
@@ -113,7 +113,7 @@ def _command(dependencies: Sequence[str], target: Path, python: Path) -> list[st
         options = ["--no-progress", "--color", "never", "--compile-bytecode"]
         where = ["--python", str(python), "--target", str(target)]
         return [uv, "pip", "install", *options, *where, "--", *dependencies]
-    if importlib.util.find_spec("pip") is None:
+    if PathFinder.find_spec("pip") is None:
         raise DependencyError(
             f"there is neither uv nor pip to install them with: {sys.executable} has no pip. "
             "Install uv, or pip into this environment"
@@ -130,7 +130,8 @@ def _find_uv() -> str | None:
 
 def _only_pip_is_configured(environ: Mapping[str, str]) -> bool:
     """uv does not read pip's configuration: a private index set there would go unasked."""
-    if any(name in environ for name in _UV_SOURCES) or importlib.util.find_spec("pip") is None:
+    # Past the finder of setuptools, which warns where distutils is loaded.
+    if any(name in environ for name in _UV_SOURCES) or PathFinder.find_spec("pip") is None:
         return False
     files = [environ.get("PIP_CONFIG_FILE"), str(Path(sys.prefix) / "pip.conf"), *_PIP_FILES]
     return any(name in environ for name in _PIP_SOURCES) or any(

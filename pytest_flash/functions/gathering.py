@@ -46,15 +46,17 @@ class Prepared:
 
     ``values`` are the names whose values travel, with the lines that bind them and the namespaces
     that have them; ``sources`` the texts that are in ``code``, by module. It was made from the
-    modules that were ``loaded``, and without those that were ``absent``.
+    modules that were ``imported`` here, with their specs, and others that were ``unloaded``;
+    ``absent`` ones were not there.
     """
 
     name: str
     code: str
     values: tuple[tuple[str, str, int, Mapping[str, Any]], ...]
     sources: Mapping[str, str] = field(repr=False)
-    loaded: tuple[Loaded, ...] = field(repr=False)
-    absent: tuple[str, ...] = field(repr=False)
+    imported: tuple[tuple[str, Any, object], ...] = field(repr=False)
+    unloaded: tuple[Loaded, ...] = field(repr=False)
+    absent: frozenset[str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -290,15 +292,22 @@ class Gathering:
             for name, line in taken.values.items()
         )
         sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
-        loaded = tuple(each.loaded for each in sources)
-        code = self._code(entries, texts)
-        return Prepared(self._name(), code, values, texts, loaded, self._absent())
+        loaded = [each.loaded for each in sources]
+        return Prepared(
+            self._name(),
+            self._code(entries, texts),
+            values,
+            texts,
+            tuple((each.name, each.module, each.spec) for each in loaded if each.module),
+            tuple(each for each in loaded if each.module is None),
+            self._absent(),
+        )
 
-    def _absent(self) -> tuple[str, ...]:
+    def _absent(self) -> frozenset[str]:
         """The modules that are imported by what travels, and were not there."""
         imports = [each for taken in self._slices.values() for each in taken.imports()]
         imports += [each for source in self._whole.values() for each in source.imports]
-        return tuple(sorted(self._project.absent(imports)))
+        return frozenset(self._project.absent(imports))
 
     def _imported(self, taken: Slice, known: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
         """The lines of statements that import something, with what that is known by."""

@@ -161,10 +161,14 @@ class Shipping:
         return prepared
 
     def _is_current(self, prepared: Prepared) -> bool:
-        """Whether nothing that it was made from was imported or reloaded since."""
-        return all(map(self._texts.is_latest, prepared.loaded)) and not any(
-            name in sys.modules for name in prepared.absent
-        )
+        """Whether nothing that it was made from was imported or reloaded since. Touches no file,
+        and is asked at every call."""
+        modules = sys.modules
+        for name, module, spec in prepared.imported:
+            if modules.get(name) is not module or getattr(module, "__spec__", None) is not spec:
+                return False
+        known = all(map(self._texts.is_latest, prepared.unloaded))
+        return known and modules.keys().isdisjoint(prepared.absent)
 
     def _value(
         self, spec: FunctionSpec, module: str, name: str, line: int, namespace: Mapping[str, Any]

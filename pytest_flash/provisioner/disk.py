@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ..errors import StateFileError
-from ..files import kind_of, open_regular
+from ..files import kind_of, open_regular, read_limited
 
 FOLDER = ".runpod"
 """The folder, in the project's."""
@@ -23,7 +23,7 @@ STATE_FILE = "resources.pkl"
 
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
-_GITIGNORE = b"*\n"
+_GITIGNORE, _IGNORED = ".gitignore", b"*\n"
 
 
 def make_private_folder(folder: Path) -> None:
@@ -32,12 +32,33 @@ def make_private_folder(folder: Path) -> None:
     Raises StateFileError when that cannot be, and when a link or anything else is in its place.
     """
     try:
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=_PRIVATE_FOLDER)
-        with inside(folder) as opened, contextlib.suppress(FileExistsError):
-            _make_file(".gitignore", _GITIGNORE, opened)
+        try:
+            _make_folder(folder)
+        except FileNotFoundError:
+            _make_folder(folder)  # ``remove_unused`` was between the two steps.
     except OSError as error:
         raise state_file_error("made", folder, error) from error
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove ``folder`` if nothing was ever written down in it. Raises OSError."""
+    with inside(folder) as opened:
+        if os.listdir(opened) != [_GITIGNORE]:  # noqa: PTH208 - of a descriptor
+            return
+        if read_limited(_GITIGNORE, 100, dir_fd=opened, follow=False) != _IGNORED:
+            return
+        _unlink(_GITIGNORE, opened)
+    try:
+        folder.rmdir()
+    except OSError:
+        _make_folder(folder)  # Somebody has written something down just now.
+
+
+def _make_folder(folder: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=_PRIVATE_FOLDER)
+    with inside(folder) as opened, contextlib.suppress(FileExistsError):
+        _make_file(_GITIGNORE, _IGNORED, opened)
 
 
 @contextlib.contextmanager

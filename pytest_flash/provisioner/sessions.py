@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import StateFileError
 from ..files import open_regular
-from .disk import STATE_FILE, inside, make_private_folder, read_file
+from .disk import STATE_FILE, inside, make_private_folder, read_file, remove_unused
 from .users import User, boot_id, boot_of, is_session_lock, start_of, this_place
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -59,8 +59,9 @@ class SessionLock:
 @contextlib.contextmanager
 def session_in(folder: Path) -> Iterator[User]:
     """Be a session of the state in ``folder`` while the block lasts; no file of it stays behind,
-    unless a record names it still.
+    unless a record names it still, nor a folder in which nothing was ever written down.
     """
+    was_there = os.path.lexists(folder)
     session = begin_session(folder)
     try:
         yield session.user
@@ -72,6 +73,8 @@ def session_in(folder: Path) -> Iterator[User]:
             if session.user.lock and session.user.lock.encode() not in state:
                 with inside(folder) as opened:
                     _remove_if_free(session.user.lock, opened)
+            if not was_there:
+                remove_unused(folder)
 
 
 def begin_session(folder: Path) -> SessionLock:
@@ -83,7 +86,7 @@ def begin_session(folder: Path) -> SessionLock:
     user = User.current()
     with contextlib.suppress(StateFileError):  # Then nothing will be recorded either.
         make_private_folder(folder)
-    if _shares_locks(folder):
+    if shares_locks(folder):
         with contextlib.suppress(OSError), inside(folder) as opened:
             for _ in range(_ATTEMPTS):
                 name = f"session-{secrets.token_hex(8)}.lock"
@@ -105,7 +108,7 @@ def is_alive(user: User, folder: Path) -> bool:
         return _may_be_alive(user, here, folder)
     # The session saw a file system of its kernel alone, or it would have no lock. So do we, and
     # there is but one such kernel at a time: this one, or one before the machine was started anew.
-    return not (lock is _Lock.FREE and _shares_locks(folder))
+    return not (lock is _Lock.FREE and shares_locks(folder))
 
 
 def sweep(folder: Path, used: Collection[str]) -> None:
@@ -196,7 +199,7 @@ def _may_be_alive(user: User, here: str, folder: Path) -> bool:
     if not boot_of(here) or not boot_id():
         return bool(boot_of(here))  # No namespaces but this one; or Linux, where there may be.
     if boot and boot != boot_id():
-        return not _shares_locks(folder)  # Of this machine before it was started anew?
+        return not shares_locks(folder)  # Of this machine before it was started anew?
     if not here.endswith(f"/{_FIRST_NAMESPACE}"):
         return True
     return any(_is_process(pid, user.pid, ticks) for pid in _pids())
@@ -219,7 +222,7 @@ def _is_process(pid: int, inner: int, ticks: str) -> bool:
     return found is None or int(found[1]) == inner
 
 
-def _shares_locks(folder: Path) -> bool:
+def shares_locks(folder: Path) -> bool:
     """Whether ``folder`` is on a file system whose locks are seen by all who reach it."""
     try:
         mounts = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()

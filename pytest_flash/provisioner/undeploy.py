@@ -103,9 +103,9 @@ class Undeploy:
         if not self.declared:
             raise SettingsError(
                 f"--unrecorded deletes whatever carries the mark of project "
-                f"{self.ledger.scope.project!r}, and that is the name of this folder alone: any "
-                "folder of that name may have made it. Give the project a name of its own in "
-                '[tool.flash] of pyproject.toml, such as project = "my-project"'
+                f"{self.ledger.scope.project!r}, and no pyproject.toml of yours declares that "
+                "name: any folder that is called so may have made it. Give the project a name of "
+                'its own in [tool.flash] of pyproject.toml, such as project = "my-project"'
             )
         return tuple(
             endpoint

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from ..shadowed import PACKAGES
+
 FRAMEWORK = (
     "fastapi",
     "uvicorn.lifespan.off",
@@ -33,9 +35,10 @@ def import_framework() -> frozenset[str]:
 
 def make_room(root: Path, plain: Collection[str]) -> None:
     """Let the app find its own modules below ``root``, also where others of their names were
-    imported; not those that are ``plain``, of which others may import more."""
-    names = {each.name.removesuffix(".py") for each in root.iterdir()}
-    tops = {name for name in (names & sys.modules.keys()) - set(plain) if _is_module(root, name)}
+    imported; not those that are ``plain``, and none that are ours: others may import more of
+    them."""
+    names = {each.name.removesuffix(".py") for each in root.iterdir()} & sys.modules.keys()
+    tops = {name for name in names - PACKAGES - set(plain) if _is_module(root, name)}
     for name in [each for each in sys.modules if each.partition(".")[0] in tops]:
         del sys.modules[name]
 

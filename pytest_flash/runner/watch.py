@@ -113,11 +113,10 @@ async def _changes_in(
     waiting = asyncio.ensure_future(anext(batches, None))
     try:
         await asyncio.sleep(0)  # From here on all is noticed.
-        while True:
-            if changed := beside.changed():
-                yield changed
-            if await waiting is None:
-                return
+        if changed := beside.changed():
+            yield changed
+        while (batch := await waiting) is not None:
+            yield tuple(sorted({path for _, path in batch}))
             waiting = asyncio.ensure_future(anext(batches, None))
     finally:
         waiting.cancel()

@@ -73,7 +73,8 @@ class Started:
 
 @dataclass(frozen=True)
 class Stale:
-    """It was not started: ``file``, of a module that is imported here, has changed."""
+    """It was not started: ``file``, of a module that is imported here, has changed, or, where that
+    is empty, such a module is unfit."""
 
     number: int
     file: str
@@ -137,6 +138,7 @@ class _Zygote:
         at_death_of_parent(self._end)
         self._fork = fork
         self._preloader = Preloader(root)
+        self._spoilt = False
 
     def run(self) -> int:
         """Serve the control connection; the link's descriptor in each forked child."""
@@ -167,7 +169,8 @@ class _Zygote:
         """Start a process; its link's descriptor in the child that was forked."""
         _, (link, *_), _, _ = socket.recv_fds(self._passing, 1, 1)
         os.set_inheritable(link, False)
-        if self._fork and (file := self._preloader.changed_file()) is not None:
+        file = self._stale_file() if self._fork else None
+        if file is not None:
             os.close(link)
             self._report(Stale(message.number, file))
             return None
@@ -181,6 +184,10 @@ class _Zygote:
         self._children[pid] = message.number
         self._report(Started(message.number, pid))
         return None
+
+    def _stale_file(self) -> str | None:
+        """As ``Stale`` says; None if what is imported here is good for a process."""
+        return "" if self._spoilt else self._preloader.changed_file()
 
     def _spawn(self, link: int) -> int:
         for each in (link, *self._sockets):
@@ -210,6 +217,8 @@ class _Zygote:
             return
         unfit = self._preloader.load(message.modules, message.environment, message.excluded)
         if unfit is not None:
+            # What is asked before the report is read must not be started from here either.
+            self._spoilt = True
             self._report(unfit)
         gc.collect()
         gc.freeze()  # A child that collects garbage would copy every page of these objects.

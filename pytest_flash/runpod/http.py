@@ -25,6 +25,7 @@ from ..errors import (
     RunpodConnectionError,
     SettingsError,
 )
+from ..responses import OversizedError
 from ..secrecy import HIDDEN
 from ..target import Target
 
@@ -177,9 +178,9 @@ def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
     request = error.request
     # Of an answer that is no HTTP the error quotes a line.
     what = _hidden(request, str(error)) or type(error).__name__
-    made = RunpodConnectionError(
-        f"{request.method} {request.url.copy_with(query=None)}: no answer: {what}"
-    )
+    if not isinstance(error, OversizedError):
+        what = f"no answer: {what}"
+    made = RunpodConnectionError(f"{request.method} {request.url.copy_with(query=None)}: {what}")
     made.reached = not isinstance(error, _NEVER_SENT)
     made.passes = not made.reached and _passes(error)
     return made

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from ..responses import aread, ask
+from ..responses import aread, ask, begun
 from ..target import Target
 from . import addresses, http
 from .loops import PerLoop
@@ -81,9 +81,10 @@ class LogClient:
         path = f"/v2/serverless/{endpoint}/workers/{worker}/logs"
         asked = {"source": "container", **({} if after else {"tail": str(_TAIL)})}
         headers = {"Last-Event-ID": after} if after else {}
+        request = client.build_request("GET", path, params=asked, headers=headers)
         reader = EventReader()
         try:
-            async with client.stream("GET", path, params=asked, headers=headers) as response:
+            async with begun(client, request) as response:
                 self._check(response if response.is_success else await aread(response))
                 _refuse_packed(response)
                 async for chunk in response.aiter_raw():

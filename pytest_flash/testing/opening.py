@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -84,4 +85,6 @@ def _session(
 
 def _say(line: str) -> None:
     """To whoever has asked for ``-s``: pytest captures nothing, and prints nothing later."""
-    print(line, flush=True)
+    # A function may print what the encoding of standard output does not have.
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)

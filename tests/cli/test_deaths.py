@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.support.flash_run import FlashRun, StartRun
 from tests.support.processes import Process, descendants, wait_gone, wait_until
 from tests.support.requests import answered, asking
 from tests.support.saving import save
+from tests.support.shared_run import SharedRun, sharing
 from tests.support.sockets import listeners
 
 # Longer than any test waits: only what is asked for ends what goes on.
@@ -58,8 +60,13 @@ async def index():
 
 
 @pytest.fixture
-def times(request: pytest.FixtureRequest) -> int:
-    return 20 if request.config.getoption("soak") else 1
+def soak(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("soak"))
+
+
+@pytest.fixture
+def times(soak: bool) -> int:
+    return 20 if soak else 1
 
 
 @pytest.fixture
@@ -70,27 +77,29 @@ def project(tmp_path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Started:
-    """A server with a worker, an app's own subprocess, and a reload behind it."""
+    """A server, its processes, and the sockets that it listens on."""
 
     run: FlashRun
     tree: set[Process]
     sockets: set[str]
 
     def leaves_nothing(self) -> None:
-        """Every process ends, and nobody holds the listening socket."""
+        """Every process ends, and nobody holds a listening socket."""
         wait_gone(self.tree, 60)
         assert not self.sockets & {each.inode for each in listeners()}
 
 
-def started(flash_run: StartRun, http: httpx.Client, project: Path) -> Started:
+def started(flash_run: StartRun, http: httpx.Client, project: Path, source: str) -> Started:
+    """A server that has reloaded; with ``APP`` it has a worker and the app a subprocess."""
+    save(project / "main.py", source)
     run = flash_run("--host", "127.0.0.1", cwd=project)
     url = run.url
     pid = http.get(url).json()["pid"]
-    save(project / "main.py", APP + "\n")
+    save(project / "main.py", source + "\n")
     wait_until(lambda: http.get(url).json()["pid"] != pid, 60, "the new code")
     tree = run.tree()
     # The command, the parent, the app, its subprocess, the emulator and a worker.
-    assert len(tree) >= 6
+    assert len(tree) >= (6 if source == APP else 4)
     sockets = {each.inode for each in listeners() if each.port == httpx.URL(url).port}
     assert sockets
     return Started(run, tree, sockets)
@@ -102,45 +111,48 @@ CODES = {
     signal.SIGHUP: 0,
     signal.SIGKILL: -signal.SIGKILL,
 }
+# Each asks for an end in order: one of them stands for all, but with --soak.
+ORDERLY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["terminate", "kill"])
 def test_a_signal_leaves_nothing(
-    flash_run: StartRun, http: httpx.Client, project: Path, number: signal.Signals, times: int
+    flash_run: StartRun,
+    http: httpx.Client,
+    project: Path,
+    number: signal.Signals,
+    soak: bool,
+    times: int,
 ) -> None:
-    for _ in range(times):
-        server = started(flash_run, http, project)
-        server.run.process.send_signal(number)
-        assert server.run.wait() == CODES[number]
+    for each in _numbers(number, signal.SIGTERM, soak) * times:
+        server = started(flash_run, http, project, APP)
+        server.run.process.send_signal(each)
+        assert server.run.wait() == CODES[each]
         server.leaves_nothing()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["interrupt", "hang-up"])
-def test_other_signals_end_it_as_well(
-    flash_run: StartRun, http: httpx.Client, project: Path, number: signal.Signals, times: int
-) -> None:
-    """All that ends a server with a worker is looked at above."""
-    save(project / "main.py", PLAIN)
-    for _ in range(times):
-        run = flash_run(cwd=project)
-        assert http.get(run.url).status_code == 200
-        tree = run.tree()
-        run.process.send_signal(number)
-        assert run.wait() == CODES[number]
-        wait_gone(tree, 60)
 
 
 # As Ctrl-C in a terminal, a closed terminal and the end of a service reach it.
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL, signal.SIGINT])
 def test_a_signal_to_the_whole_group_leaves_nothing(
-    flash_run: StartRun, http: httpx.Client, project: Path, number: signal.Signals, times: int
+    flash_run: StartRun,
+    http: httpx.Client,
+    project: Path,
+    number: signal.Signals,
+    soak: bool,
+    times: int,
 ) -> None:
-    for _ in range(times):
-        server = started(flash_run, http, project)
-        os.killpg(server.run.process.pid, number)
-        assert server.run.wait() == CODES[number]
+    source = PLAIN if number is signal.SIGHUP else APP
+    for each in _numbers(number, signal.SIGHUP, soak) * times:
+        server = started(flash_run, http, project, source)
+        os.killpg(server.run.process.pid, each)
+        assert server.run.wait() == CODES[each]
         server.leaves_nothing()
         assert "Traceback" not in server.run.output
+
+
+def _numbers(number: signal.Signals, orderly: signal.Signals, soak: bool) -> list[signal.Signals]:
+    """``number``; with ``soak`` in place of ``orderly`` all that ask for an end in order."""
+    return list(ORDERLY) if soak and number is orderly else [number]
 
 
 def test_a_closed_terminal_leaves_nothing(
@@ -211,15 +223,40 @@ def test_while_it_starts_a_kill_leaves_nothing(
         wait_gone(tree, 60)  # What is still importing ends when it has.
 
 
-def test_while_it_reloads_a_kill_leaves_nothing(
-    flash_run: StartRun, http: httpx.Client, project: Path, times: int
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    """A server that waits for its answers when it ends, however long they take."""
+    timings = {"stop_grace": NEVER}
+    with sharing(tmp_path_factory.mktemp("shared"), timings=timings) as served:
+        yield served
+
+
+def parent_and_app(http: httpx.Client, url: str) -> dict[str, int]:
+    """What ``PLAIN`` answers, once it serves."""
+    wait_until(lambda: "parent" in http.get(url).json(), 60, "the app")
+    answer: dict[str, int] = http.get(url).json()
+    return answer
+
+
+def test_a_parent_that_is_killed_takes_its_app_along(
+    shared: SharedRun, http: httpx.Client, times: int
 ) -> None:
     for _ in range(times):
-        save(project / "main.py", PLAIN)
-        run = flash_run(cwd=project)
-        assert http.get(run.url).status_code == 200
-        stuck = "print('stuck', flush=True)\nimport time\ntime.sleep(3600)\n"
-        save(project / "main.py", stuck)
+        run = shared.begin()
+        save(shared.main, PLAIN)
+        answer = parent_and_app(http, run.url)
+        app = {each for each in run.tree() if each.pid == answer["pid"]}
+        os.kill(answer["parent"], signal.SIGKILL)
+        wait_gone(app, 60)
+        run.wait_for("ended with exit code")
+        assert not run.has_ended
+
+
+# From here on each ends the run.
+def test_while_it_reloads_a_kill_leaves_nothing(shared: SharedRun, times: int) -> None:
+    for _ in range(times):
+        run = shared.begin()
+        save(shared.main, "print('stuck', flush=True)\nimport time\ntime.sleep(3600)\n")
         run.wait_for("stuck")
         tree = run.tree()
         run.process.kill()
@@ -227,32 +264,40 @@ def test_while_it_reloads_a_kill_leaves_nothing(
         wait_gone(tree, 60)
 
 
-def test_a_parent_that_is_killed_takes_its_app_along(
-    flash_run: StartRun, http: httpx.Client, project: Path, times: int
-) -> None:
-    save(project / "main.py", PLAIN)
-    for _ in range(times):
-        run = flash_run(cwd=project)
-        answer = http.get(run.url).json()
-        app = {each for each in run.tree() if each.pid == answer["pid"]}
-        os.kill(answer["parent"], signal.SIGKILL)
-        wait_gone(app, 60)
-        run.process.terminate()
-        assert run.wait() == 0
+STAYS = """\
+import asyncio
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.on_event("shutdown")
+async def stay():
+    print("staying", flush=True)
+    await asyncio.sleep(3600)
+
+print("loaded", flush=True)
+"""
+SLOW = """\
+import asyncio
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/")
+async def index():
+    print("asked", flush=True)
+    await asyncio.sleep(0.5)
+    return 5
+
+@app.get("/loaded")
+def loaded():
+    return 1
+"""
 
 
-def test_a_second_interrupt_does_not_wait(
-    flash_run: StartRun, http: httpx.Client, project: Path
-) -> None:
-    main = project / "main.py"
-    main.write_text(
-        "import asyncio\nfrom fastapi import FastAPI\napp = FastAPI()\n"
-        "@app.on_event('shutdown')\nasync def stay():\n"
-        "    print('staying', flush=True)\n    await asyncio.sleep(3600)\n"
-        "@app.get('/')\ndef index(): return 0\n"
-    )
-    run = flash_run(cwd=project, timings={"stop_grace": NEVER})
-    assert http.get(run.url).json() == 0
+def test_a_second_interrupt_does_not_wait(shared: SharedRun, http: httpx.Client) -> None:
+    run = shared.begin()
+    save(shared.main, STAYS)
+    run.wait_for("loaded")
+    wait_until(lambda: http.get(f"{run.url}/").status_code == 404, 60, "the app")
     tree = run.tree()
     run.process.send_signal(signal.SIGINT)
     run.wait_for("staying")
@@ -263,13 +308,12 @@ def test_a_second_interrupt_does_not_wait(
     assert "Traceback" not in run.output
 
 
-def test_a_running_request_is_answered_before_the_end(flash_run: StartRun, project: Path) -> None:
-    (project / "main.py").write_text(
-        "import asyncio\nfrom fastapi import FastAPI\napp = FastAPI()\n"
-        "@app.get('/')\nasync def index():\n"
-        "    print('asked', flush=True)\n    await asyncio.sleep(0.5)\n    return 5\n"
-    )
-    run = flash_run(cwd=project, timings={"stop_grace": NEVER})
+def test_a_running_request_is_answered_before_the_end(
+    shared: SharedRun, http: httpx.Client
+) -> None:
+    run = shared.begin()
+    save(shared.main, SLOW)
+    wait_until(lambda: http.get(f"{run.url}/loaded").status_code == 200, 60, "the app")
     with asking(run.url) as connection:
         run.wait_for("asked")
         run.process.send_signal(signal.SIGINT)

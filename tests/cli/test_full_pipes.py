@@ -62,7 +62,7 @@ def running(*arguments: str, cwd: Path, both: bool) -> Iterator[subprocess.Popen
         tree = descendants(process.pid)
         process.kill()
         process.communicate()
-        wait_gone(tree, 10)
+        wait_gone(tree, 60)
 
 
 def read_until(pipe: IO[bytes], pattern: str) -> str:
@@ -76,7 +76,7 @@ def read_until(pipe: IO[bytes], pattern: str) -> str:
             printed += os.read(pipe.fileno(), 100)
         return re.search(pattern, printed.decode(errors="replace"))
 
-    wait_until(found, 30, pattern)
+    wait_until(found, 60, pattern)
     match = found()
     assert match is not None
     return match[1]
@@ -100,7 +100,7 @@ def test_flash_run_serves_and_ends(
         assert b"x" * 50_000 in process.stdout.read(100_000)
         assert http.get(f"{url}/prints").json() == 2
         process.send_signal(number)
-        assert process.wait(20) == code
+        assert process.wait(60) == code
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
@@ -114,7 +114,7 @@ def test_flash_emulator_serves_and_ends(tmp_path: Path, number: signal.Signals) 
         variables = json.loads(process.stdout.readline())
         key, url = variables["RUNPOD_API_KEY"], variables["RUNPOD_API_BASE_URL"]
         headers = {"Authorization": f"Bearer {key}"}
-        with httpx.Client(headers=headers, base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(headers=headers, base_url=url, timeout=60, trust_env=False) as client:
             endpoint = {
                 "name": "prints",
                 "type": "QUEUE",
@@ -130,4 +130,4 @@ def test_flash_emulator_serves_and_ends(tmp_path: Path, number: signal.Signals) 
             assert "exited with code 0" in str(done)
             assert client.get(f"{queue}/health").json()["jobs"]["failed"] == 1
         process.send_signal(number)
-        assert process.wait(20) in (0, 130)
+        assert process.wait(60) in (0, 130)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
-from tests.support.flash_run import FlashRun
+from tests.support.flash_run import StartRun
 
 MAIN = """\
 import helper
@@ -40,7 +39,7 @@ async def ready():
 
 
 def test_a_save_before_the_first_call_reaches_neither_server_nor_worker(
-    flash_run: Callable[..., FlashRun], http: httpx.Client, tmp_path: Path
+    flash_run: StartRun, http: httpx.Client, tmp_path: Path
 ) -> None:
     texts = {
         "main.py": MAIN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from tests.support.environment import ROOT
-from tests.support.flash_run import FlashRun
+from tests.support.flash_run import FlashRun, StartRun
 from tests.support.processes import wait_until
+from tests.support.saving import save
 from tests.support.standins import APP, write_standins
 
-Start = Callable[..., FlashRun]
 KEY = "rpa_exported"
 NOBODY = "http://127.0.0.1:9"
 
@@ -36,7 +36,7 @@ async def root():
 
 
 def test_an_app_of_an_official_sdk_is_refused_until_it_has_no_functions_on_it(
-    flash_run: Start, http: httpx.Client, tmp_path: Path
+    flash_run: StartRun, http: httpx.Client, tmp_path: Path
 ) -> None:
     project, libraries = tmp_path / "project", tmp_path / "libraries"
     write_standins(libraries)
@@ -49,7 +49,7 @@ def test_an_app_of_an_official_sdk_is_refused_until_it_has_no_functions_on_it(
     run.wait_for("until a file is saved")
     # More than once: nothing of an SDK may be imported ahead for the next process.
     for number in (1, 2, 3):
-        (project / "main.py").write_text(WITHOUT_FUNCTIONS.format(number=number))
+        save(project / "main.py", WITHOUT_FUNCTIONS.format(number=number))
         _, url, key = answer_of(http, run, number)
         assert url.startswith("http://127.0.0.1:1/")
         assert key == "pytest-flash-is-not-live"
@@ -64,7 +64,7 @@ def answer_of(http: httpx.Client, run: FlashRun, number: int) -> list[Any]:
         answers.append(http.get(run.url))
         return answers[-1].text.startswith(f"[{number},")
 
-    wait_until(answered, 30, f"an answer of app {number}")
+    wait_until(answered, 60, f"an answer of app {number}")
     answer: list[Any] = answers[-1].json()
     return answer
 
@@ -108,13 +108,14 @@ def root():
 
 
 def test_what_an_app_on_the_emulator_starts_is_refused(
-    flash_run: Start, http: httpx.Client, tmp_path: Path
+    flash_run: StartRun, http: httpx.Client, tmp_path: Path
 ) -> None:
     (tmp_path / "main.py").write_text(STRAYS)
-    run = flash_run("--emulator", cwd=tmp_path, RUNPOD_API_KEY=KEY)
+    patient = {"stop_grace": 3600.0}  # Until the thread is through.
+    run = flash_run("--emulator", cwd=tmp_path, timings=patient, RUNPOD_API_KEY=KEY)
     answer = http.get(run.url).json()
     run.process.terminate()
-    wait_until((tmp_path / "outcome").exists, 30, "the end of the thread")
+    wait_until((tmp_path / "outcome").exists, 60, "the end of the thread")
     for outcome in (answer, (tmp_path / "outcome").read_text()):
         assert outcome.startswith("LiveRefusedError: ")
         assert "flash run" in outcome
@@ -153,7 +154,7 @@ def proxies() -> Iterator[tuple[Proxy, Proxy]]:
 
 
 def test_a_dotenv_file_leads_an_exported_key_through_no_proxy(
-    flash_run: Start, http: httpx.Client, proxies: tuple[Proxy, Proxy], tmp_path: Path
+    flash_run: StartRun, http: httpx.Client, proxies: tuple[Proxy, Proxy], tmp_path: Path
 ) -> None:
     ours, strangers = proxies
     (tmp_path / ".env").write_text(f"HTTPS_PROXY={strangers.url}\nhttps_proxy={strangers.url}\n")
@@ -176,7 +177,7 @@ def test_a_dotenv_file_leads_an_exported_key_through_no_proxy(
     assert http.get(run.url).json() == strangers.url
     with contextlib.suppress(httpx.ReadTimeout):
         http.get(f"{run.url}/call", timeout=1)  # It is tried again and again.
-    wait_until(lambda: ours.asked or strangers.asked, 30, "a request")
+    wait_until(lambda: ours.asked or strangers.asked, 60, "a request")
     run.process.kill()  # It would try for a while.
     assert not strangers.asked
     assert ours.asked[0] == "CONNECT runpod.invalid:443 HTTP/1.1"

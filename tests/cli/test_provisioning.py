@@ -159,12 +159,17 @@ def test_orphans_are_not_judged_when_a_module_failed_to_import(
     assert names(endpoints) == ["live-a", "live-b"]
 
 
-def test_namespaces_keep_apart(app: App, provision: Provision, endpoints: Endpoints) -> None:
+def test_namespaces_keep_apart(app: App, endpoints: Endpoints, undeploy: Attempt) -> None:
     app.define(a="")
     app.deploy()
-    provision("--namespace", "anna")
-    provision(FLASH_NAMESPACE="bob")
-    assert names(endpoints) == ["live-a", "live-anna-a", "live-bob-a"]
+    app.deploy("anna")
+    assert names(endpoints) == ["live-a", "live-anna-a"]
+    for listed in (
+        undeploy("list", "--namespace", "anna"),
+        undeploy("list", FLASH_NAMESPACE="anna"),
+    ):
+        assert "live-anna-a" in listed.output
+        assert "live-a " not in listed.output
 
 
 def test_a_bad_namespace_is_refused(app: App, attempt: Attempt) -> None:
@@ -177,8 +182,10 @@ def test_a_bad_namespace_is_refused(app: App, attempt: Attempt) -> None:
 def test_warm_starts_a_worker_on_each(
     app: App, provision: Provision, account: Account, endpoints: Endpoints
 ) -> None:
+    """In a namespace that a variable names."""
     app.define(a="workersMax=1", b="workersMax=1")
-    assert "not warm" not in provision("--warm")
+    assert "not warm" not in provision("--warm", FLASH_NAMESPACE="bob")
+    assert names(endpoints) == ["live-bob-a", "live-bob-b"]
     assert [account.completed(endpoint.id) for endpoint in endpoints()] == [1, 1]
 
 
@@ -338,7 +345,7 @@ def test_undeploy_of_a_project_that_its_folder_alone_names(
     assert "called 'shop' after its folder alone" in undeploy("list").output
     refused = undeploy("--unrecorded", "--yes")
     assert refused.code == 1
-    assert "that is the name of this folder alone" in refused.errors
+    assert "any folder that is called so may have made it" in refused.errors
     assert names(endpoints) == ["live-a"]
 
 

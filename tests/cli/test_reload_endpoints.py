@@ -90,7 +90,7 @@ def test_a_management_request_in_flight_is_waited_for(
     run = shared.begin()
     url = run.url
     serve(shared, APP, http, url)
-    relay.delay["POST"] = 2.0  # Longer than the grace of a running answer.
+    relay.delay["POST"] = 1.5  # Longer than the grace of a running answer.
     created = relay.count("POST")
     asking = threading.Thread(target=ask, args=(http, url))
     asking.start()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.flash_run import FlashRun
+from tests.support.flash_run import FlashRun, StartRun
 from tests.support.processes import Process, wait_gone, wait_until
-
-Start = Callable[..., FlashRun]
+from tests.support.saving import save
+from tests.support.shared_run import SharedRun, sharing
 
 APP = """\
 import os, subprocess
@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def started(
-    flash_run: Start, http: httpx.Client, project: Path
+    flash_run: StartRun, http: httpx.Client, project: Path
 ) -> tuple[FlashRun, dict[str, int], set[Process]]:
     run = flash_run(cwd=project)
     answer: dict[str, int] = http.get(run.url).json()
@@ -45,74 +45,90 @@ def started(
 
 
 def test_a_signal_ends_it_with_its_parent_stopped(
-    flash_run: Start, http: httpx.Client, project: Path
+    flash_run: StartRun, http: httpx.Client, project: Path
 ) -> None:
     run, answer, tree = started(flash_run, http, project)
     os.kill(answer["parent"], signal.SIGSTOP)
     run.process.send_signal(signal.SIGINT)
-    assert run.wait(15) == 130
-    wait_gone(tree, 5)
+    assert run.wait() == 130
+    wait_gone(tree, 60)
 
 
 def test_a_signal_ends_it_with_its_parent_hanging_in_an_import(
-    flash_run: Start, http: httpx.Client, project: Path, tmp_path: Path
+    flash_run: StartRun, http: httpx.Client, project: Path, tmp_path: Path
 ) -> None:
     library, hangs = tmp_path / "lib" / "library.py", tmp_path / "hangs"
     library.parent.mkdir()
     library.write_text(
         "import sys, time\nif 'main' not in sys.modules:\n"
-        f"    open({str(hangs)!r}, 'w').close()\n    time.sleep(600)\n"
+        f"    open({str(hangs)!r}, 'w').close()\n    time.sleep(3600)\n"
     )
     project = project / "project"
     project.mkdir()
     (project / "main.py").write_text(f"import library\n{APP}")
     run = flash_run(cwd=project, PYTHONPATH=str(library.parent))
     assert http.get(run.url).status_code == 200
-    wait_until(hangs.exists, 30, "the import ahead")
+    wait_until(hangs.exists, 60, "the import ahead")
     tree = run.tree()
     run.process.send_signal(signal.SIGINT)
-    assert run.wait(15) == 130
-    wait_gone(tree, 5)
+    assert run.wait() == 130
+    wait_gone(tree, 60)
 
 
 def test_with_all_of_them_stopped_a_signal_ends_it(
-    flash_run: Start, http: httpx.Client, project: Path
+    flash_run: StartRun, http: httpx.Client, project: Path
 ) -> None:
     run, answer, tree = started(flash_run, http, project)
     for each in answer.values():
         os.kill(each, signal.SIGSTOP)
     run.process.send_signal(signal.SIGINT)
-    assert run.wait(20) == 130
-    wait_gone(tree, 5)
+    assert run.wait() == 130
+    wait_gone(tree, 60)
 
 
 def test_a_kill_of_the_command_leaves_nothing_with_its_parent_stopped(
-    flash_run: Start, http: httpx.Client, project: Path
+    flash_run: StartRun, http: httpx.Client, project: Path
 ) -> None:
     run, answer, tree = started(flash_run, http, project)
     os.kill(answer["parent"], signal.SIGSTOP)
     run.process.kill()
-    run.wait(10)
-    wait_gone(tree, 10)
+    run.wait()
+    wait_gone(tree, 60)
 
 
-def test_a_kill_of_its_parent_leaves_no_subprocess_of_the_app(
-    flash_run: Start, http: httpx.Client, project: Path
-) -> None:
-    run, answer, tree = started(flash_run, http, project)
-    gone = {each for each in tree if each.pid in answer.values()}
-    os.kill(answer["parent"], signal.SIGKILL)
-    wait_gone(gone, 10)
-    (project / "main.py").write_text(APP + "\n")
-    wait_until(lambda: http.get(run.url).status_code == 200, 30, "the new code")
-    run.process.send_signal(signal.SIGINT)
-    assert run.wait(10) == 130
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    with sharing(tmp_path_factory.mktemp("shared")) as served:
+        yield served
+
+
+def served(shared: SharedRun, http: httpx.Client) -> tuple[FlashRun, dict[str, int]]:
+    """``APP`` on the shared run, and what it answers."""
+    run = shared.begin()
+    save(shared.main, APP)
+    wait_until(lambda: "parent" in http.get(run.url).json(), 60, "the app")
+    answer: dict[str, int] = http.get(run.url).json()
+    return run, answer
 
 
 def test_a_save_with_its_parent_stopped_brings_up_the_new_code(
-    flash_run: Start, http: httpx.Client, project: Path
+    shared: SharedRun, http: httpx.Client
 ) -> None:
-    run, answer, _ = started(flash_run, http, project)
+    run, answer = served(shared, http)
     os.kill(answer["parent"], signal.SIGSTOP)
-    (project / "main.py").write_text(APP + "\n")
+    save(shared.main, APP + "\n")
     wait_until(lambda: http.get(run.url).json()["pid"] != answer["pid"], 60, "the new code")
+
+
+def test_a_kill_of_its_parent_leaves_no_subprocess_of_the_app(
+    shared: SharedRun, http: httpx.Client
+) -> None:
+    run, answer = served(shared, http)
+    gone = {each for each in run.tree() if each.pid in answer.values()}
+    assert len(gone) == 3
+    os.kill(answer["parent"], signal.SIGKILL)
+    wait_gone(gone, 60)
+    save(shared.main, APP + "\n")
+    wait_until(lambda: http.get(run.url).status_code == 200, 60, "the new code")
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() == 130

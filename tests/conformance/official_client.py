@@ -33,7 +33,7 @@ def run(endpoint: str, content: Any) -> str:
 
 @call
 def run_sync(endpoint: str, content: Any) -> Any:
-    return runpod.Endpoint(endpoint).run_sync(content, timeout=30)
+    return runpod.Endpoint(endpoint).run_sync(content, timeout=60)
 
 
 def _job(endpoint: str, job: str) -> Job:
@@ -47,7 +47,7 @@ def status(endpoint: str, job: str) -> str:
 
 @call
 def output(endpoint: str, job: str) -> Any:
-    return _job(endpoint, job).output(timeout=20)
+    return _job(endpoint, job).output(timeout=60)
 
 
 @call
@@ -78,7 +78,7 @@ def async_run(endpoint: str, content: Any) -> Any:
         async with ClientSession() as session:
             job: AsyncioJob = await AsyncioEndpoint(endpoint, session).run(content)
             first = await job.status()
-            return [first, await job.output(timeout=20), await job.status()]
+            return [first, await job.output(timeout=60), await job.status()]
 
     return asyncio.run(follow())
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from pytest_flash.emulator.overlay import Overlays
 from pytest_flash.errors import EmulatorError
 from tests.emulator_worker.platform import wait_for
 from tests.emulator_worker.wheels import install, make_editable, make_project, make_wheel
+from tests.support.environment import ROOT
 from tests.support.processes import Process, descendants, wait_gone
 
 SLOW = "import pathlib, time; pathlib.Path({marker!r}).touch(); time.sleep(60)"
@@ -168,14 +170,19 @@ def test_uv_is_preferred_and_compiles(
 
 @pytest.mark.skipif(Path(sys.executable).with_name("uv").exists(), reason="uv is installed")
 def test_without_any_installer_the_remedy_is_named(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if each.name != "pip":
+            (packages / each.name).symlink_to(each)
     script = (
-        "import sys, pathlib; sys.modules['pip'] = None\n"
+        f"import sys, pathlib; sys.path += [{str(ROOT)!r}, {str(packages)!r}]\n"
         "from pytest_flash.emulator.hermetic import Hermetic\n"
         f"Hermetic(pathlib.Path({str(tmp_path)!r})).provide(['absent'], preinstalled=())"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"PATH": "/nowhere", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        [sys.executable, "-I", "-S", "-c", script],
+        env={"PATH": "/nowhere"},
         capture_output=True,
         text=True,
         timeout=20,

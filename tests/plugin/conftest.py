@@ -75,7 +75,8 @@ def in_process(
                 patch.delenv(name)
             for name, value in environment.items():
                 patch.setenv(name, value)
-            return pytester.runpytest_inprocess(*PLAIN, *arguments)
+            # Faults are reported by the run around it, whose descriptors these would be.
+            return pytester.runpytest_inprocess(*PLAIN, "-p", "no:faulthandler", *arguments)
 
     return run
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.support.downstream import APP, Project
+from tests.support.innerrun import InnerRun
 
 Passes = Callable[..., None]
 USES_IT = """
@@ -120,15 +121,19 @@ def test_other():
 """
 
 
-def test_functions_of_tests_that_do_not_run_get_no_endpoint(
-    project: Project, passes: Passes
-) -> None:
-    project.write("test_app.py", ASKS_FOR_ENDPOINTS)
-    project.write("test_other.py", OTHERS_FUNCTION)
-    passes(project.pytest("-k", "test_it"), passed=1, deselected=1)
+@pytest.fixture(scope="module")
+def selected(shared_project: Project) -> InnerRun:
+    """A run of one test and one doctest; a test with a function of its own is deselected."""
+    shared_project.write("main.py", APP + DOCUMENTED)
+    shared_project.write("test_app.py", ASKS_FOR_ENDPOINTS)
+    shared_project.write("test_other.py", OTHERS_FUNCTION)
+    return shared_project.report("--doctest-modules", "-k", "test_it or main")
 
 
-def test_functions_of_an_app_with_doctests_do(project: Project, passes: Passes) -> None:
-    project.write("main.py", APP + DOCUMENTED)
-    project.write("test_app.py", ASKS_FOR_ENDPOINTS)
-    passes(project.pytest("--doctest-modules"), passed=2)
+def test_functions_of_tests_that_do_not_run_get_no_endpoint(selected: InnerRun) -> None:
+    selected.check("test_app", passed=1)
+    assert selected.result.parseoutcomes()["deselected"] == 1
+
+
+def test_functions_of_an_app_with_doctests_do(selected: InnerRun) -> None:
+    selected.check("test_app", "main", passed=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,16 @@ import pytest
 
 from pytest_flash.provisioner.disk import make_private_folder
 from pytest_flash.provisioner.records import Account, Record, Scope
-from pytest_flash.provisioner.sessions import begin_session, is_alive, session_in, sweep
+from pytest_flash.provisioner.sessions import (
+    begin_session,
+    is_alive,
+    session_in,
+    shares_locks,
+    sweep,
+)
 from pytest_flash.provisioner.state import State
 from pytest_flash.provisioner.users import User, boot_id, this_place
+from tests.support.disk import small_disk
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import wait_until
 from tests.support.sessions import container
@@ -169,8 +177,10 @@ def test_a_child_that_was_forked_does_not_keep_its_dead_parent_alive(
     session = start(*arguments)
     assert is_alive(elsewhere(session.user), folder)
     session.kill()
-    # The child's end of the pipe is open still: it lives.
-    assert not is_alive(elsewhere(session.user), folder)
+    # The child lives on, and lets go as the first thing that it does.
+    wait_until(lambda: not is_alive(elsewhere(session.user), folder), 10, "the lock to be free")
+    assert session.process.stdout is not None
+    assert select.select([session.process.stdout], [], [], 0)[0] == []  # Its end would show here.
 
 
 def test_a_child_that_ends_does_not_end_its_parents_session(start: Start, folder: Path) -> None:
@@ -241,6 +251,21 @@ def test_a_session_that_recorded_nothing_leaves_nothing_behind(folder: Path) -> 
     assert locks(folder) == []
 
 
+def test_a_folder_in_which_nothing_was_written_down_goes_with_its_session(tmp_path: Path) -> None:
+    """Such as that of ``flash run`` on an app without remote functions."""
+    folder = tmp_path / ".runpod"
+    with session_in(folder):
+        assert len(locks(folder)) == 1
+        with session_in(folder):
+            pass
+        assert len(locks(folder)) == 1
+    assert not folder.exists()
+    with session_in(folder) as user:
+        record(State(folder, on_notice=pytest.fail), user)
+    assert (folder / ".gitignore").exists()
+    assert (folder / "resources.pkl").exists()
+
+
 def record(state: State, *users: User) -> None:
     with state.change() as draft:
         configuration = draft.configuration({"name": "gpu"})
@@ -285,3 +310,13 @@ def test_where_the_folder_cannot_be_made_a_session_has_no_lock(tmp_path: Path) -
     with session_in(tmp_path / "gone" / ".runpod") as user:
         assert user == User.current()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_file_systems_of_this_kernel_are_trusted_to_share_their_locks(tmp_path: Path) -> None:
+    """What is not known to do so is not: network file systems, what a virtual machine shares."""
+    for folder in ("/proc/self", "/sys"):
+        assert not shares_locks(Path(folder))
+    # With a space, which the system's list of mounts escapes.
+    with small_disk(tmp_path / "a folder"):
+        assert shares_locks(tmp_path / "a folder")
+        assert shares_locks(tmp_path / "a folder" / "below")

@@ -119,7 +119,7 @@ def test_what_is_not_declared_has_no_unrecorded_endpoints(
     foreign(client, "live-y", "shop/default")
     work = Undeploy(client, provisioner(), ledger(), declared=False)
     for all_namespaces in (False, True):
-        with pytest.raises(SettingsError, match="name of this folder alone"):
+        with pytest.raises(SettingsError, match="any folder that is called so may"):
             work.unrecorded(all_namespaces=all_namespaces)
     assert len(client.endpoints()) == 1
 

@@ -15,7 +15,7 @@ from tests.support.environment import clean_environment
 
 # Each case in a fork of one process, which has imported what all of them need.
 PROGRAM = """\
-import json, os, sys, traceback
+import json, os, signal, sys, traceback
 from pathlib import Path
 import fastapi
 from pytest_flash.errors import AppError
@@ -33,6 +33,7 @@ def found(folder, app):
 for line in sys.stdin:
     reading, writing = os.pipe()
     if os.fork() == 0:
+        signal.alarm(60)
         try:
             os.write(writing, found(*json.loads(line)).encode())
         except BaseException:

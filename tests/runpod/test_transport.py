@@ -6,108 +6,14 @@ import asyncio
 import random
 import resource
 import ssl
-import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import pytest
 import uvloop
 
 from pytest_flash.runpod.transport import KeepAliveTransport
-
-CERTIFICATE = Path(__file__).parent / "localhost.pem"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@dataclass(eq=False)
-class Peer:
-    """One connection as the server sees it."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def request(self) -> bytes:
-        """The body of the next request; asyncio.IncompleteReadError at the end."""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
-        length = head.partition(b"content-length:")[2].split(b"\r\n")[0]
-        return await self.reader.readexactly(int(length or b"0"))
-
-    async def answer(self, raw: bytes) -> None:
-        self.writer.write(raw)
-        await self.writer.drain()
-
-
-Handler = Callable[[Peer], Awaitable[None]]
-
-
-@dataclass
-class Server:
-    """Serves every connection with ``handler`` and remembers what came."""
-
-    url: str
-    peers: list[Peer] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    server = Server("")
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = Peer(reader, writer)
-        server.peers.append(peer)
-        try:
-            await handler(peer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # The client is gone.
-        finally:
-            writer.close()
-            peer.gone.set()
-
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context, limit=1 << 25)
-    scheme = "https://localhost" if context else "http://127.0.0.1"
-    server.url = f"{scheme}:{listener.sockets[0].getsockname()[1]}"
-    yield server
-    listener.close()
-
-
-@asynccontextmanager
-async def asking(context: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    transport = KeepAliveTransport(context)
-    async with httpx.AsyncClient(transport=transport, timeout=5, trust_env=False) as client:
-        yield client
-
-
-async def echo(peer: Peer) -> None:
-    while True:
-        body = await peer.request()
-        await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-
-def says(raw: bytes) -> Handler:
-    """Answer the first request of each connection so, and end the connection."""
-
-    async def handler(peer: Peer) -> None:
-        await peer.request()
-        await peer.answer(raw)
-
-    return handler
-
-
-def run(handler: Handler, ask: Callable[[httpx.AsyncClient, Server], Awaitable[None]]) -> Server:
-    """Ask a server on a loop of its own."""
-
-    async def main() -> Server:
-        async with serving(handler) as server, asking() as client:
-            await asyncio.wait_for(ask(client, server), 20)
-            return server
-
-    return asyncio.run(main())
+from tests.runpod.peers import CERTIFICATE, OK, Peer, Server, asking, echo, run, says, serving
 
 
 def test_requests_one_after_another_share_a_connection() -> None:
@@ -447,51 +353,3 @@ def test_an_answer_that_trickles_in_without_an_end() -> None:
                     await client.get(server.url)
 
     asyncio.run(asyncio.wait_for(main(), 20))
-
-
-@contextmanager
-def answering() -> Iterator[str]:
-    """A server in threads of its own, which answers while a loop here is held up."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_: object) -> None:
-            """Nothing is written."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-@pytest.mark.parametrize("turns", range(1, 4))
-def test_a_loop_that_is_held_up_loses_no_request(
-    make_loop: Callable[[], asyncio.AbstractEventLoop], turns: int
-) -> None:
-    """In each step of a request the loop is held up for longer than the step may take."""
-
-    async def main(url: str) -> None:
-        async with asking() as client:
-            asked = asyncio.ensure_future(client.post(url, content="x", timeout=0.4))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            time.sleep(0.6)  # noqa: ASYNC251 - what holds it up
-            assert (await asked).content == b"ok"
-
-    loop = make_loop()
-    try:
-        with answering() as url:
-            loop.run_until_complete(main(url))
-    finally:
-        loop.close()

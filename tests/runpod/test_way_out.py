@@ -24,8 +24,8 @@ from pytest_flash.runpod import (
 )
 from pytest_flash.runpod.retry import RetryPolicy
 from pytest_flash.target import Target
+from tests.runpod.peers import CERTIFICATE, OK, Peer, serving
 from tests.runpod.scripted import ScriptedServer, refuses, says, scripted
-from tests.runpod.test_transport import CERTIFICATE, OK, Peer, serving
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import wait_until
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +16,9 @@ import pytest
 from flash_cli.commands import run_command_line
 
 from .environment import ROOT, clean_environment
+
+# Seconds.
+_LIMIT = 120
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,22 @@ class RunCommand(Protocol):
     def __call__(self, *arguments: str, cwd: Path = ROOT, **variables: str) -> Ended: ...
 
 
+@contextmanager
+def _deadline(arguments: tuple[str, ...]) -> Iterator[None]:
+    """Fail the test when the command has not ended in time: it may serve, against all hopes."""
+
+    def expired(*_: object) -> None:
+        pytest.fail(f"flash {' '.join(arguments)}: not ended within {_LIMIT} s")
+
+    earlier = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(_LIMIT)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, earlier)
+
+
 def command_runner(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> RunCommand:
@@ -45,7 +67,7 @@ def command_runner(
             for name, value in environment.items():
                 patched.setenv(name, value)
             capfd.readouterr()
-            with pytest.raises(SystemExit) as ended:
+            with _deadline(arguments), pytest.raises(SystemExit) as ended:
                 run_command_line(arguments)
         printed = capfd.readouterr()
         assert isinstance(ended.value.code, int)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -30,6 +31,9 @@ from pytest_flash.settings import read_environment
 from pytest_flash.target import open_live
 
 from .environment import ROOT, clean_environment
+
+# Seconds.
+_LIMIT = 120
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def main() -> None:
 
 def _carry_out(order: dict[str, Any], answer: int) -> None:
     """Deploy, then end; what goes wrong is written to ``answer``."""
+    signal.alarm(_LIMIT)
     try:
         _deploy(Path(order["folder"]), order["namespace"], order["variables"])
     except BaseException:  # noqa: BLE001 - the process ends here, and the test shows it

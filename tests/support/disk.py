@@ -11,10 +11,11 @@ import pytest
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
+def small_disk(folder: Path, *, read_only: bool = False) -> Iterator[None]:
     """Mount a file system of 64 KiB at ``folder`` while the context lasts; else skip."""
     folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(folder)]
+    options = f"size=64k,mode=700,{'ro' if read_only else 'rw'}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True, timeout=30)
     except FileNotFoundError:

@@ -31,6 +31,7 @@ import pytest
 _ORDER = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 # What a run with an app imports. uvloop is not among it: where the run is guarded there is none.
+# Hypothesis is, since it asks the garbage collector, which does not tell it of what is frozen.
 _IMPORTS = """
 import contextlib, importlib
 
@@ -41,6 +42,7 @@ for name in (
     "fastapi.telemetry._runtime",
     "httpcore",
     "httpx",
+    "hypothesis",
     "pytest_flash.emulator.client",
     "pytest_flash.provisioner.reaper",
     "pytest_flash.runner.connection",

@@ -14,8 +14,9 @@ import importlib.machinery
 import importlib.util
 import sys
 import threading
+import time
 import types
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from . import shaping, standin
 from .bundle import STANDIN, Bundle, Shipped, Value
@@ -30,8 +31,8 @@ _PATIENCE = 10.0
 class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Every module that this process was sent."""
 
-    def __init__(self) -> None:
-        self._views = Views()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._views = Views(clock)
         self._running: list[View] = []
         self._mine: contextvars.ContextVar[View | None] = contextvars.ContextVar(
             "view", default=None
@@ -77,6 +78,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def _leave(self, view: View) -> None:
         """Bring back what was hidden under names that no call beside has."""
         self._running.remove(view)
+        self._views.left(view)
         if not self._running and self in sys.meta_path:  # Unless the function has emptied it.
             sys.meta_path.remove(self)
         free = view.bundle.tops - self._covered()

@@ -18,6 +18,8 @@ from . import standin
 # be large, such as a vocabulary, and what other modules put there is near the top.
 _OBJECTS, _ITEMS = 20_000, 2_000
 _CONTAINERS = {dict, list, set, frozenset, tuple, collections.deque, collections.OrderedDict}
+# What the import system gives a module leads to all others.
+_IMPORTS = {"__spec__", "__loader__", "__builtins__"}
 _CLOSED = (
     *(str, bytes, bytearray, int, float, complex, types.CodeType, types.FrameType),
     *(types.TracebackType, types.BuiltinFunctionType, types.GeneratorType, types.CoroutineType),
@@ -31,7 +33,9 @@ def holds(module: types.ModuleType, outdated: Callable[[Any], bool]) -> bool:
     """
     own = module.__dict__
     seen = {id(own)}
-    waiting = collections.deque(_parts(own))
+    waiting = collections.deque(
+        each for name, each in own.items() if not _is_of_imports(module, name, each)
+    )
     while waiting and len(seen) < _OBJECTS:
         each = waiting.popleft()
         kind = type(each)
@@ -46,6 +50,14 @@ def holds(module: types.ModuleType, outdated: Callable[[Any], bool]) -> bool:
             waiting.append(kind)
             waiting.extend(_parts(each))
     return False
+
+
+def _is_of_imports(module: types.ModuleType, name: str, value: Any) -> bool:
+    """Whether the import system gave ``module`` this attribute: a module below it, which changes
+    hands with ``sys.modules``, or what leads to all modules."""
+    below = issubclass(type(value), types.ModuleType) and hasattr(module, "__path__")
+    full = f"{module.__name__}.{name}"
+    return name in _IMPORTS or (below and (_namespace(value) or {}).get("__name__") == full)
 
 
 def is_outdated(each: Any, names: Collection[str], current: Mapping[str, types.ModuleType]) -> bool:

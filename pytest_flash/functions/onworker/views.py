@@ -6,7 +6,6 @@ import functools
 import gc
 import io
 import linecache
-import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -93,7 +92,7 @@ class View:
 class Views:
     """The views of all bundles."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._views: dict[Bundle, View] = {}
         self._names: set[str] = set()
@@ -119,6 +118,10 @@ class Views:
         if self._outdated:
             self._forget(now - _KEPT, running)
         return view
+
+    def left(self, view: View) -> None:
+        """A call that had this view has ended."""
+        view.used = self._clock()
 
     def known(self, view: View, name: str) -> Part | None:
         """A module that another call of the same time has executed."""
@@ -146,7 +149,7 @@ class Views:
         fitting = {name: list(self._fitting(each, beside)) for name, each in shipped}
         refused: set[Part] = set()
         parts = _first(fitting)
-        while turned and (old := self._holding_old(parts)):
+        while turned and (old := self._holding_old(bundle, parts)):
             refused.update(fitting[name].pop(0) for name in old)
             parts = _first(fitting)
         for name, each in shipped:
@@ -166,11 +169,15 @@ class Views:
                 seen.add(part)
                 yield part
 
-    def _holding_old(self, parts: dict[str, Part]) -> list[str]:
-        """Those whose state leads to a module that is none of these, but has been."""
+    def _holding_old(self, bundle: Bundle, parts: dict[str, Part]) -> list[str]:
+        """Those whose state leads to a module that is none of these, but has been, and those of
+        packages that will be executed anew."""
         current = {name: part.module for name, part in parts.items()}
         outdated = functools.partial(is_outdated, names=self._names, current=current)
-        return [name for name, part in parts.items() if holds(part.module, outdated)]
+        orphans = {name for name, above, _ in bundle.below if above not in parts}
+        return [
+            name for name, part in parts.items() if name in orphans or holds(part.module, outdated)
+        ]
 
     def _forget(self, before: float, running: Sequence[View]) -> None:
         """Let go of what nobody has used since ``before``: it may hold a model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .way import Way, changed, value
+from .way import HOME, Way, changed, function, value
 
 WAYS: dict[str, Way] = {
     "from package import module": Way(
@@ -223,5 +223,41 @@ WAYS: dict[str, Way] = {
         },
         1,
         changed("az/third.py"),
+    ),
+    "modules that are called like Python's own": Way(
+        "import profile\nimport resource",
+        "import statistics\nreturn profile.VALUE + resource.VALUE + statistics.VALUE",
+        {"profile.py": value(1), "resource.py": value(1), "statistics/__init__.py": value(1)},
+        3,
+        (
+            ({"profile.py": value(2), "resource.py": value(2)}, 5),
+            ({"resource.py": value(1), "statistics/__init__.py": value(2)}, 5),
+            ({"profile.py": value(1), "statistics/__init__.py": value(1)}, 3),
+        ),
+    ),
+    "a module that imports the function's own": Way(
+        "VALUE = 1\nfrom bz_helper import get, SEEN",
+        "return [get(), SEEN, VALUE][0] + SEEN",
+        {"bz_helper.py": "from bz_home import VALUE as SEEN\ndef get():\n    return SEEN\n"},
+        2,
+        (
+            (
+                {
+                    HOME: function(
+                        "VALUE = 2\nfrom bz_helper import get, SEEN", "return get() + SEEN"
+                    )
+                },
+                4,
+            ),
+            (
+                {
+                    HOME: function(
+                        "VALUE = 1\nfrom bz_helper import get, SEEN", "return get() + SEEN"
+                    )
+                },
+                2,
+            ),
+        ),
+        home="bz_home",
     ),
 }
