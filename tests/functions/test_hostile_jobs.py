@@ -11,13 +11,17 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pytest_flash import CpuLiveLoadBalancer, CpuLiveServerless, remote
+from pytest_flash.errors import FlashError
 from pytest_flash.events import Event, JobEnded
 from pytest_flash.functions.registry import registry
+from tests.emulator.harness import is_alive
 from tests.functions.workers import emulated
+from tests.support.processes import wait_until
 
 QUEUE = CpuLiveServerless(name="hostile", workersMax=1)
 BALANCED = CpuLiveLoadBalancer(name="hostile-balanced", workersMax=1)
@@ -224,3 +228,31 @@ def test_the_next_jobs_run(events: list[Event], kind: str, case: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # Let one case's failure be no other's.
         raise
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_handler_of_sigterm_that_a_job_sets_is_called_when_the_worker_ends(
+    events: list[Event], tmp_path: Path, kind: str
+) -> None:
+    execute, speak, _ = KINDS[kind]
+    _, used = asyncio.run(speak(0))
+    os.killpg(used, signal.SIGKILL)  # It may have threads that keep it.
+    wait_until(lambda: not is_alive(used), 30, "the end of the worker before")
+    flag = tmp_path / "flag"
+    handler = f"lambda *_: open({str(flag)!r}, 'w').close()"
+    pid = asyncio.run(execute(f"{IMPORTS}signal.signal(signal.SIGTERM, {handler})"))
+    assert asyncio.run(speak(1)) == (2, pid)
+    os.kill(pid, signal.SIGTERM)
+    wait_until(flag.exists, 30, "the handler")
+    wait_until(lambda: not is_alive(pid), 30, "the worker's end")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_that_closes_every_descriptor_ends_its_worker_and_no_other(
+    events: list[Event], kind: str
+) -> None:
+    execute, speak, _ = KINDS[kind]
+    most = "resource.getrlimit(resource.RLIMIT_NOFILE)[0]"
+    with pytest.raises(FlashError, match="exited with code 1"):
+        asyncio.run(execute(f"import os, resource; os.closerange(0, {most})"))
+    assert asyncio.run(speak(1))[0] == 2

@@ -58,6 +58,7 @@ class JobLoop:
                 await self._run()
             except Exception as error:  # noqa: BLE001 - such as by a handler of the user's signals
                 self._log.note(f"{type(error).__name__} while no job ran: {error}")
+                await asyncio.sleep(_FIRST_PAUSE)
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE

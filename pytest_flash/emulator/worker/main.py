@@ -8,6 +8,8 @@ import contextlib
 import os
 import signal
 import sys
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
@@ -24,6 +26,9 @@ from .searchpath import SearchPath
 from .settings import SettingsMissing, WorkerSettings
 from .stacks import answer_signal
 from .upkeep import Upkeep
+
+# After so many ends of the loop within so many seconds a worker gives up.
+_ENDS, _AT_ONCE = 20, 1.0
 
 
 def main(search_path: SearchPath) -> int:
@@ -64,12 +69,17 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], log: 
     That is a handler of signals that raises, a task that raises SystemExit, ``loop.stop()``.
     """
     task = loop.create_task(work)
+    ends: deque[float] = deque(maxlen=_ENDS)
     while not task.done():
         try:
             loop.run_until_complete(task)
-        except BaseException as error:  # noqa: BLE001 - as above; the worker's own are raised below
-            if not task.done():
-                log.note(f"{type(error).__name__} between jobs, from what one has left: {error}")
+        except BaseException as error:
+            if task.done():
+                break
+            log.note(f"{type(error).__name__} between jobs, from what one has left: {error}")
+            ends.append(time.monotonic())
+            if len(ends) == _ENDS and ends[-1] - ends[0] < _AT_ONCE:
+                raise  # It cannot run any more: a job has closed every descriptor there is.
     task.result()
 
 

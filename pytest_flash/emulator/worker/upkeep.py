@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from .log import Log
@@ -17,14 +18,17 @@ from .log import Log
 class Upkeep:
     """Keeps the process usable for the worker's own code. For the main thread.
 
-    ``stop`` is called at SIGTERM.
+    ``stop`` is called at SIGTERM, and then the handler that a job has set, if one has.
     """
 
     def __init__(self, log: Log, stop: Callable[[], object]) -> None:
         self._log = log
         self._limit = sys.getrecursionlimit()
         self._process = os.getpid()
-        self._handler: Any = lambda *_: stop()
+        self._stop = stop
+        self._handler: Any = self._terminate  # As it is compared with what is set.
+        self._jobs_handler: Any = None
+        signal.signal(signal.SIGTERM, self._handler)
         self.restore()
 
     def restore(self) -> None:
@@ -39,8 +43,14 @@ class Upkeep:
             sys.settrace(None)
         if sys.getprofile() is not None:
             sys.setprofile(None)
-        if signal.getsignal(signal.SIGTERM) is not self._handler:
+        if (found := signal.getsignal(signal.SIGTERM)) is not self._handler:
+            self._jobs_handler = found
             signal.signal(signal.SIGTERM, self._handler)
         if signal.getsignal(signal.SIGPIPE) is not signal.SIG_IGN:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        self._stop()
+        if callable(self._jobs_handler):
+            self._jobs_handler(number, frame)
