@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import io
 import os
 import select
@@ -20,6 +21,7 @@ import stat
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -39,35 +41,43 @@ _LOOK = 0.5
 
 
 class Writer:
-    """Writes to a descriptor without waiting. Thread-safe, also in forked children."""
+    """Writes to a descriptor without waiting. Thread-safe, also in forked children.
 
-    def __init__(self, descriptor: int, kept: int = KEPT) -> None:
+    At most ``kept`` bytes wait; of more, ``dropped`` keeps account.
+    """
+
+    def __init__(self, descriptor: int, kept: int = KEPT, dropped: Dropped | None = None) -> None:
         self.descriptor = descriptor
         self._most = kept
         self._way: _Way | None = None
         # A signal's handler may print while its thread does.
         self._changed = threading.Condition(threading.RLock())
         self._waiting = bytearray()
-        self._lost = _Lost()
+        self._lost = DroppedLines() if dropped is None else dropped
         self._written = time.monotonic()
         self._error: OSError | None = None
+        self._closed = False
         self._thread: threading.Thread | None = None
-        os.register_at_fork(after_in_child=self._begin_anew)
+        begin_anew = weakref.WeakMethod(self._begin_anew)
+        os.register_at_fork(after_in_child=lambda: (found := begin_anew()) and found())
 
-    def write(self, data: bytes) -> None:
-        """Write ``data`` now, or later, or count it as dropped.
+    def write(self, data: bytes, *, must: bool = False) -> None:
+        """Write ``data`` now, or later, or count it as dropped, which is no choice if it ``must``.
 
         Raises OSError where nothing can be written, such as to a pipe without a reader.
         """
         with self._changed:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            data = self._lost.without_cut_line(data)
+            data = self._lost.continued(data)
             if not self._waiting:
-                data = data[self._try(data) :]
+                written = self._try(data)
+                data, must = data[written:], must or (written > 0 and self._lost.whole)
             if data:
-                self._keep(data)
+                self._keep(data, must)
 
     def flush(self, seconds: float, pause: float) -> None:
         """Return when nothing waits, when nobody has read for ``pause``, or after ``seconds``."""
@@ -79,10 +89,20 @@ class Writer:
                 if left <= 0 or not self._changed.wait(left):
                     return
 
-    def _keep(self, data: bytes) -> None:
+    def close(self) -> None:
+        """Write no more, nor what waits: the descriptor may be closed, and its number reused."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._lost.forget()
+            if self._way is not None:
+                self._way.close()
+                self._way = None
+
+    def _keep(self, data: bytes, must: bool) -> None:
         if not self._has_room(data) and self._is_read():
             self._changed.wait_for(lambda: self._has_room(data), _MOMENT)
-        if not self._has_room(data):
+        if not must and not self._has_room(data):
             self._lost.add(data)
             return
         if self._lost:
@@ -154,13 +174,16 @@ class Writer:
                 self._changed.notify_all()
 
     def _wait_and_write(self, piece: bytes) -> int:
-        way = self._current_way()
+        with self._changed:
+            if not self._waiting:  # It was closed.
+                return 0
+            way = self._current_way()
         if not way.blocks:
             poll = select.poll()
             poll.register(way.descriptor, select.POLLOUT)
             poll.poll(_LOOK * 1000)
             with self._changed:
-                return self._try(piece)
+                return self._try(piece) if self._waiting else 0
         # The one way there is, and this thread is here to wait.
         written = os.write(way.descriptor, piece)
         self._written = time.monotonic()
@@ -169,34 +192,70 @@ class Writer:
     def _begin_anew(self) -> None:
         """In a forked child: what waits is the parent's to write, and so is its thread."""
         self._changed = threading.Condition(threading.RLock())
-        self._waiting, self._thread, self._lost = bytearray(), None, _Lost()
+        self._waiting, self._thread = bytearray(), None
+        self._lost.forget()
 
 
-class _Lost:
-    """What was dropped since the last note of it."""
+class Dropped:
+    """That something was dropped, where nobody needs to be told."""
+
+    whole = True
+    """Whether what was given at once is dropped as a whole, or not at all."""
 
     def __init__(self) -> None:
-        self._lines = 0
         self._bytes = 0
-        self._in_line = False
 
     def __bool__(self) -> bool:
         return self._bytes > 0
 
     def add(self, data: bytes) -> None:
+        """``data`` is dropped."""
+        self._bytes += len(data)
+
+    def note(self) -> bytes:
+        """What to write in the place of what was dropped since the last time."""
+        self._bytes = 0
+        return b""
+
+    def continued(self, data: bytes) -> bytes:
+        """``data`` without what makes no sense behind what was dropped."""
+        return data
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._bytes = 0
+
+
+class DroppedLines(Dropped):
+    """What was dropped, in lines: a note says how many."""
+
+    whole = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = 0
+        self._in_line = False
+
+    def add(self, data: bytes) -> None:
+        """See ``Dropped``."""
         self._lines += data.count(b"\n")
         self._bytes += len(data)
         self._in_line = not data.endswith(b"\n")
 
     def note(self) -> bytes:
-        """What to write in its place, on a line of its own."""
+        """See ``Dropped``; on a line of its own."""
         lines = self._lines + self._in_line
         text = f"flash: {lines:,} lines, {self._bytes:,} bytes, are missing here"
         self._lines = self._bytes = 0
         return f"\n{text}: nobody read this output\n".encode()
 
-    def without_cut_line(self, data: bytes) -> bytes:
-        """``data`` without the end of a line whose beginning was dropped."""
+    def forget(self) -> None:
+        """See ``Dropped``."""
+        super().forget()
+        self._lines, self._in_line = 0, False
+
+    def continued(self, data: bytes) -> bytes:
+        """See ``Dropped``: without the end of a line whose beginning was dropped."""
         if not self._in_line or not data:
             return data
         rest, end, after = data.partition(b"\n")

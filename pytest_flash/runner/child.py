@@ -62,6 +62,13 @@ def main(link_descriptor: int, sockets: tuple[int, int, int], plain: Collection[
     process = _Process(assignment, link, sockets)
     link.follow(process)
     try:
+        _serve(assignment, link, process, plain)
+    finally:
+        link.flush()
+
+
+def _serve(assignment: Assignment, link: Link, process: _Process, plain: Collection[str]) -> None:
+    try:
         if assignment.broken is not None:
             raise ServerError(assignment.broken)
         _serve_app(assignment, link, process, plain)
@@ -169,6 +176,7 @@ class _Process:
         self.stopping = True
         if self._server is None or not self._server.started:
             self._settle()
+            self._link.flush()
             os._exit(0)
         if self.page is not None:
             self.page.close()

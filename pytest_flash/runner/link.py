@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..userfiles import Saved
 from .locate import AppLocation
+from .messages import Outgoing
 from .options import ProvisionOptions
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from ..target import Target
     from .desk import Seat
     from .preload import Module
+
+# Seconds, at the end of a process: in all, and in which nothing is read.
+_FLUSHING, _FLUSHING_PAUSE = 2.0, 0.5
 
 EXPLAINED = 79
 """Exit code of a serving process that has reported why it cannot serve."""
@@ -161,7 +165,7 @@ class Link:
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._target: Target | None = None
         self._provided = threading.Event()
-        self._sending = threading.Lock()
+        self._outgoing = Outgoing(connection.fileno())
 
     def assignment(self) -> Assignment:
         """The first message. Ends the process when the other side died before sending it."""
@@ -180,9 +184,12 @@ class Link:
         ).start()
 
     def report(self, message: Event | Report) -> None:
-        """Tell what happened. From any thread."""
-        with self._sending:
-            self._connection.send(message)
+        """Tell what happened. From any thread, and without waiting: `flash run` may be stopped."""
+        self._outgoing.send(message, droppable=not isinstance(message, Report))
+
+    def flush(self) -> None:
+        """Return when everything was sent, or nobody reads it."""
+        self._outgoing.flush(_FLUSHING, _FLUSHING_PAUSE)
 
     def ask(self, text: str) -> bool:
         """Have a person decide; blocks until they have."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 from ..console.history import Recorded
 from ..emulator.endings import has_ended
@@ -32,6 +31,7 @@ from .link import (
     Settling,
     Stop,
 )
+from .messages import Incoming, Outgoing
 
 # Beyond the grace that was given, for what runs at the end of the app.
 _OVERTIME = 0.5
@@ -65,6 +65,8 @@ class ServingProcess:
         self, connection: Connection, watcher: Watcher, on_learned: Callable[[Learned], None]
     ) -> None:
         self._connection = connection
+        self._outgoing = Outgoing(connection.fileno())
+        self._incoming = Incoming(connection.fileno())
         self._watcher = watcher
         self._on_learned = on_learned
         self._loop = asyncio.get_running_loop()
@@ -90,9 +92,9 @@ class ServingProcess:
 
     def tell(self, recorded: Recorded) -> None:
         """Have its console show what was reported."""
-        # One that hangs, and reads nothing, must not hold up the others: it misses this.
-        if not self._connection.closed and select.select([], [self._connection], [], 0)[1]:
-            self._send(recorded)
+        with contextlib.suppress(OSError):  # As in ``_send``.
+            # One that hangs, and reads nothing, misses this some day.
+            self._outgoing.send(recorded, droppable=True)
 
     def provide(self, target: Target) -> None:
         """Say where remote functions run."""
@@ -162,7 +164,7 @@ class ServingProcess:
     def _send(self, message: object) -> None:
         # Where it ended by itself, or was closed on its end, `ended` tells.
         with contextlib.suppress(OSError):
-            self._connection.send(message)
+            self._outgoing.send(message)
 
     def _drain(self) -> None:
         """Hear the last words, then close the connection."""
@@ -173,6 +175,7 @@ class ServingProcess:
     def _close(self) -> None:
         if not self._connection.closed:
             self._loop.remove_reader(self._connection.fileno())
+            self._outgoing.close()
             self._connection.close()
             self._parted.set_result(None)
             self._loop.call_later(_WORD, self._note_silence)
@@ -183,10 +186,14 @@ class ServingProcess:
 
     def _receive(self) -> None:
         try:
-            message = self._connection.recv()
+            messages = self._incoming.read()
         except (EOFError, OSError):
             self._close()  # It is ending; its parent says how it did.
             return
+        for each in messages:
+            self._take(each)
+
+    def _take(self, message: object) -> None:
         if isinstance(message, Question):
             # Not in an executor: at the end it would be waited for, and a person may not answer.
             threading.Thread(target=self._answer, args=(message,), daemon=True).start()
@@ -207,7 +214,7 @@ class ServingProcess:
         elif isinstance(message, Settling):
             self._extra = message.seconds
         else:
-            self._watcher.on_event(message, self._generation)
+            self._watcher.on_event(cast("Event", message), self._generation)
 
     def _answer(self, question: Question) -> None:
         answer = Answer(self._watcher.on_question(question.text))

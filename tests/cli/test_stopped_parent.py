@@ -1,4 +1,7 @@
-"""The parent of serving processes is stopped or killed: `flash run` ends, and leaves nothing."""
+"""The parent of serving processes is stopped or killed: `flash run` ends, and leaves nothing.
+
+So is the command itself: what it serves goes on.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +96,38 @@ def test_a_kill_of_the_command_leaves_nothing_with_its_parent_stopped(
     os.kill(answer["parent"], signal.SIGSTOP)
     run.process.kill()
     run.wait()
+    wait_gone(tree, 60)
+
+
+CALLS = """\
+from fastapi import FastAPI
+from pytest_flash import LiveServerless, remote
+
+app = FastAPI()
+
+@remote(LiveServerless(name="worker"))
+def work(x):
+    return x
+
+@app.get("/{x}")
+async def index(x: int):
+    return await work(x)
+"""
+
+
+def test_requests_are_answered_while_the_command_is_stopped(
+    flash_run: StartRun, http: httpx.Client, project: Path
+) -> None:
+    (project / "main.py").write_text(CALLS)
+    run = flash_run(cwd=project)
+    assert http.get(f"{run.url}/0").json() == 0  # Provisioned.
+    run.process.send_signal(signal.SIGSTOP)
+    # Each is reported to the command, whose socket took 55 of them.
+    assert [http.get(f"{run.url}/{x}").json() for x in range(300)] == [*range(300)]
+    run.process.send_signal(signal.SIGCONT)
+    tree = run.tree()
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() == 130
     wait_gone(tree, 60)
 
 
