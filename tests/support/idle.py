@@ -13,13 +13,21 @@ from .processes import wait_until
 # In hundredths of a second of processor time.
 _MEASURED = 50
 
+# Until its parent has ended: also where that is killed.
+_WORK = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    pass
+"""
+
 
 def share_of_a_busy_process(pids: Collection[int]) -> float:
     """How much ``pids`` work together, where 1 is a process beside them that only works.
 
     That process gets as much of the processor as one of them that does not wait.
     """
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+    with subprocess.Popen([sys.executable, "-c", _WORK]) as busy:
         try:
             before = _used(pids)
             wait_until(lambda: _used([busy.pid]) >= _MEASURED, 60, "half a second of work")
