@@ -10,6 +10,8 @@ from collections import Counter
 import hypothesis
 import pytest
 
+from tests.support.slowest import slowest_first
+
 pytest_plugins = ["pytester"]
 
 
@@ -22,10 +24,20 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # The same examples in every run, since a run that is red by chance teaches people to look away;
     # ``--soak`` looks for new ones. No database, which would be written into the checkout.
+    soak = config.getoption("soak")
     hypothesis.settings.register_profile(
-        "suite", deadline=None, database=None, derandomize=not config.getoption("soak")
+        "suite",
+        deadline=None,
+        database=None,
+        derandomize=not soak,
+        max_examples=500 if soak else 30,
     )
     hypothesis.settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take longest."""
+    items[:] = slowest_first(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from functools import reduce
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.console.history import JOBS, History, after
@@ -144,7 +144,6 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 3), EVENTS), max_size=300))
 def test_any_order_of_events_gives_a_bounded_history_that_can_be_handed_on(
     happening: list[tuple[int, Event]],

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
@@ -145,7 +145,6 @@ graphs = st.dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(graphs, st.sampled_from("abcdefg"))
 def test_found_and_missing_are_what_can_be_reached(graph: dict[str, set[str]], start: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.emulator.worker.kept import Kept
@@ -12,7 +12,6 @@ from pytest_flash.emulator.worker.kept import Kept
 pieces = st.lists(st.tuples(st.text(min_size=1, max_size=5), st.integers(1, 60_000)), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
 @given(pieces)
 def test_beginning_and_end_are_kept_and_the_rest_is_counted(parts: list[tuple[str, int]]) -> None:
     kept, whole = Kept(), ""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
@@ -153,7 +153,6 @@ trees = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(trees, st.data())
 def test_a_farm_shows_every_file_of_the_chosen_and_none_of_the_others(
     trees: list[set[str]], data: st.DataObject

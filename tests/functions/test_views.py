@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.functions import runtime
@@ -130,7 +130,6 @@ class Calls:
             self.end(0)
 
 
-@settings(deadline=None, max_examples=60)
 @given(TAKES, STEPS)
 def test_each_call_finds_the_modules_of_its_own_time(
     takes: dict[str, dict[str, str]], steps: list[tuple[str, int, set[str], bool]]

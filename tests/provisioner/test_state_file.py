@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import ProvisioningError
@@ -190,7 +190,6 @@ def test_a_file_cut_at_any_length_is_damaged() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300)
 def test_a_file_with_any_bytes_changed_is_read_or_refused(data: st.DataObject) -> None:
     changed = bytearray(GOOD)
     positions = st.integers(0, len(GOOD) - 1)
@@ -212,7 +211,6 @@ allowed = st.sampled_from(
 
 
 @given(st.binary(max_size=60) | st.lists(allowed | st.binary(max_size=2)).map(b"".join))
-@settings(max_examples=500)
 def test_any_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(DamagedError):
         decode(HEAD + data)

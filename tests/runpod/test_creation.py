@@ -234,9 +234,7 @@ faults = st.lists(
 )
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=faults, foreign=st.lists(st.sampled_from(FOREIGN), max_size=3))
 def test_whatever_is_lost_there_is_one_endpoint_or_an_error(
     server_of_module: ScriptedServer, faults: list[Fault], foreign: list[dict[str, Any]]

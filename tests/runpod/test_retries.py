@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import (
@@ -180,7 +180,6 @@ def test_retry_after_is_capped_and_read_only_as_seconds(
     assert ("retry after" in caught.value.detail) is header.isdecimal()
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     failures=st.lists(st.sampled_from(FAILURES), max_size=8),
     attempts=st.integers(1, 6),

@@ -1,0 +1,63 @@
+"""The test modules that take longest: they begin first, so that none of them ends alone.
+
+A module's tests stay in one process of the run. The order costs or saves time, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+_LONGEST_FIRST = (
+    "cli/test_reload_edits.py",
+    "provisioner/test_processes.py",
+    "plugin/test_xdist.py",
+    "test_live_path.py",
+    "console/test_flash_run.py",
+    "cli/test_provisioning.py",
+    "plugin/test_usage_errors.py",
+    "plugin/test_endings.py",
+    "cli/test_reload_fork.py",
+    "cli/test_run.py",
+    "plugin/test_broken_runs.py",
+    "cli/test_stopped_parent.py",
+    "functions/test_forging.py",
+    "runpod/test_endless.py",
+    "cli/test_bad_input.py",
+    "plugin/test_guide.py",
+    "plugin/test_edits.py",
+    "cli/test_deaths.py",
+    "test_typing.py",
+    "plugin/test_xdist_ended.py",
+    "provisioner/test_state_file.py",
+    "emulator/test_workers.py",
+    "plugin/test_beside.py",
+    "resources/test_definition.py",
+    "cli/test_shadows.py",
+    "cli/test_full_pipes.py",
+    "plugin/test_jobs.py",
+    "functions/test_travelling.py",
+    "emulator/test_queue.py",
+    "plugin/test_invocations.py",
+    "emulator_worker/test_hermetic.py",
+    "functions/test_calls.py",
+    "plugin/test_failures.py",
+    "emulator/test_load_balancer.py",
+    "cli/test_reload_endpoints.py",
+    "cli/test_off_cloud.py",
+    "emulator/test_random_faults.py",
+)
+
+
+def slowest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """``items``, those of the slowest modules in front; else their order stays."""
+    ranks = {name: rank for rank, name in enumerate(_LONGEST_FIRST)}
+    root = items[0].config.rootpath / "tests" if items else None
+
+    def rank(item: pytest.Item) -> int:
+        if root is None or not item.path.is_relative_to(root):
+            return len(ranks)
+        return ranks.get(item.path.relative_to(root).as_posix(), len(ranks))
+
+    return sorted(items, key=rank)
