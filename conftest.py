@@ -14,6 +14,9 @@ from tests.support.slowest import slowest_first
 
 pytest_plugins = ["pytester"]
 
+# Seconds.
+_SOAK_TIMEOUT = 3600
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what the many processes that tests start inherit, and how examples are chosen."""
@@ -33,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         max_examples=500 if soak else 30,
     )
     hypothesis.settings.load_profile("suite")
+    if soak and config.option.timeout is None:
+        config.option.timeout = _SOAK_TIMEOUT
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
