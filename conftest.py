@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         max_examples=500 if soak else 30,
     )
     hypothesis.settings.load_profile("suite")
-    if soak and config.option.timeout is None:
+    if soak and config.getoption("timeout", None) is None:
         config.option.timeout = _SOAK_TIMEOUT
 
 
