@@ -26,40 +26,66 @@ def cli() -> None:
 @click.option(
     "--app-dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Look for the app here.  [default: the current folder]",
+    help="Directory to look for the app in.  [default: the current one]",
 )
-@click.option("--host", help="Address to serve on.  [default: FLASH_HOST or localhost]")
-@click.option("-p", "--port", type=int, help="Port to serve on.  [default: FLASH_PORT or 8888]")
-@click.option("--reload/--no-reload", default=True, help="Serve anew when a file changes.")
+@click.option("--host", help="Address to listen on.  [default: FLASH_HOST or localhost]")
+@click.option("-p", "--port", type=int, help="Port to listen on.  [default: FLASH_PORT or 8888]")
+@click.option("--reload/--no-reload", default=True, help="Reload the app when a file changes.")
 @click.option(
     "--reload-include",
     multiple=True,
     metavar="PATTERN",
-    help="Also files that match, as in .gitignore.  [default: *.py and .env]",
+    help="Also watch files that match, as in .gitignore.  [default: *.py and .env]",
 )
-@click.option("--reload-exclude", multiple=True, metavar="PATTERN", help="Not files that match.")
-@click.option("--fork/--no-fork", default=True, help="Reload without importing libraries anew.")
-@click.option("--auto-provision", is_flag=True, help="Create endpoints before serving.")
-@click.option("--dry-run", is_flag=True, help="With --auto-provision: print the plan and stop.")
-@click.option("--warm", is_flag=True, help="With --auto-provision: wait for a worker on each.")
-@click.option("--adopt", is_flag=True, help="Take over our endpoints that differ, unrecorded.")
-@click.option("--keep-orphans", is_flag=True, help="Keep endpoints that no code defines.")
-@click.option("--namespace", help="Keeps endpoints apart.  [default: FLASH_NAMESPACE]")
-@click.option("--live/--emulator", default=None, help="Runpod, or the embedded Runpod.")
+@click.option(
+    "--reload-exclude", multiple=True, metavar="PATTERN", help="Do not watch files that match."
+)
+@click.option(
+    "--fork/--no-fork",
+    default=True,
+    help="Reload by forking a process that has the libraries imported.",
+)
+@click.option(
+    "--auto-provision", is_flag=True, help="Create endpoints before serving, not on first call."
+)
+@click.option("--dry-run", is_flag=True, help="With --auto-provision: print the plan and exit.")
+@click.option(
+    "--warm", is_flag=True, help="With --auto-provision: wait until each endpoint has a worker."
+)
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take over this project's endpoints that are not recorded here and differ from the code.",
+)
+@click.option(
+    "--keep-orphans", is_flag=True, help="Keep endpoints that the code no longer defines."
+)
+@click.option(
+    "--namespace",
+    help="Namespace of the endpoints, which keeps developers apart.  [default: FLASH_NAMESPACE]",
+)
+@click.option(
+    "--live/--emulator",
+    default=None,
+    help="Run remote functions on Runpod, or on the embedded Runpod.  "
+    "[default: Runpod where there is a key]",
+)
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path),
-    help="Variables to load.  [default: .env beside the app]",
+    help="File to load variables from.  [default: .env beside the app]",
 )
 @click.option("--yes", is_flag=True, help="Create any number of endpoints without asking.")
 @click.option("--console/--no-console", default=True, help="Serve the console beside the app.")
-@click.option("--console-path", metavar="PATH", help="Where.  [default: /__flash__]")
+@click.option(
+    "--console-path", metavar="PATH", help="URL path of the console.  [default: /__flash__]"
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    help="What the server logs.  [default: info]",
+    help="Lowest level that the server logs.  [default: info]",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print addresses, notes and failures alone.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only addresses, notes and errors.")
 @click.pass_obj
 def run(
     timings: Timings | None,
@@ -135,8 +161,10 @@ def run(
 
 @cli.command()
 @click.argument("url", default="http://localhost:8888")
-@click.option("--generation", default=1, show_default=True, help="Or any later one.")
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds.")
+@click.option(
+    "--generation", default=1, show_default=True, help="Generation to wait for, or a later one."
+)
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
 def wait(url: str, generation: int, timeout: float) -> None:
     """Wait until flash run answers at URL with a generation of the code, and print which.
 
@@ -149,8 +177,10 @@ def wait(url: str, generation: int, timeout: float) -> None:
 
 
 @cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
-@click.option("--port", default=0, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on."
+)
+@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 is any free one.")
 @click.option(
     "--api-key",
     envvar="FLASH_EMULATOR_KEY",
@@ -163,7 +193,9 @@ def wait(url: str, generation: int, timeout: float) -> None:
     default=Path(),
     help="Folder whose pyproject.toml configures the emulator.  [default: the current folder]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of exports.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of export lines."
+)
 def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: bool) -> None:
     """Serve the embedded Runpod until stopped.
 
@@ -177,20 +209,24 @@ def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: 
 
 @cli.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every endpoint recorded here.")
-@click.option("--orphans", is_flag=True, help="Those that no code of the app defines any more.")
+@click.option("--all", "everything", is_flag=True, help="Delete every endpoint recorded here.")
 @click.option(
-    "--unrecorded", is_flag=True, help="Those of this project and namespace without a record."
+    "--orphans", is_flag=True, help="Delete endpoints that the code of the app no longer defines."
+)
+@click.option(
+    "--unrecorded",
+    is_flag=True,
+    help="Delete endpoints of this project and namespace that are not recorded here.",
 )
 @click.option(
     "--all-namespaces",
     is_flag=True,
-    help="With --unrecorded: of every namespace, whoever uses them. Think of --older-than.",
+    help="With --unrecorded: in every namespace, also those in use. Consider --older-than.",
 )
-@click.option("--older-than", help="With --unrecorded: an age, such as 2h.")
-@click.option("--app", help="With --orphans: the app, as flash run takes it.")
-@click.option("--namespace", help="Whose endpoints.  [default: FLASH_NAMESPACE]")
-@click.option("--env-file", type=click.Path(path_type=Path), help="Variables to load.")
+@click.option("--older-than", help="With --unrecorded: only endpoints older than this, such as 2h.")
+@click.option("--app", help="With --orphans: the app, as for flash run.")
+@click.option("--namespace", help="Namespace of the endpoints.  [default: FLASH_NAMESPACE]")
+@click.option("--env-file", type=click.Path(path_type=Path), help="File to load variables from.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def undeploy(
     names: tuple[str, ...],
