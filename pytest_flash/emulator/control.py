@@ -77,7 +77,7 @@ class EmulatorControl:
     """Faults of a running emulator, and what it is doing. Safe to share by threads.
 
     Every method that sets a fault returns its id, for ``remove``. ``endpoint`` (an id or a name)
-    limits a fault to one endpoint, ``count`` to so many occurrences; None is all, for ever. With
+    limits a fault to one endpoint, ``count`` to so many occurrences; None is all, forever. With
     a ``scope`` the faults touch requests and jobs of that scope only. Raises EmulatorError when
     the emulator refuses or is not there.
     """

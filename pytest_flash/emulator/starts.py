@@ -11,7 +11,7 @@ _STARTS_TO_GIVE_UP = 3
 
 
 class Starts:
-    """Remembers failed starts: the next ones come singly, later each time, and not for ever.
+    """Remembers failed starts: the next ones come singly, later each time, and not forever.
 
     ``hopeless`` is why queued jobs should fail now instead of waiting for a worker. ``refused``
     says that no program is known at all, so that no start is tried again.

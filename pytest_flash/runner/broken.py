@@ -23,7 +23,7 @@ pre {{ background: #f6f6f6; border-left: 4px solid #c00; overflow-x: auto; paddi
 </style>
 <h1>The app cannot be served</h1>
 <pre>{text}</pre>
-<p>Save a mended file, and load this page again.</p>
+<p>Fix it, save, and reload this page.</p>
 </html>
 """
 

@@ -86,7 +86,7 @@ def _serve(assignment: Assignment, link: Link, process: _Process, plain: Collect
 
 
 def _is_final(error: FlashError, assignment: Assignment) -> bool:
-    """Whether no saved file can mend it: nobody watches, or the command was wrong."""
+    """Whether no saved file can fix it: nobody watches, or the command was wrong."""
     if not assignment.reload or assignment.generation > 1:
         return not assignment.reload
     unnamed = isinstance(error, AppNotFoundError) and assignment.location.file is None

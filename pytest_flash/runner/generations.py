@@ -118,7 +118,7 @@ class Generations:
         self._succession.clear()
 
     def _raise_failures(self) -> None:
-        """A succession that fails would leave requests waiting for ever."""
+        """A succession that fails would leave requests waiting forever."""
         for each in [each for each in self._succession if each.done()]:
             self._succession.discard(each)
             each.result()

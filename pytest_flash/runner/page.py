@@ -63,7 +63,7 @@ class Page:
 
     def _again(self, job: Job) -> None:
         if self._repeater is None:
-            raise CannotRepeatError("the app's code is broken: mend it first")
+            raise CannotRepeatError("the app's code is broken: fix it first")
         self._repeater().start(job)
 
     def _workers(self, endpoint_id: str) -> Workers:

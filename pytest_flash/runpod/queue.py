@@ -36,7 +36,7 @@ class JobState(str, Enum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a job stays in this state for ever."""
+        """Whether a job stays in this state forever."""
         return self not in (JobState.IN_QUEUE, JobState.IN_PROGRESS)
 
 

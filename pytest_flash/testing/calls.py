@@ -1,4 +1,4 @@
-"""Calls of remote functions during a test: from any loop, stubbed, and never for ever."""
+"""Calls of remote functions during a test: from any loop, stubbed, and never forever."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ def test_broken_code_is_told_until_it_is_mended() -> None:
     assert overview(broken, {})["broken"] == "main.py:1: SyntaxError"
     assert overview(broken, {})["reloading"] is None
     assert overview(broken, {})["endpoints"]
-    mended = after(broken, recorded(SERVING))
-    assert overview(mended, {})["broken"] is None
+    fixed = after(broken, recorded(SERVING))
+    assert overview(fixed, {})["broken"] is None
 
 
 def test_an_app_that_ended_is_told_until_it_serves_again() -> None:

@@ -23,7 +23,7 @@ LIFELINE = Path(pytest_flash.emulator.worker.__file__).parent / "lifeline.py"
     [
         "while True: pass",
         "time.sleep(60)",
-        # Holds the interpreter's lock for ever: no thread of Python's runs meanwhile.
+        # Holds the interpreter's lock forever: no thread of Python's runs meanwhile.
         pytest.param(
             "import re; re.match('(a+)+$', 'a' * 60 + 'b')",
             marks=pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's kernel"),
