@@ -8,18 +8,26 @@ from urllib.parse import quote
 from ..errors import RunpodError
 
 # These would make a path that of something else, perhaps to delete it.
-NO_IDS = ("", ".", "..")
+_NO_IDS = ("", ".", "..")
+
+
+def is_id(value: object) -> bool:
+    """Whether ``value``, of a server's answer, can be a part of a path."""
+    if not isinstance(value, str) or value in _NO_IDS:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # Half of a surrogate pair, which no path can hold.
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)
 def part(value: str, what: str) -> str:
     """An id as part of a path. Raises RunpodError for one that cannot be, which says ``what``."""
-    try:
-        if value in NO_IDS:
-            raise ValueError
-        return quote(value, safe="")
-    except ValueError:  # Also half of a surrogate pair, which no path can hold.
-        raise RunpodError(f"{value!r} is not the id of {what}; nothing was sent") from None
+    if not is_id(value):
+        raise RunpodError(f"{value!r} is not the id of {what}; nothing was sent")
+    return quote(value, safe="")
 
 
 def endpoint(value: str) -> str:

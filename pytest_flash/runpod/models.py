@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from ..errors import RunpodConnectionError
-from .addresses import NO_IDS
+from .addresses import is_id
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -19,7 +19,7 @@ _TIMEOUT_MS = 300_000
 
 def _addressable(value: str) -> str:
     """An id is part of a path, which these would make that of something else."""
-    if value in NO_IDS:
+    if not is_id(value):
         raise ValueError("is not an id")
     return value
 

@@ -123,14 +123,13 @@ def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus
     Raises RunpodConnectionError for a body that is no job. ``error`` is a string on the wire;
     anything else is shown as JSON. Neither shows ``key``, which the body may quote.
     """
-    status = document.get("status")
-    named = str(document.get("id", "")) not in addresses.NO_IDS
-    if not named or not isinstance(status, str) or status not in _STATES:
+    status, job_id = document.get("status"), document.get("id")
+    if not addresses.is_id(job_id) or not isinstance(status, str) or status not in _STATES:
         raise RunpodConnectionError(f"the answer is not a job: {without(str(document), key)[:200]}")
     fault, worker = document.get("error"), document.get("workerId")
     fault = fault if fault is None or isinstance(fault, str) else json.dumps(fault)
     return JobStatus(
-        id=str(document["id"]),
+        id=str(job_id),
         state=JobState(status),
         output=document.get("output"),
         error=fault if fault is None else without(fault, key),

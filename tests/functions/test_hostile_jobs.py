@@ -41,13 +41,13 @@ import time, warnings
 
 def _execute(code: str) -> int:
     exec(code, globals())
-    return os.getpid()
+    return abs(os.getpid())
 
 
 def _speak(number: int) -> tuple[int, int]:
     print("printed", number)
     LOG.warning("logged %d", number)
-    return number + 1, os.getpid()
+    return number + 1, abs(os.getpid())
 
 
 def _refuse(number: int) -> None:
@@ -68,6 +68,13 @@ def speak(number: int) -> tuple[int, int]:
 @remote(QUEUE)
 async def refuse(number: int) -> None:
     _refuse(number)
+
+
+@remote(QUEUE, dependencies=["click"])
+def need() -> str:
+    import click
+
+    return click.__name__
 
 
 @remote(BALANCED, method="POST", path="/exec")
@@ -176,6 +183,36 @@ CASES = {
         "",
     ),
     "a forked child that goes on": ("os.fork()", ""),
+    "another environment": ("kept = os.environ; os.environ = None", "os.environ = kept"),
+    "no modules but Python's": (
+        "for each in list(sys.modules):\n"
+        "    if each.partition('.')[0] not in {*sys.stdlib_module_names, '__main__'}:\n"
+        "        del sys.modules[each]",
+        "",
+    ),
+    "closed captured streams": ("sys.stdout.close(); sys.stderr.close()", ""),
+    "a missing stream": ("kept = sys.stdout; del sys.stdout", "sys.stdout = kept"),
+    "cancelled tasks": ("for each in asyncio.all_tasks(): each.cancel()", ""),
+    "tasks cancelled later": (
+        "asyncio.get_running_loop().call_later(\n"
+        "    0.05, lambda: [each.cancel() for each in asyncio.all_tasks()])",
+        "",
+    ),
+    "a factory of tasks": (
+        "asyncio.get_running_loop().set_task_factory(lambda *_, **__: 1 / 0)",
+        "asyncio.get_running_loop().set_task_factory(None)",
+    ),
+    "sockets that refuse": (
+        "class Refusing(socket.socket):\n"
+        "    def send(self, *_): raise RuntimeError('no network here')\n"
+        "    connect = send\n"
+        "kept = socket.socket; socket.socket = Refusing",
+        "socket.socket = kept",
+    ),
+    "another process id": (
+        "kept = os.getpid; os.getpid = lambda: -kept()",
+        "os.getpid = kept",
+    ),
     "no collector": ("gc.disable(); gc.freeze()", "gc.enable()"),
 }
 
@@ -183,7 +220,7 @@ CASES = {
 # Where nothing that is printed can be heard of.
 SILENT = {("balanced", "a replaced stream")}
 # What happens to the worker some seconds later, when it has nothing to do.
-LATER = {"an alarm that raises": 0.3}
+LATER = {"an alarm that raises": 0.3, "tasks cancelled later": 0.3}
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +265,28 @@ def test_the_next_jobs_run(events: list[Event], kind: str, case: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # Let one case's failure be no other's.
         raise
+
+
+def test_packages_are_found_where_a_job_has_shut_down_the_executor(events: list[Event]) -> None:
+    async def main() -> None:
+        loop = "asyncio.get_running_loop()"
+        await execute(
+            f"{IMPORTS}from concurrent.futures import ThreadPoolExecutor\n"
+            f"pool = ThreadPoolExecutor(); pool.shutdown(); {loop}.set_default_executor(pool)"
+        )
+        assert await need() == "click"
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_whose_own_code_fails_says_so_and_ends(events: list[Event], kind: str) -> None:
+    execute, speak, _ = KINDS[kind]
+    used = asyncio.run(execute("import linecache; linecache.cache = None"))
+    with pytest.raises(FlashError, match=r"TypeError in the worker's own code.* this worker ends"):
+        asyncio.run(asyncio.wait_for(speak(0), 30))
+    wait_until(lambda: not is_alive(used), 30, "the worker's end")
+    assert asyncio.run(speak(1))[0] == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

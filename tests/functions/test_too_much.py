@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.functions.workers import emulated
 
 QUEUE = CpuLiveServerless(name="much", workersMax=1)
 BALANCED = CpuLiveLoadBalancer(name="much-balanced", workersMax=1)
+GROUP: Any = getattr(builtins, "ExceptionGroup", None)
 MUCH = 8_000_000  # Characters, of three bytes each.
 
 
@@ -44,6 +46,40 @@ def _chain(length: int) -> None:
     raise Refused("at last") from last
 
 
+class Loaded(ValueError):
+    """An exception of the project's own, with much in it."""
+
+
+def _load(size: int, at: str) -> None:
+    error = Loaded("x" * size if at == "message" else "short")
+    if at == "attribute":
+        error.data = b"x" * size  # type: ignore[attr-defined]
+    if at == "cause":
+        raise error from KeyError("x" * size)
+    raise error
+
+
+@remote(QUEUE)
+def load(size: int, at: str) -> None:
+    _load(size, at)
+
+
+@remote(BALANCED, method="POST", path="/load")
+async def load_balanced(size: int, at: str) -> None:
+    _load(size, at)
+
+
+@pytest.mark.parametrize("at", ["message", "attribute", "cause"])
+@pytest.mark.parametrize("load", [load, load_balanced], ids=["queue", "balanced"])
+def test_an_exception_that_holds_too_much_is_raised_with_what_can_be_sent(
+    events: list[Event], load: Any, at: str
+) -> None:
+    with pytest.raises(Loaded, match="xxx" if at == "message" else "^short$") as caught:
+        asyncio.run(load(15_000_000, at))
+    assert caught.value.__cause__ is None
+    assert output(events) == ""
+
+
 @remote(QUEUE)
 def speak(size: int, fails: bool) -> str:
     return _speak(size, fails)
@@ -52,6 +88,14 @@ def speak(size: int, fails: bool) -> str:
 @remote(QUEUE)
 def chain(length: int) -> None:
     _chain(length)
+
+
+@remote(QUEUE)
+def nest(depth: int) -> None:
+    error: Exception = ValueError("inner")
+    for number in range(depth):
+        error = GROUP(str(number), [error])
+    raise error
 
 
 @remote(QUEUE)
@@ -116,6 +160,19 @@ def test_an_exception_with_3000_causes_is_raised_with_all_of_them(
         causes.append(cause.args)
         cause = cause.__cause__
     assert causes == [(number,) for number in reversed(range(3000))]
+
+
+@pytest.mark.skipif(GROUP is None, reason="this Python has no exception groups")
+def test_of_groups_that_are_nested_too_deeply_to_be_shown_the_outer_ones_are_raised(
+    events: list[Event],
+) -> None:
+    with pytest.raises(GROUP, match="1999") as caught:
+        asyncio.run(nest(2000))
+    depth, error = 0, caught.value
+    while isinstance(error, GROUP):
+        depth, error = depth + 1, error.exceptions[0]
+    assert depth == 101
+    assert str(error) == "what is grouped more than 100 times is left out"
 
 
 def test_a_result_that_is_too_large_is_called_so(events: list[Event]) -> None:

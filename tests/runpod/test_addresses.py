@@ -123,9 +123,10 @@ def test_what_cannot_be_an_id_is_called_so(
     assert shared.requests == []
 
 
-@pytest.mark.parametrize("given_id", ["", ".", "..", None])
-def test_a_job_without_an_id_is_no_job(shared: ScriptedServer, given_id: str | None) -> None:
-    shared.always = says({**JOB, "id": given_id or ""})
+@pytest.mark.parametrize("given_id", ["", ".", "..", "\ud800", None, 5, ["a"], NotImplemented])
+def test_a_job_without_an_id_is_no_job(shared: ScriptedServer, given_id: object) -> None:
+    named = {} if given_id is NotImplemented else {"id": given_id}
+    shared.always = says({"status": "COMPLETED", **named})
     shared.plays()
     with pytest.raises(RunpodConnectionError, match="not a job"):
         asyncio.run(QueueClient(shared.embedded).run("ep", b"{}"))

@@ -219,7 +219,8 @@ def test_any_body_is_a_job_or_a_connection_error(document: dict[str, Any]) -> No
     try:
         job = job_status(document)
     except RunpodConnectionError:
-        named = str(document.get("id", "")) not in ("", ".", "..")
+        job_id = document.get("id")
+        named = isinstance(job_id, str) and job_id not in ("", ".", "..")
         assert not named or document.get("status") not in list(JobState)
     else:
         assert job.state.value == document["status"]

@@ -13,6 +13,7 @@ from .messages import FunctionRequest, FunctionResponse, RequestError
 from .server import Server
 from .settings import WorkerSettings
 from .switchboard import Switchboard
+from .tasks import JobCancelledError, in_thread, own_task, run_job
 
 
 class BalancedWorker:
@@ -34,24 +35,33 @@ class BalancedWorker:
     async def serve(self, stopped: asyncio.Event, restore: Callable[[], None]) -> None:
         """Serve until ``stopped`` is set, and until all that was asked before is answered.
 
-        ``restore`` is called after each function.
+        ``restore`` is called after each function. Raises BrokenWorkerError where the worker cannot
+        go on.
         """
         self._restore = restore
         self._switchboard.install()
         await self._server.start(self._ports)
-        await stopped.wait()
+        stopping = own_task(stopped.wait())
+        await asyncio.wait((stopping, self._server.broken), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         await self._server.stop()
+        if self._server.broken.done():
+            raise self._server.broken.result()
 
     async def _execute(self, body: dict[str, Any]) -> bytes:
         """The FunctionResponse to a FunctionRequest, bare or wrapped in ``input``, as JSON."""
         try:
             request = FunctionRequest.from_input(body.get("input", body))
             notes = await self._install(request)
+            capture = self._switchboard.capture()
+            response = await run_job(lambda: execute(request, notes, capture, self._restore))
         except RequestError as error:
-            return FunctionResponse(False, error=f"Error in handler: {error}").to_json()
-        except DependencyError as error:
-            return FunctionResponse(False, error=str(error), stdout="").to_json()
-        response = await execute(request, notes, self._switchboard.capture(), self._restore)
+            response = FunctionResponse(False, error=f"Error in handler: {error}")
+        except (DependencyError, JobCancelledError) as error:
+            response = FunctionResponse(False, error=str(error), stdout="")
+        except Exception as error:  # noqa: BLE001 - whatever a job has changed in this process
+            text = str(self._server.give_up(error))
+            response = FunctionResponse(False, error=text, stdout="")
         return response.to_json()
 
     async def _install(self, request: FunctionRequest) -> str:
@@ -59,7 +69,7 @@ class BalancedWorker:
             return ""
         async with self._installing:
             # A thread, since it may take minutes, and the health check must be answered.
-            notes = await asyncio.to_thread(self._dependencies.ensure, request)
+            notes = await in_thread(lambda: self._dependencies.ensure(request))
         if notes:
             self._log.note(notes.rstrip())
         return notes

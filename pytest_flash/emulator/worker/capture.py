@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import sys
 from collections import deque
+from os import environ  # A job may put another mapping in its place.
 
 from .kept import Kept, shortened
 from .log import ERR, OUT, Log
@@ -40,6 +40,9 @@ class _Echo(Kept):
     def write(self, text: str, /) -> int:
         self._log.write(text, self._stream)
         return super().write(text) if self._keeps else len(text)
+
+    def close(self) -> None:
+        """Nothing: what was written is still to be read, and others may write."""
 
     def release(self) -> None:
         """Stop keeping: a thread or a logging handler may hold the stream after the call."""
@@ -128,5 +131,5 @@ def prepare_streams() -> None:
 
 
 def _level() -> str:
-    level = os.environ.get("LOG_LEVEL", "INFO").upper()
+    level = environ.get("LOG_LEVEL", "INFO").upper()
     return level if level in _LEVELS else "INFO"

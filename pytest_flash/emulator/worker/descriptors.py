@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 _FLOOR: Final = 1024
+_Socket = socket.socket  # A job may leave another class in its place.
 
 
 def moved_up(descriptor: int) -> int:
@@ -32,7 +33,7 @@ def copied_up(descriptor: int) -> int:
 def socket_up(low: socket.socket) -> socket.socket:
     """The same socket under a high number; ``low`` is closed."""
     timeout = low.gettimeout()
-    moved = socket.socket(fileno=moved_up(low.detach()))
+    moved = _Socket(fileno=moved_up(low.detach()))
     moved.settimeout(timeout)
     return moved
 

@@ -105,7 +105,10 @@ def describe(error: BaseException) -> str:
         trace = trace.tb_next
     # Where only the worker's own frames are left, as for arguments that cannot be read, they
     # stay: the caller tells the error's type by the traceback.
-    lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
+    try:
+        lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
+    except Exception:  # noqa: BLE001 - groups that are nested too deeply; a job's own ``traceback``
+        lines = traceback.format_exception_only(type(error), error)
     return f"{_message(error)}\n{''.join(lines)}"
 
 

@@ -8,17 +8,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from .broken import BrokenWorkerError, broken
 from .dependencies import Dependencies, DependencyError
 from .heartbeat import Heartbeat
 from .log import Log
 from .messages import FunctionRequest, FunctionResponse, RequestError
 from .plane import Job, PlaneError, WorkerPlane
+from .tasks import JobCancelledError, in_thread, own_task
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # A long poll that ends sooner than this without a job is an answer to slow down for.
 _SHORTEST_POLL = 0.5
 # An emulator that ends a worker answers what it waits for. Another may have sent the SIGTERM.
 _PARTING = 0.2
+# Errors of the worker's own in a row, with no job between them: it can do nothing any more.
+_MOST_SETBACKS = 20
 # The official worker tries a result three times, after these pauses in seconds.
 _DONE_PAUSES = (2.0, 3.0)
 
@@ -49,20 +53,30 @@ class JobLoop:
         self._call = call
         self._log = log
         self._stopping = asyncio.Event()
+        self._broken: BrokenWorkerError | None = None
+        self._setbacks = 0
         self._polling = False
 
     async def run(self) -> None:
-        """Take and run jobs; returns after ``stop``, when the job at hand is reported."""
-        while not self._stopping.is_set():
+        """Take and run jobs; returns after ``stop``, when the job at hand is reported.
+
+        Raises BrokenWorkerError where the worker cannot go on.
+        """
+        while not self._stopping.is_set() and self._broken is None:
             try:
                 await self._run()
             except Exception as error:  # noqa: BLE001 - such as by a handler of the user's signals
                 self._log.note(f"{type(error).__name__} while no job ran: {error}")
+                self._setbacks += 1
+                if self._setbacks == _MOST_SETBACKS:
+                    self._broken = broken(error)
                 await asyncio.sleep(_FIRST_PAUSE)
+        if self._broken is not None:
+            raise self._broken
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and self._broken is None:
             started = time.monotonic()
             try:
                 job = await self._take()
@@ -90,8 +104,9 @@ class JobLoop:
             self._plane.abandon()
 
     async def _rest(self, seconds: float) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+        waiting = own_task(self._stopping.wait())
+        await asyncio.wait((waiting,), timeout=seconds)
+        waiting.cancel()
 
     async def _take(self) -> Job | None:
         with self._waiting():
@@ -110,7 +125,9 @@ class JobLoop:
         with self._heartbeat.busy_with(job.id):
             response = await self._respond(job)
             body = response.to_job_done()
-            if self._stopping.is_set() or not self._plane.exchanges:
+            self._setbacks = 0
+            last = self._stopping.is_set() or self._broken is not None
+            if last or not self._plane.exchanges:
                 await self._report(job, body)
                 return None
         return await self._exchange(job, body)
@@ -119,7 +136,9 @@ class JobLoop:
         try:
             with self._waiting():
                 return await self._plane.exchange(job.id, body)
-        except PlaneError:
+        except Exception as error:  # noqa: BLE001 - as in ``run``, and the result must not be lost
+            if not isinstance(error, PlaneError):
+                self._log.note(f"{type(error).__name__} while a result was sent: {error}")
             await self._report(job, body)
             return None
 
@@ -130,16 +149,19 @@ class JobLoop:
             return FunctionResponse(False, error=f"Error in handler: {error}")
         try:
             notes = await self._ensure_dependencies(request)
-        except DependencyError as error:
+            if notes:
+                self._log.note(notes.rstrip("\n"))
+            return await self._call(request, notes)
+        except (DependencyError, JobCancelledError) as error:
             return FunctionResponse(False, error=str(error), stdout="")
-        if notes:
-            self._log.note(notes.rstrip("\n"))
-        return await self._call(request, notes)
+        except Exception as error:  # noqa: BLE001 - whatever a job has changed in this process
+            self._broken = broken(error)
+            return FunctionResponse(False, error=str(self._broken), stdout="")
 
     async def _ensure_dependencies(self, request: FunctionRequest) -> str:
         if self._dependencies.at_hand(request):
             return self._dependencies.ensure(request)
-        return await asyncio.to_thread(self._dependencies.ensure, request)
+        return await in_thread(lambda: self._dependencies.ensure(request))
 
     async def _report(self, job: Job, body: bytes) -> None:
         problem = await self._deliver(job, body)

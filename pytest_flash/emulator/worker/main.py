@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+from .broken import BrokenWorkerError
 from .capture import Capture, prepare_streams
 from .dependencies import Dependencies
 from .descriptors import opening_high
@@ -25,6 +26,7 @@ from .plane import Pinger, WorkerPlane
 from .searchpath import SearchPath
 from .settings import SettingsMissing, WorkerSettings
 from .stacks import answer_signal
+from .tasks import own_task, run_job
 from .upkeep import Upkeep
 
 # After so many ends of the loop within so many seconds a worker gives up.
@@ -57,6 +59,9 @@ def _work(settings: WorkerSettings, search_path: SearchPath, log: Log) -> int:
     try:
         _run(loop, work, log)
         _run(loop, _cancel_leftovers(), log)
+    except BrokenWorkerError as error:
+        log.note(str(error))
+        return 1
     finally:
         plane.close()
         loop.close()
@@ -68,7 +73,7 @@ def _run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], log: 
 
     That is a handler of signals that raises, a task that raises SystemExit, ``loop.stop()``.
     """
-    task = loop.create_task(work)
+    task = own_task(work, loop)
     ends: deque[float] = deque(maxlen=_ENDS)
     while not task.done():
         try:
@@ -91,8 +96,7 @@ async def _take_jobs(
     capture = Capture(log)
 
     def call(request: FunctionRequest, notes: str) -> Awaitable[FunctionResponse]:
-        # A task of its own: what it does to its context and to itself ends with it.
-        return asyncio.create_task(execute(request, notes, capture, upkeep.restore))
+        return run_job(lambda: execute(request, notes, capture, upkeep.restore))
 
     heartbeat = Heartbeat(Pinger(settings), settings.ping_interval)
     jobs = JobLoop(plane, dependencies, heartbeat, call, log)
@@ -137,7 +141,7 @@ def _let_sigterm_end_children() -> None:
 
 
 async def _cancel_leftovers() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    tasks = asyncio.all_tasks()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

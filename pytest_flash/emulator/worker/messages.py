@@ -149,7 +149,11 @@ class FunctionResponse:
         body = write(self)
         if len(body) <= limit:
             return body
-        body = write(replace(self, stdout=shortened(self.stdout or "", _SHORT)))
+        # Behind an error the output may hold more of it than its text.
+        if self.error:
+            body = write(replace(self, error=shortened(self.error, _SHORT)))
+        else:
+            body = write(replace(self, stdout=shortened(self.stdout or "", _SHORT)))
         if len(body) <= limit:
             return body
         error = self.error or (

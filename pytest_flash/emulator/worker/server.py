@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from .broken import BrokenWorkerError, broken
 from .descriptors import socket_up
+from .tasks import own_task
 from .wire import decode_json, encode_json
 
 BALANCER_FIELD: Final = b"x-flash-balancer"
@@ -54,13 +56,15 @@ class Server:
         self._listening: dict[asyncio.Task[None], socket.socket] = {}
         self._arriving: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()
+        self.broken: asyncio.Future[BrokenWorkerError] = asyncio.get_running_loop().create_future()
+        """Has a result once something went wrong in the worker's own code."""
 
     async def start(self, ports: Iterable[int]) -> None:
         """Listen on loopback. Raises OSError for a port that is taken."""
         for port in ports:
             listener = socket_up(socket.create_server((_LOOPBACK, port), backlog=1024))
             listener.setblocking(False)
-            self._listening[asyncio.ensure_future(self._accept(listener))] = listener
+            self._listening[own_task(self._accept(listener))] = listener
 
     async def stop(self) -> None:
         """Take no further connection; return when what was asked on those taken is answered."""
@@ -74,6 +78,17 @@ class Server:
         while self._busy:
             await asyncio.wait(self._busy)
 
+    def _served(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.give_up(error)
+
+    def give_up(self, error: BaseException) -> BrokenWorkerError:
+        """The worker's own code raised ``error``: what to say of it."""
+        if not self.broken.done():
+            self.broken.set_result(broken(error))
+        return self.broken.result()
+
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -82,20 +97,29 @@ class Server:
             except OSError:  # Its client has gone, or there is no descriptor left.
                 await asyncio.sleep(_PAUSE)
                 continue
+            except Exception as error:  # noqa: BLE001 - whatever a job has changed
+                self.give_up(error)
+                return
             # A task for each connection, and so a context for each call.
-            task = asyncio.ensure_future(self._serve(socket_up(taken)))
+            task = own_task(self._serve(socket_up(taken)))
             for tasks in (self._arriving, self._busy):
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
+            task.add_done_callback(self._served)
 
     async def _serve(self, taken: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=taken, limit=_HEAD_LIMIT)
         # The balancer may go away at any moment; it is told nothing then.
         with contextlib.closing(writer), contextlib.suppress(ConnectionError):
             try:
-                request = await asyncio.wait_for(_read(reader), _ARRIVAL)
-            except asyncio.TimeoutError:
-                return  # Nobody asks anything.
+                reading = own_task(_read(reader))
+                try:
+                    await asyncio.wait((reading,), timeout=_ARRIVAL)
+                finally:
+                    reading.cancel()
+                if not reading.done():
+                    return  # Nobody asks anything.
+                request = reading.result()
             except (ValueError, EOFError, asyncio.LimitOverrunError):
                 status, answer = HTTPStatus.BAD_REQUEST, _detail("Bad Request")
             else:

@@ -14,6 +14,8 @@ from typing import Any
 
 from .log import Log
 
+_getpid = os.getpid  # A job may leave another in its place.
+
 
 class Upkeep:
     """Keeps the process usable for the worker's own code. For the main thread.
@@ -24,7 +26,7 @@ class Upkeep:
     def __init__(self, log: Log, stop: Callable[[], object]) -> None:
         self._log = log
         self._limit = sys.getrecursionlimit()
-        self._process = os.getpid()
+        self._process = _getpid()
         self._stop = stop
         self._handler: Any = self._terminate  # As it is compared with what is set.
         self._jobs_handler: Any = None
@@ -33,7 +35,7 @@ class Upkeep:
 
     def restore(self) -> None:
         """Call it as soon as a job's code has returned or raised."""
-        if os.getpid() != self._process:
+        if _getpid() != self._process:
             # It would take jobs and give results in its parent's name.
             self._log.note("a process that a function forked returned from it, and is ended")
             os._exit(1)

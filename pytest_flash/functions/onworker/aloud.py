@@ -114,6 +114,7 @@ def _standard_output() -> int:
 
 
 _LOG = _standard_output()
+_getpid = os.getpid  # A function may leave another in its place.
 
 
 class Aloud:
@@ -127,7 +128,7 @@ class Aloud:
         self._signer = signer
         self._clock = clock
         self.run = os.urandom(4).hex()
-        self._process = os.getpid()
+        self._process = _getpid()
         self._position = 0
         self._begun: list[str] = []
         self._length = 0
@@ -139,7 +140,7 @@ class Aloud:
     @property
     def is_ours(self) -> bool:
         """Whether this is the process of the call, not a child of it."""
-        return os.getpid() == self._process
+        return _getpid() == self._process
 
     def add(self, text: str) -> None:
         """The call printed ``text``."""

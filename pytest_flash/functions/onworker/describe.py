@@ -25,6 +25,12 @@ RUNTIME = "<pytest-flash>"
 # Of a deeper traceback the middle is left out.
 _FRAMES = 100
 _SIGNED = "description"
+# Characters of a description, of what a worker can send; and in one that is cut those of a text,
+# and the bytes of a pickle.
+_MOST, _TEXT, _MOST_CUT = 17_000_000, 100_000, 1_000_000
+# Groups in groups: pytest and others cannot show much more, nor Python more than ten.
+_DEPTH = 100
+_LEFT_OUT = "[…]"
 # Its own: some libraries replace json.dumps by one that has other types or takes more lines.
 _encode = json.JSONEncoder().encode
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)
@@ -42,8 +48,36 @@ def describe(error: BaseException, output: tuple[str, str, int]) -> str:
     chain.add(error)
     for each in chain.found:  # Which grows meanwhile.
         chain.errors.append(chain.one(each))
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return _encode({"output": output, "traceback": text, "errors": chain.errors})
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    whole = {"output": output, "traceback": "".join(lines), "errors": chain.errors}
+    line = _encode(whole)
+    # As a worker sends it, in JSON once more.
+    if len(line) <= _MOST // 2 or len(_encode(line)) <= _MOST:
+        return line
+    return _encode(_cut(whole, error))
+
+
+def _cut(whole: dict[str, Any], error: BaseException) -> dict[str, Any]:
+    """A description of ``error`` alone, without what is large; for all that it groups stands one
+    exception."""
+    count = len(whole["errors"]) - 1
+    rest: dict[str, Any] = {"notes": [], "cause": None, "context": None, "parts": []}
+    first = {**whole["errors"][0], **rest}
+    first |= {
+        "text": _short(first["text"]),
+        "message": first["message"] and _short(first["message"]),
+    }
+    if first["content"] is not None:
+        first["content"] = _content(error, _MOST_CUT)
+    others = []
+    if _is_group(error):
+        first["parts"] = [1]
+        others = [_Chain().one(Exception(f"{count:,} exceptions are left out"))]
+    return {**whole, "traceback": _short(whole["traceback"]), "errors": [first, *others]}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT else f"{text[:_TEXT]}{_LEFT_OUT}"
 
 
 def signed(description: str, signer: Signer) -> str:
@@ -97,12 +131,14 @@ class _Chain:
     found: list[BaseException] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
+    depths: dict[int, int] = field(default_factory=dict)
 
-    def add(self, error: BaseException | None) -> int | None:
+    def add(self, error: BaseException | None, depth: int = 0) -> int | None:
         if error is None:
             return None
         if id(error) not in self.numbers:
             self.numbers[id(error)] = len(self.found)
+            self.depths[id(error)] = depth
             self.found.append(error)
         return self.numbers[id(error)]
 
@@ -111,6 +147,9 @@ class _Chain:
         arguments and attributes, as base64 of a pickle, None where they cannot be pickled.
         ``frames``: file, line, function, first line, source and columns of each."""
         parts, grouped = _parts(error), _is_group(error)
+        depth = self.depths.get(id(error), 0) + 1
+        if depth > _DEPTH and grouped:
+            parts = (Exception(f"what is grouped more than {_DEPTH} times is left out"),)
         return {
             # A class may call its module anything.
             "kinds": [(str(k.__module__), k.__qualname__) for k in type(error).__mro__[:-1]],
@@ -122,7 +161,7 @@ class _Chain:
             "cause": self.add(error.__cause__),
             "context": self.add(error.__context__),
             "suppress": error.__suppress_context__,
-            "parts": [self.add(part) for part in parts],
+            "parts": [self.add(part, depth) for part in parts],
         }
 
 
@@ -146,38 +185,43 @@ def text_of_group(error: BaseException) -> str:
     return str(getattr(error, "message", ""))
 
 
-def _content(error: BaseException) -> str | None:
+def _content(error: BaseException, most: int | None = None) -> str | None:
     """How to build ``error`` again: arguments, attributes, and its own way if it has one, pickled.
 
     Built-in exceptions keep some of what they hold, such as a file's name, out of ``args``. Of
-    an argument that cannot be pickled its text is sent, and such an attribute is left out.
+    an argument that cannot be pickled its text is sent, and such an attribute is left out; also of
+    what takes more than ``most`` bytes.
     """
     try:
         reduced = type(error).__reduce__(error)
         kind = getattr(type(error).__reduce__, "__objclass__", None)
         own_way = kind is None or kind.__module__ != "builtins"
-        whole = _pickled(error) if own_way else None
+        whole = _pickled(error, most) if own_way else None
         args = error.args if own_way or not isinstance(reduced, tuple) else reduced[1]
         attributes = {**error.__dict__}
         if isinstance(reduced, tuple) and len(reduced) > 2 and isinstance(reduced[2], dict):
             attributes.update(reduced[2])
         attributes.pop("__notes__", None)
-        data = _pickled((args, attributes, whole))
+        data = _pickled((args, attributes, whole), most)
         if data is None:
-            args = tuple(each if _pickled(each) else repr(each) for each in args)
-            attributes = {name: each for name, each in attributes.items() if _pickled(each)}
+            args = tuple(each if _pickled(each, most) else _text(each) for each in args)
+            attributes = {name: each for name, each in attributes.items() if _pickled(each, most)}
             data = _pickled((args, attributes, whole))
     except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __repr__
         return None
     return None if data is None else base64.b64encode(data).decode()
 
 
-def _pickled(value: Any) -> bytes | None:
+def _text(value: Any) -> str:
+    return _short(value if isinstance(value, str) else repr(value))
+
+
+def _pickled(value: Any, most: int | None = None) -> bytes | None:
     try:
         data: bytes = cloudpickle.dumps(value)
     except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __getstate__
         return None
-    return data
+    return data if most is None or len(data) <= most else None
 
 
 def _frames(trace: types.TracebackType | None) -> list[tuple[Any, ...]]:

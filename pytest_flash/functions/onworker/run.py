@@ -27,6 +27,7 @@ ANSWER = "pytest-flash answer"
 Answer = tuple[str, str, Output, bytes]
 
 _STORE = Store()
+_getpid = os.getpid  # A function may leave another in its place.
 # The instances of classes that are carried: pickle knows such a class again when it comes again.
 _CARRIED: dict[Any, Any] = {}
 
@@ -118,7 +119,7 @@ def _job(
 ) -> Iterator[tuple[_Job, Callable[[], Any]]]:
     with transcript:
         job = _Job(transcript)
-        process, limit = os.getpid(), sys.getrecursionlimit()
+        process, limit = _getpid(), sys.getrecursionlimit()
         values, init = pickle.loads(header)
         try:
             with _STORE.active(bundle, [Value(*each) for each in values]) as slices:
@@ -146,7 +147,7 @@ def _job(
 
 def _restore(process: int, limit: int) -> None:
     """Put back what our own code needs, as soon as the function has returned or raised."""
-    if os.getpid() != process:
+    if _getpid() != process:
         os._exit(1)  # Forked by the function: it would answer in its parent's name.
     if sys.getrecursionlimit() < limit:
         sys.setrecursionlimit(limit)

@@ -97,7 +97,7 @@ class _Tee:
 
     def begin(self) -> Any:
         """Take the stream's place, if a call beside has not; gives the stream."""
-        found = getattr(sys, self.name)
+        found = getattr(sys, self.name, None)
         if found is not self and (found is self._base or not self._is_replaced()):
             self._base, self._installed = found, True
             setattr(sys, self.name, self)
@@ -112,7 +112,7 @@ class _Tee:
 
     def end(self) -> None:
         """Give its place back to the stream, after the last call."""
-        if not _RUNNING and getattr(sys, self.name) is self:
+        if not _RUNNING and getattr(sys, self.name, self) is self:
             setattr(sys, self.name, self._base)
             self._installed = False
 
@@ -124,6 +124,9 @@ class _Tee:
             # Now, since the stream beneath may write to the worker's log, where a line ends first.
             listener.add(text)
         return len(text)
+
+    def close(self) -> None:
+        """Nothing: the worker reads the stream beneath when the function has ended."""
 
     def writelines(self, lines: Any) -> None:
         """Write each of ``lines``."""
