@@ -204,3 +204,21 @@ def test_what_did_not_change_is_kept_with_its_state() -> None:
             assert number == beside.NUMBER
             assert len(kept.CALLS) == number
             kept.CALLS.append(number)
+
+
+def test_what_another_version_may_have_undone_is_executed_again() -> None:
+    """Also for a call that has no part in the change."""
+    store = Store()
+    state = Shipped("kept_by_it", "key", "digest", "/kept_by_it.py", False)
+
+    def bundle(number: int) -> Bundle:
+        key, text = str(number), f"import kept_by_it\nkept_by_it.VALUE = {number}\n"
+        setter = Shipped("set_by_it", key, key, "/set_by_it.py", False)
+        texts = {"kept_by_it": "VALUE = 0\n", "set_by_it": text}
+        return Bundle((state, setter), runtime.pack(texts))
+
+    first = bundle(1)
+    for number, sent in ((1, first), (2, bundle(2)), (1, bundle(1)), (1, first)):
+        with store.active(sent, []):
+            importlib.import_module("set_by_it")
+            assert number == importlib.import_module("kept_by_it").VALUE

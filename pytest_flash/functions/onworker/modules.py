@@ -163,6 +163,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if shipped.package:
                 self._places.attach(view, module)
             if not shipped.stub:
+                self._views.executed(view, whole)
                 _execute(whole, shipped, view.bundle.texts[shipped.name])
         except BaseException:
             if before is None:
