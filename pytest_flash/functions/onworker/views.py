@@ -50,8 +50,9 @@ Part = Whole | Slice
 class View:
     """What a bundle's modules are on this worker: those that were asked for so far, by name.
 
-    ``growing`` are slices that are about to be executed, with what does so; ``refused`` are
-    modules that will not do, though their code is the same.
+    ``growing`` are slices that are about to be executed, with what does so; ``importing`` are
+    modules that a thread has begun to import; ``refused`` are those that will not do, though their
+    code is the same.
     """
 
     bundle: Bundle
@@ -59,6 +60,7 @@ class View:
     revision: int = 0
     used: float = 0.0
     growing: dict[str, Callable[[], None]] = field(default_factory=dict)
+    importing: set[str] = field(default_factory=set)
     refused: set[Part] = field(default_factory=set)
 
     def module(self, name: str) -> types.ModuleType | None:
