@@ -181,6 +181,13 @@ def pytest_runtest_call() -> None:
         stay_off()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """As before the setup: the test may have done it."""
+    if loaded():
+        stay_off()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where the run's one Runpod can be asked for."""
