@@ -26,7 +26,7 @@ from .fixtures import (
 )
 from .importtimes import import_times
 from .sdks import loaded
-from .sdks.finder import watch_imports
+from .sdks.finder import stay_off, watch_imports
 from .shadowed import own_finder
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         if loaded() and not hasattr(config, "workerinput"):
             from .testing.inuse import check_sdks, use
 
+            stay_off()
             if _is_configured(config) or use(items, __all__):
                 check_sdks()
     for item in items:
@@ -163,6 +164,28 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from .testing.texts import keep_texts
 
         keep_texts(session.config)
+
+
+# First, before fixtures and tests of the user's.
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Keep official SDKs off Runpod, whatever the test before has done to the environment."""
+    if loaded():
+        stay_off()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """As before the setup: fixtures may have done it."""
+    if loaded():
+        stay_off()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """As before the setup: the test may have done it."""
+    if loaded():
+        stay_off()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,6 +15,7 @@ _ESSENTIAL_PLUGIN = "_pytest.helpconfig"
 _PROGRAMS = ("pytest", "py.test", "_jb_pytest_runner.py", "run_pytest_script.py")
 # pytest-xdist gives its workers this title where setproctitle is installed.
 _TITLE = "[pytest-xdist"
+_PYTHONS = ("python", "pypy")
 _WITH_VALUE = ("-X", "-W", "--check-hash-based-pycs")
 _PROC = Path("/proc")
 _PS_SECONDS = 5.0
@@ -50,7 +51,11 @@ def runs_pytest(command: Sequence[str]) -> bool:
             return True
         if first == "-c" and "pytest.main(" in second:
             return True
-    return _is_pytest(_script(arguments))
+    scripts = [_script(arguments)]
+    if PurePath(program).name.startswith(_PYTHONS):
+        # Programs that run others: a profiler, a debugger, coverage.
+        scripts += [each for each in arguments if "/" in each]
+    return any(map(_is_pytest, scripts))
 
 
 def _script(arguments: Sequence[str]) -> str:

@@ -8,6 +8,15 @@ SHORTEST = 8
 HIDDEN = "[the API key]"
 
 
+class Secret(str):
+    """A text that is not shown where the variables of a traceback's frames are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
 def holds(text: str, key: str | None) -> bool:
     """Whether ``key`` stands in ``text``."""
     return key is not None and len(key) >= SHORTEST and key in text

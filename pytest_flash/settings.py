@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from .dotenvfile import is_acted_on, read_dotenv
 from .errors import SettingsError
 from .network import Network
-from .secrecy import holds
+from .secrecy import Secret, holds
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ LOADED = "PYTEST_FLASH_DOTENV"
 class Sourced(Generic[T]):
     """A value and, in words fit for a message, where it came from."""
 
-    value: T
+    value: T = field(repr=False)
     source: str
 
 
@@ -99,12 +99,14 @@ class Environment:
         return added
 
     def _get(self, name: str) -> Sourced[str] | None:
-        value = _key_of(self.process) if name == API_KEY else self.process.get(name)
-        if value:
-            return Sourced(value, "environment")
-        if value := self.dotenv.get(name):
-            return Sourced(value, str(self.dotenv_path))
-        return None
+        value, source = self.process.get(name), "environment"
+        if name == API_KEY:
+            value = _key_of(self.process)
+        if not value:
+            value, source = self.dotenv.get(name), str(self.dotenv_path)
+        if not value:
+            return None
+        return Sourced(Secret(value) if name == API_KEY else value, source)
 
 
 def read_environment(folder: Path, env_file: Path | None = None) -> Environment:

@@ -6,6 +6,7 @@ Loaded by every pytest run on the machine: PYTEST_DONT_REWRITE.
 
 from __future__ import annotations
 
+import _imp
 import _thread
 import contextlib
 import importlib
@@ -52,67 +53,66 @@ _OURS = f"{__package__}."
 
 
 class Aside:
-    """While it is entered, the user's modules of these names are out of the way.
+    """While a thread has entered it, that thread finds Python's modules, and the user's of such
+    names that are loaded are out of the way.
 
-    It may be entered again inside, and by several threads.
+    It may be entered again inside, and by several threads. ``sys.path`` stays as it is, since
+    whoever else looks at it may act on each change: coverage.py then takes modules away that other
+    threads are importing. ``sys.modules`` is touched only where the user has a module of such a
+    name, and never for a name that another thread is importing.
     """
 
     def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
-        self._depth = 0
-        self._path: list[str] = []
-        self._moved: list[str] = []
+        self._depths: dict[int, int] = {}
         self._loaded: frozenset[str] = frozenset()
         self._away: dict[str, ModuleType] = {}
+        self._left: frozenset[str] = frozenset()
         self._looked_at: set[str] = set()
 
     def __enter__(self) -> None:
+        thread = _thread.get_ident()
         with self._lock:
-            self._depth += 1
-            late = self._depth == 1 and self._put_aside()
+            first = not self._depths
+            self._depths[thread] = self._depths.get(thread, 0) + 1
+            late = first and self._put_aside()
         if late:
             for name in _LATE:
                 with contextlib.suppress(ImportError):
                     importlib.import_module(name)
 
     def __exit__(self, *_: object) -> None:
+        thread = _thread.get_ident()
         with self._lock:
-            self._depth -= 1
-            if not self._depth:
+            self._depths[thread] -= 1
+            if not self._depths[thread]:
+                del self._depths[thread]
+            if not self._depths:
                 self._put_back()
+
+    def is_entered(self) -> bool:
+        """Whether this thread is inside."""
+        return _thread.get_ident() in self._depths
 
     def _put_aside(self) -> bool:
         """Whether any are there, or may come."""
-        self._path = list(sys.path)
-        self._moved = sorted(self._path, key=_is_users)
-        sys.path[:] = self._moved
         self._loaded = frozenset(sys.modules)
-        others = [each for each in self._path if not _is_users(each)]
         self._away = _taken_out(
-            name
-            for name in _NAMES & self._loaded
-            if _is_loaded_users(name) and PathFinder.find_spec(name, others)
+            name for name in _NAMES & self._loaded if _is_loaded_users(name) and _elsewhere(name)
         )
-        folders = {each for each in self._path if _is_users(each)} - self._looked_at
+        folders = {each for each in sys.path if _is_users(each)} - self._looked_at
         self._looked_at |= folders
         return bool(self._away) or any(map(_holds_names, folders))
 
     def _put_back(self) -> None:
-        if sys.path == self._moved:
-            sys.path[:] = self._path
-        folders = [each for each in self._path if _is_users(each)]
         # Packages stay: they import their own modules, and each other's, as they are called.
-        names = (_NAMES - PACKAGES) & sys.modules.keys() if folders else frozenset()
+        new = (_NAMES - PACKAGES) & (sys.modules.keys() - self._loaded | self._left)
+        shadowing = {name for name in new if not _is_loaded_users(name) and _users_finds(name)}
         # What was imported here keeps them; the user's code finds its own.
-        _taken_out(
-            name
-            for name in names - self._loaded
-            if not _is_loaded_users(name) and PathFinder.find_spec(name, folders)
-        )
-        if self._away:
-            _taken_out(self._away)
-            sys.modules.update(self._away)
-            self._away = {}
+        _taken_out({*shadowing, *self._away})
+        sys.modules.update(self._away)
+        self._left = frozenset(shadowing - self._away.keys()) & sys.modules.keys()
+        self._away = {}
 
 
 class _Loader(SourceFileLoader):
@@ -135,6 +135,9 @@ class OwnFinder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """As the import system asks."""
+        if path is None and name in _NAMES and self.aside.is_entered():
+            # Only what is shadowed: of all else another finder may know better.
+            return _elsewhere(name) if _users_finds(name) else None
         if not name.startswith(_OURS):
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -171,12 +174,43 @@ def _holds_names(folder: str) -> bool:
 
 
 def _is_loaded_users(name: str) -> bool:
-    file = getattr(sys.modules[name], "__file__", None)
+    file = getattr(sys.modules.get(name), "__file__", None)
     return isinstance(file, str) and is_users_own(file)
 
 
+def _users_finds(name: str) -> bool:
+    """Whether an import of ``name`` finds a module of the user's, not only a folder."""
+    spec = PathFinder.find_spec(name)
+    return spec is not None and spec.origin is not None and is_users_own(spec.origin)
+
+
+def _elsewhere(name: str) -> ModuleSpec | None:
+    """What an import of ``name`` finds outside of the user's folders."""
+    return PathFinder.find_spec(name, [each for each in sys.path if not _is_users(each)])
+
+
 def _taken_out(names: Iterable[str]) -> dict[str, ModuleType]:
-    """Take modules of these names, and what is below them, out of ``sys.modules``."""
+    """Take modules of these names, and what is below them, out of ``sys.modules``; none that
+    another thread is importing, or anything of."""
     tops = set(names)
-    found = {n for n in list(sys.modules) if n.partition(".")[0] in tops} if tops else set()
-    return {name: sys.modules.pop(name) for name in found}
+    if not tops:
+        return {}
+    # Held, it lets no thread begin to import; imports that have begun are known by their locks.
+    _imp.acquire_lock()
+    try:
+        tops -= _imported_by_others()
+        found = {n for n in list(sys.modules) if n.partition(".")[0] in tops}
+        return {name: sys.modules.pop(name) for name in found}
+    finally:
+        _imp.release_lock()
+
+
+def _imported_by_others() -> set[str]:
+    """The top-level names of the modules that other threads are importing.
+
+    A lock of a module lives for as long as threads have it, or wait for it.
+    """
+    locks = vars(sys.modules["_frozen_importlib"])["_module_locks"]
+    found = [(name, reference()) for name, reference in list(locks.items())]
+    me = _thread.get_ident()
+    return {n.partition(".")[0] for n, lock in found if lock is not None and lock.owner != me}

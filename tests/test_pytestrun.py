@@ -29,6 +29,10 @@ from tests.support.environment import ROOT
         "python -m coverage run --source src -m pytest",
         "python /venv/bin/coverage run -m pytest",
         "python -m pdb -m pytest",
+        "python -m cProfile -o profile.out /venv/bin/pytest tests",
+        "python3 /venv/bin/coverage run --branch /venv/bin/pytest -q",
+        "python /opt/pycharm/plugins/python/helpers/pydev/pydevd.py --port 1 --file "
+        "/opt/pycharm/plugins/python/helpers/pycharm/_jb_pytest_runner.py",
         "python /opt/pycharm/plugins/python/helpers/pycharm/_jb_pytest_runner.py --path x",
         "python /home/me/.vscode/extensions/ms-python/python_files/vscode_pytest/"
         "run_pytest_script.py --rootdir /x",
@@ -51,6 +55,7 @@ def test_a_program_that_calls_pytest_is_a_run() -> None:
         "/sbin/init",
         "python deploy.py",
         "python deploy.py pytest",
+        "vim /venv/bin/pytest.ini",
         "python -m myapp pytest",
         "python -X pytest deploy.py",
         "vim test_pytest.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from pytest_flash.errors import (
     NoTargetError,
     SettingsError,
 )
-from pytest_flash.settings import Environment
+from pytest_flash.functions.registry import registry
+from pytest_flash.settings import API_KEY, MANAGEMENT_URL, QUEUE_URL, Environment
 from pytest_flash.target import (
     RUNPOD_MANAGEMENT_URL,
     RUNPOD_QUEUE_URL,
@@ -82,6 +84,33 @@ def test_the_key_stays_out_of_reprs() -> None:
 
     assert "secret-key" not in repr(target) + repr(found)
     assert "hidden" not in repr(found)
+
+
+EXPORTED = "rpa_exported_0123456789"
+REFUSED: dict[str, dict[str, str]] = {
+    "no grant": {},
+    "a stranger's URLs": {MANAGEMENT_URL: "http://x.example", QUEUE_URL: "http://x.example"},
+    "one URL": {QUEUE_URL: "https://x.example"},
+    "the key in a URL": {MANAGEMENT_URL: f"https://{EXPORTED}.x.example", QUEUE_URL: "https://x"},
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_no_traceback_shows_the_key_with_its_variables(
+    monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """As ``pytest --showlocals --full-trace`` prints them."""
+    for name, value in {API_KEY: EXPORTED, **REFUSED[case]}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((SettingsError, LiveRefusedError)) as caught:
+        registry.connected_caller()
+    trace = caught.tb.tb_next  # Not this test's own frame.
+    shown = traceback.TracebackException(
+        type(caught.value), caught.value, trace, capture_locals=True
+    )
+    assert "connected_caller" in "".join(shown.format())
+    assert EXPORTED not in "".join(shown.format())
+    assert EXPORTED not in repr(caught.value)
 
 
 def test_live_without_a_key_says_where_it_looked() -> None:

@@ -273,7 +273,7 @@ class Gathering:
             lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
             imports = self._imported(taken, known)
             own = (source.digest, source.file, source.package)
-            entries.append((name, "", *own, lines, False, imports, left))
+            entries.append((name, "", *own, lines, False, imports, left, self._beside(module)))
             texts[name] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)
@@ -308,6 +308,14 @@ class Gathering:
         imports = [each for taken in self._slices.values() for each in taken.imports()]
         imports += [each for source in self._whole.values() for each in source.imports]
         return frozenset(self._project.absent(imports))
+
+    def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
+        """The modules that ``module`` imports for what they do, and all that these import, with
+        the hashes of their files; not those that travel."""
+        effects = [each for _, imports in self._file(module).effects for each in imports]
+        reached = self._project.reached(self._project.named(effects))
+        stays = sorted(reached.keys() - self._whole.keys() - self._slices.keys() - {MAIN})
+        return tuple((name, reached[name].digest) for name in stays)
 
     def _imported(self, taken: Slice, known: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
         """The lines of statements that import something, with what that is known by."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..importtimes import import_times
 from ..pytestrun import is_inside_pytest
+from ..secrecy import Secret
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
 from ..shadowed import own_finder
 from ..target import NOT_LIVE
@@ -73,7 +74,8 @@ class Registry:
 
     def connected_caller(self) -> Caller:
         """A connection made from the environment, once for each state of what it is made from."""
-        made_from = (is_inside_pytest(os.environ), *map(os.environ.get, _CONNECTION))
+        variables = (Secret(os.environ.get(name, "")) for name in _CONNECTION)
+        made_from = (is_inside_pytest(os.environ), *variables)
         with self._lock:
             if self._connected is None or self._connected[0] != made_from:
                 self._connected = made_from, self._connect()

@@ -16,13 +16,18 @@ from typing import Any
 from . import MODULES
 
 _CLIENT = "runpod"
+_PACKAGES = frozenset({_CLIENT, *(each.partition(".")[0] for each in MODULES)})
 
 
 class SdkFinder(MetaPathFinder):
-    """Keeps SDKs off the cloud that are imported from now on, if ``applies`` says so then."""
+    """Keeps SDKs off the cloud that are imported from now on, if ``applies`` says so then.
 
-    def __init__(self, applies: Callable[[], bool]) -> None:
+    ``kept`` says that one was.
+    """
+
+    def __init__(self, applies: Callable[[], bool], *, kept: bool = False) -> None:
         self._applies = applies
+        self.kept = kept
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -31,6 +36,8 @@ class SdkFinder(MetaPathFinder):
 
         Looking for a module (``importlib.util.find_spec``) is not importing it.
         """
+        if self.kept and name.partition(".")[0] in _PACKAGES:
+            self.stay_off()  # Its modules read the environment as each is imported.
         if name not in MODULES and name != _CLIENT:
             return None
         spec = self._found_by_others(name, path, target)
@@ -42,6 +49,13 @@ class SdkFinder(MetaPathFinder):
     def before(self, module: str) -> None:
         """An SDK is about to run its first line."""
         if module in MODULES and self._applies():
+            self.kept = True
+            self.stay_off()
+
+    def stay_off(self) -> None:
+        """Where an SDK was kept off, keep it off: somebody may have brought back the environment
+        from before its import, as ``mock.patch.dict`` does."""
+        if self.kept:
             from .offcloud import keep_off
 
             keep_off()
@@ -89,7 +103,15 @@ class _Noticing(Loader):
         return getattr(self._loader, name)
 
 
+def stay_off() -> None:
+    """As ``SdkFinder.stay_off``, of the finder that is registered, if there is one."""
+    for each in sys.meta_path:
+        if isinstance(each, SdkFinder):
+            each.stay_off()
+
+
 def watch_imports(applies: Callable[[], bool]) -> None:
     """Register a finder, in place of one that is there."""
+    before = [each for each in sys.meta_path if isinstance(each, SdkFinder)]
     sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, SdkFinder)]
-    sys.meta_path.insert(0, SdkFinder(applies))
+    sys.meta_path.insert(0, SdkFinder(applies, kept=any(each.kept for each in before)))

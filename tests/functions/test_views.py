@@ -7,10 +7,12 @@ import contextvars
 import importlib
 import sys
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hypothesis import given
@@ -203,3 +205,57 @@ def test_what_did_not_change_is_kept_with_its_state() -> None:
             assert number == beside.NUMBER
             assert len(kept.CALLS) == number
             kept.CALLS.append(number)
+
+
+def test_what_another_version_may_have_undone_is_executed_again() -> None:
+    """Also for a call that has no part in the change."""
+    store = Store()
+    state = Shipped("kept_by_it", "key", "digest", "/kept_by_it.py", False)
+
+    def bundle(number: int) -> Bundle:
+        key, text = str(number), f"import kept_by_it\nkept_by_it.VALUE = {number}\n"
+        setter = Shipped("set_by_it", key, key, "/set_by_it.py", False)
+        texts = {"kept_by_it": "VALUE = 0\n", "set_by_it": text}
+        return Bundle((state, setter), runtime.pack(texts))
+
+    first = bundle(1)
+    for number, sent in ((1, first), (2, bundle(2)), (1, bundle(1)), (1, first)):
+        with store.active(sent, []):
+            importlib.import_module("set_by_it")
+            assert number == importlib.import_module("kept_by_it").VALUE
+
+
+def test_calls_that_begin_and_end_take_nothing_away_that_another_is_importing() -> None:
+    """A thread of the function's own is about to execute the module."""
+    store = Store()
+    bundle, another = a_module("VALUE = 1\n", "digest"), a_module("VALUE = 2\n", "other")
+    began, go = threading.Event(), threading.Event()
+    found: list[Any] = []
+
+    def pause(frame: FrameType, event: str, argument: object) -> None:
+        if frame.f_code is Store.exec_module.__code__:
+            sys.setprofile(None)
+            began.set()
+            assert go.wait(30)
+
+    def imports() -> None:
+        sys.setprofile(pause)
+        try:
+            found.append(importlib.import_module("kept_by_it").VALUE)
+        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
+            found.append(error)
+
+    context, call = contextvars.Context(), store.active(bundle, [])
+    context.run(call.__enter__)
+    thread = threading.Thread(target=context.run, args=(imports,))
+    thread.start()
+    assert began.wait(30)
+    for each in (bundle, another):
+        beside = contextvars.Context()
+        other = store.active(each, [])
+        beside.run(other.__enter__)
+        beside.run(other.__exit__, None, None, None)
+    go.set()
+    thread.join(30)
+    context.run(call.__exit__, None, None, None)
+    assert found == [1]

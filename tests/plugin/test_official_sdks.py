@@ -81,6 +81,36 @@ def test_of_the_app(flash_client):
     assert official.hosts() <= LOOPBACK
 
 
+@pytest.mark.parametrize("where", ["conftest.py", "test_before.py"])
+def test_an_environment_that_is_brought_back_is_so_for_no_test(
+    official: Any, passes: Passes, where: str
+) -> None:
+    """The SDK was imported while the environment was a copy."""
+    importing = "import os\nfrom unittest import mock\nwith mock.patch.dict(os.environ):\n"
+    official.write("conftest.py", "")
+    official.write(where, f"{importing}    import main\n")
+    official.write(
+        "test_later.py",
+        """
+import os, pytest
+
+@pytest.fixture
+def original(flash_config):
+    os.environ["RUNPOD_API_KEY"] = "rpa_exported"
+    for name in [each for each in os.environ if each.endswith("_URL")]:
+        del os.environ[name]
+
+def test_the_next():
+    assert os.environ["RUNPOD_API_KEY"] == "pytest-flash-is-not-live"
+    assert os.environ["RUNPOD_API_BASE_URL"].startswith("http://127.0.0.1:1/")
+
+def test_after_a_fixture(original):
+    test_the_next()
+""",
+    )
+    passes(official.pytest(RUNPOD_API_KEY=KEY), passed=2)
+
+
 @pytest.mark.parametrize("sdk", ["runpod_flash", "runpod"])
 def test_a_run_that_uses_nothing_of_ours_is_left_alone(
     official: Any, passes: Passes, sdk: str

@@ -243,3 +243,21 @@ def test_an_sdk_that_came_in_earlier_is_refused_without_functions_too(folder: Pa
     assert run(folder, local, begin=BEFORE, **dict.fromkeys(URLS, "http://localhost:4000")) is None
     plain = program.replace("import runpod_flash", "import runpod; result = None")
     assert run(folder, plain, begin=BEFORE) is None
+
+
+def test_an_environment_that_is_brought_back_lets_no_later_import_out(folder: Path) -> None:
+    (folder / "runpod_flash" / "api.py").write_text(
+        "import os\nBASE = os.environ.get('RUNPOD_API_BASE_URL')\nimport runpod\n"
+    )
+    program = """
+from unittest import mock
+with mock.patch.dict(os.environ):
+    import runpod_flash
+assert os.environ["RUNPOD_API_KEY"] == "rpa_exported"
+import runpod_flash.api, runpod
+result = [runpod_flash.api.BASE, runpod.endpoint_url_base, runpod.api_key]
+"""
+    base, queues, key = run(folder, program, begin=f"import os\n{WATCHED}")
+    assert base.startswith("http://127.0.0.1:1/")
+    assert queues.startswith("http://[::1]:1/")
+    assert key == "pytest-flash-is-not-live"

@@ -20,7 +20,9 @@ class Shipped:
     what it imports of the project. A module that travels in part, a slice, has ``remote_lines``
     and no key; its ``imports`` are the lines of the statements that import something, with the
     hash of what that is. A ``stub`` is a package of which nothing but its modules travels.
-    ``left`` are names that stayed at the caller, and why.
+    ``left`` are names that stayed at the caller, and why; ``beside`` modules that its file imports
+    without using them, and what these import, with the hashes of their files: they may have put
+    something into others when they travelled.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Shipped:
     stub: bool = False
     imports: tuple[tuple[int, str], ...] = ()
     left: tuple[tuple[str, str], ...] = ()
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def sliced(self) -> bool:
@@ -70,8 +73,9 @@ class Bundle:
 
     @functools.cached_property
     def digests(self) -> Mapping[str, str]:
-        """The hashes of the modules' files."""
-        return {each.name: each.digest for each in self.modules if not each.stub}
+        """The hashes of the modules' files, also of those beside them."""
+        beside = {name: digest for each in self.modules for name, digest in each.beside}
+        return beside | {each.name: each.digest for each in self.modules if not each.stub}
 
     @functools.cached_property
     def below(self) -> tuple[tuple[str, str, str], ...]:

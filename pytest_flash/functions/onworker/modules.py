@@ -134,6 +134,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return view.parts[spec.name].module
         known = view.parts.get(spec.name) or self._views.known(view, spec.name)
         if known is None:
+            view.importing.add(spec.name)
             return None
         view.parts[spec.name] = known
         self._ready.add(known.module)
@@ -142,12 +143,16 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: types.ModuleType) -> None:
         """As the import system asks, and for a module that is loaded again."""
         name, view = module.__name__, self._view()
-        if module in self._ready:
-            self._ready.discard(module)
-        elif view is not None and name in view.growing:
-            view.growing.pop(name)()
-        elif view is not None and name in view.bundle.shipped:
-            self._execute(view, view.bundle.shipped[name], module)
+        try:
+            if module in self._ready:
+                self._ready.discard(module)
+            elif view is not None and name in view.growing:
+                view.growing.pop(name)()
+            elif view is not None and name in view.bundle.shipped:
+                self._execute(view, view.bundle.shipped[name], module)
+        finally:
+            for each in self._running:
+                each.importing.discard(name)
         self._note(view, name)
 
     def _note(self, view: View | None, name: str) -> None:
@@ -163,6 +168,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if shipped.package:
                 self._places.attach(view, module)
             if not shipped.stub:
+                self._views.executed(view, whole)
                 _execute(whole, shipped, view.bundle.texts[shipped.name])
         except BaseException:
             if before is None:

@@ -98,10 +98,10 @@ class Places:
         modules = sys.modules
         for name in view.bundle.shipped:
             module = view.module(name)
-            if module is None:
-                modules.pop(name, None)
-            else:
+            if module is not None:
                 modules[name] = module
+            elif name not in view.importing:
+                modules.pop(name, None)
         for name, above, child in view.bundle.below:
             package = view.module(above)
             if package is not None:
@@ -111,10 +111,10 @@ class Places:
     def _settle_all(self, views: Sequence[View], names: Collection[str]) -> None:
         found = {name: self._found(name, views) for name in sorted(names)}
         for name, module in found.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
+            if module is not None:
                 sys.modules[name] = module
+            elif not any(name in view.importing for view in views):
+                sys.modules.pop(name, None)
         for view in views:
             for name, above, child in view.bundle.below:
                 package = view.module(above)

@@ -21,6 +21,7 @@ class Slice:
     """A module that grows: functions of one file share its state.
 
     ``imports`` are the lines of statements that import, with the hashes of what they imported.
+    ``number`` counts the slices of that name.
     """
 
     module: types.ModuleType
@@ -31,6 +32,12 @@ class Slice:
     lines: list[str] = field(default_factory=list)
     digests: dict[str, bytes] = field(default_factory=dict)
     instances: dict[Any, Any] = field(default_factory=dict)
+    number: int = 0
+
+    @property
+    def text(self) -> str:
+        """What was executed."""
+        return "".join(self.lines)
 
     @property
     def begun(self) -> bool:

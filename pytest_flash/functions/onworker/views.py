@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import gc
 import io
 import linecache
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from .bundle import Bundle, Shipped
@@ -25,10 +26,15 @@ Again = tuple[types.CodeType, list[str]]
 
 @dataclass(eq=False)
 class Whole:
-    """A module that travels whole. ``again`` are its imports that found nothing."""
+    """A module that travels whole. ``again`` are its imports that found nothing.
+
+    ``number`` counts the executions of modules of that name, and ``text`` is what was executed.
+    """
 
     module: types.ModuleType
     key: str
+    number: int = 0
+    text: str = ""
     again: list[Again] = field(default_factory=list)
     begun = True
 
@@ -44,8 +50,9 @@ Part = Whole | Slice
 class View:
     """What a bundle's modules are on this worker: those that were asked for so far, by name.
 
-    ``growing`` are slices that are about to be executed, with what does so; ``refused`` are
-    modules that will not do, though their code is the same.
+    ``growing`` are slices that are about to be executed, with what does so; ``importing`` are
+    modules that a thread has begun to import; ``refused`` are those that will not do, though their
+    code is the same.
     """
 
     bundle: Bundle
@@ -53,6 +60,7 @@ class View:
     revision: int = 0
     used: float = 0.0
     growing: dict[str, Callable[[], None]] = field(default_factory=dict)
+    importing: set[str] = field(default_factory=set)
     refused: set[Part] = field(default_factory=set)
 
     def module(self, name: str) -> types.ModuleType | None:
@@ -96,6 +104,7 @@ class Views:
         self._clock = clock
         self._views: dict[Bundle, View] = {}
         self._names: set[str] = set()
+        self._latest: dict[tuple[type, str], int] = {}
         self._digests: dict[str, str] = {}
         self._revision = 0
         self._outdated: list[View] = []
@@ -128,6 +137,11 @@ class Views:
         fitting = self._fitting(view.bundle.shipped[name], beside=view.bundle)
         return next((part for part in fitting if part not in view.refused), None)
 
+    def executed(self, view: View, whole: Whole) -> None:
+        """``whole`` is about to be executed for a call that has ``view``."""
+        whole.text = view.bundle.texts[whole.module.__name__]
+        self._count(whole)
+
     def drop(self, part: Part) -> None:
         """Use this one for no call any more."""
         for view in self._views.values():
@@ -155,6 +169,7 @@ class Views:
         for name, each in shipped:
             if each.sliced and name not in parts:
                 parts[name] = begun(each)
+                self._count(parts[name])
                 self._revision += 1  # Functions of one file share its state: the latest.
         return View(bundle, parts, self._revision, refused=refused)
 
@@ -163,11 +178,21 @@ class Views:
         seen = set()
         for view in sorted(self._views.values(), key=lambda each: -each.used):
             part = view.parts.get(shipped.name)
-            if part is None or part in seen or not part.fits(shipped):
+            if part is None or part in seen or not part.fits(shipped) or self._is_undone(part):
                 continue
             if beside is None or not view.bundle.contradicts(beside):
                 seen.add(part)
                 yield part
+
+    def _count(self, part: Part) -> None:
+        part.number = self._latest[_kind(part)] = self._latest.get(_kind(part), 0) + 1
+
+    def _is_undone(self, part: Part) -> bool:
+        """Whether another version was executed since and may have undone what this one did: a
+        value that it put into another module, an entry in a registry."""
+        if part.number == self._latest.get(_kind(part)):
+            return False
+        return _imports_any(part.text, {name.partition(".")[0] for name in self._names})
 
     def _holding_old(self, bundle: Bundle, parts: dict[str, Part]) -> list[str]:
         """Those whose state leads to a module that is none of these, but has been, and those of
@@ -192,6 +217,20 @@ class Views:
 
 def _first(fitting: dict[str, list[Part]]) -> dict[str, Part]:
     return {name: parts[0] for name, parts in fitting.items() if parts}
+
+
+def _kind(part: Part) -> tuple[type, str]:
+    return type(part), part.module.__name__
+
+
+def _imports_any(text: str, tops: Set[str]) -> bool:
+    """Whether a module of this text imports any of these packages, or of its own, anywhere."""
+    nodes = list(ast.walk(ast.parse(text)))
+    taken = [each for each in nodes if isinstance(each, ast.ImportFrom)]
+    aliases = [alias for each in nodes if isinstance(each, ast.Import) for alias in each.names]
+    names = [*(each.name for each in aliases), *(each.module or "" for each in taken)]
+    below = any(each.level for each in taken)
+    return below or not tops.isdisjoint(name.partition(".")[0] for name in names)
 
 
 def _lines(text: str) -> list[str]:

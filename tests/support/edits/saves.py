@@ -16,6 +16,9 @@ def __getattr__(name):
 """
 _HANDLER = "from .registry import register\n@register\ndef {}():\n    pass\n"
 _PLUGIN = "from .base import Base\nclass {}(Base):\n    pass\n"
+_SETTER = "from bu import state\nstate.VALUE = {}\n"
+_GENERIC = "import functools\n@functools.singledispatch\ndef show(x):\n    return 'any'\n"
+_SPECIAL = "from .show import show\n@show.register\ndef special(x: int):\n    return {!r}\n"
 _OLD_NAME = "from ba.old import VALUE", "return VALUE"
 _NEW_NAME = "from ba.new import VALUE", "return VALUE"
 _NESTED = "def text():\n    return {!r}\n"
@@ -237,6 +240,44 @@ WAYS: dict[str, Way] = {
         (
             ({"br/plugins.py": _PLUGIN.format("Two")}, ["Two"]),
             ({"br/plugins.py": _PLUGIN.format("One")}, ["One"]),
+        ),
+    ),
+    "a value that a module puts into another": Way(
+        "from bu import state, setter",
+        "return state.VALUE",
+        {"bu/__init__.py": "", "bu/state.py": value(0), "bu/setter.py": _SETTER.format(1)},
+        1,
+        (
+            ({"bu/setter.py": _SETTER.format(2)}, 2),
+            ({"bu/setter.py": _SETTER.format(1)}, 1),
+            ({"bu/state.py": value(7)}, 1),
+        ),
+    ),
+    "a registration that goes": Way(
+        "from bv.show import show\nimport bv.integers",
+        "return show(1)",
+        {"bv/__init__.py": "", "bv/show.py": _GENERIC, "bv/integers.py": _SPECIAL.format("one")},
+        "one",
+        (
+            ({"bv/integers.py": _SPECIAL.format("two")}, "two"),
+            ({"bv/integers.py": ""}, "any"),
+            ({"bv/integers.py": _SPECIAL.format("one")}, "one"),
+        ),
+    ),
+    "a subclass that goes and comes back": Way(
+        "import bw.plugins\nimport bw.base",
+        "return bw.base.NAMES",
+        {
+            "bw/__init__.py": "",
+            "bw/base.py": "NAMES = []\nclass Base:\n    def __init_subclass__(cls):\n"
+            "        NAMES.append(cls.__name__)\n",
+            "bw/plugins.py": _PLUGIN.format("One"),
+        },
+        ["One"],
+        (
+            ({"bw/plugins.py": _PLUGIN.format("Two")}, ["Two"]),
+            ({"bw/plugins.py": ""}, []),
+            ({"bw/plugins.py": _PLUGIN.format("One")}, ["One"]),
         ),
     ),
     "the source of a function": Way(
