@@ -1,12 +1,13 @@
-"""Runs pytest in forks of one process that has imported what such runs import.
+"""Runs a module in forks of one process that has imported what such runs import.
 
-A program: ``python forkserver.py DESCRIPTOR``, for the interpreter of the projects, so it imports
-nothing of this repository. The descriptor is a socket that keeps messages apart. An order is JSON
-(``arguments``, ``cwd``, ``env``) with two descriptors, for what the run prints; it is answered with
-``{"pid"}``, and with ``{"pid", "code"}`` once the run has ended. A run is a process in a session of
-its own, as ``python -m pytest`` would be; what it is spared is half of the processor time of a run
-of one test. What a run leaves behind becomes a child of this process. When the socket is closed,
-all that still runs is killed.
+A program: ``python forkserver.py DESCRIPTOR MODULE``. Where the module is pytest, it is for the
+interpreter of the projects, so it imports nothing of this repository. The descriptor is a socket
+that keeps messages apart. An order is JSON (``arguments``, ``cwd``, ``env``) with the descriptors
+of the three standard streams; it is answered with ``{"pid"}``, and with ``{"pid", "code"}`` once
+the run has ended. A run is a process in a session of its own, as ``python -m MODULE`` would be;
+what it is spared is half of the processor time of a run of one test, and more where less is done.
+What a run leaves behind becomes a child of this process. When the socket is closed, all that still
+runs is killed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import os
+import random
 import runpy
 import select
 import signal
@@ -23,10 +26,9 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 _ORDER = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -68,17 +70,26 @@ fastapi.FastAPI().get("/{x}")(lambda x: x)
 
 
 def main() -> None:
-    """Serve until the socket is closed; in a fork, run pytest."""
-    orders = socket.socket(fileno=int(sys.argv[1]))
+    """Serve until the socket is closed; in a fork, run the module."""
+    descriptor, module = sys.argv[1:]
+    orders = socket.socket(fileno=int(descriptor))
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _import_ahead()
+    if module == "pytest":
+        _import_for_pytest()
+    else:
+        sys.path[0] = str(Path.cwd())
+        importlib.import_module(module)
+        del sys.modules[module]  # It is run as the main one.
+    gc.freeze()  # Or each run would look through all of it, ten times at its end.
     order = _serve(orders)
     if order is not None:
-        _run(order)
+        _run(module, order)
 
 
-def _import_ahead() -> None:
+def _import_for_pytest() -> None:
     """Import in a run of pytest: it warns of plugins' packages that it had no chance to rewrite."""
+    import pytest  # What is run elsewhere must not find it imported.
+
     path, modules = list(sys.path), set(sys.modules)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_imports.py").write_text(_IMPORTS)
@@ -91,7 +102,6 @@ def _import_ahead() -> None:
     for name in set(sys.modules) - modules:
         if name.startswith("test_imports"):
             del sys.modules[name]
-    gc.freeze()  # Or each run would look through all of it, ten times at its end.
 
 
 def _serve(orders: socket.socket) -> dict[str, Any] | None:
@@ -108,7 +118,7 @@ def _serve(orders: socket.socket) -> dict[str, Any] | None:
             _report_ended(orders, running)
         if orders.fileno() not in ready:
             continue
-        message, descriptors, _, _ = socket.recv_fds(orders, _ORDER, 2)
+        message, descriptors, _, _ = socket.recv_fds(orders, _ORDER, 3)
         if not message:
             break
         assert threading.active_count() == 1, threading.enumerate()
@@ -118,7 +128,7 @@ def _serve(orders: socket.socket) -> dict[str, Any] | None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(ended)
             os.close(note)
-            _begin(orders, *descriptors)
+            _begin(orders, descriptors)
             order: dict[str, Any] = json.loads(message)
             return order
         running.add(pid)
@@ -130,13 +140,13 @@ def _serve(orders: socket.socket) -> dict[str, Any] | None:
     return None
 
 
-def _begin(orders: socket.socket, output: int, errors: int) -> None:
+def _begin(orders: socket.socket, streams: Sequence[int]) -> None:
     """Leave the server's session, and answer the order."""
     os.setsid()
-    os.dup2(output, 1)
-    os.dup2(errors, 2)
-    os.close(output)
-    os.close(errors)
+    for number, each in enumerate(streams):
+        os.dup2(each, number)
+        os.close(each)
+    random.seed()
     orders.send(json.dumps({"pid": os.getpid()}).encode())
     orders.close()
 
@@ -151,8 +161,8 @@ def _report_ended(orders: socket.socket, running: set[int]) -> None:
                 orders.send(json.dumps({"pid": pid, "code": code}).encode())
 
 
-def _run(order: dict[str, Any]) -> None:
-    """``python -m pytest``, and before it what Python does at its start."""
+def _run(module: str, order: dict[str, Any]) -> None:
+    """``python -m MODULE``, and before it what Python does at its start."""
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
@@ -162,7 +172,7 @@ def _run(order: dict[str, Any]) -> None:
         if (customize := Path(path, "sitecustomize.py")).exists():
             runpy.run_path(str(customize))
     sys.argv[1:] = order["arguments"]
-    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
