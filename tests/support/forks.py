@@ -62,11 +62,19 @@ class Forks:
         output: IO[bytes],
         errors: IO[bytes],
         stdin: IO[bytes] | None = None,
+        nursery: bool = False,
     ) -> Run:
-        """Start the module with ``arguments``, in a session of its own. Without ``stdin`` it reads
-        nothing."""
+        """Start the module with ``arguments``, in a session of its own.
+
+        Without ``stdin`` it reads nothing. With ``nursery`` its workers are forked as well.
+        """
         orders = self._connection()
-        order = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
+        order = {
+            "arguments": list(arguments),
+            "cwd": str(cwd),
+            "env": dict(env),
+            "nursery": nursery,
+        }
         with Path(os.devnull).open("rb") as nothing:
             streams = [each.fileno() for each in (stdin or nothing, output, errors)]
             socket.send_fds(orders, [json.dumps(order).encode()], streams)
