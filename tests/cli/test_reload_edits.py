@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -98,28 +99,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     soak = metafunc.config.getoption("soak")
     cases = [(kind, way) for kind in KINDS for way in ways(kind, soak=soak)]
-    metafunc.parametrize(("said", "way"), cases, indirect=["said"], scope="module")
+    metafunc.parametrize(("kind", "way"), cases)
 
 
 def ways(kind: str, *, soak: bool) -> list[str]:
     return [*WAYS][:: 1 if soak or kind == KINDS[0] else 4]
 
 
+Play = Callable[[str], Mapping[str, list[Said]]]
+
+
 @pytest.fixture(scope="module")
-def said(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, list[Said]]:
-    """What all ways on one kind of endpoint answered. With ``--soak`` each save is made alone."""
+def play(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Play:
+    """What all ways on one kind of endpoint answered. With ``--soak`` each save is made alone.
+
+    Not a fixture with parameters: pytest would sort the tests by way, and play for each.
+    """
     soak = bool(request.config.getoption("soak"))
-    with serving(request.param, tmp_path_factory.mktemp("edits")) as served:
-        return served.play(ways(request.param, soak=soak), together=not soak)
+
+    @functools.cache
+    def played(kind: str) -> Mapping[str, list[Said]]:
+        with serving(kind, tmp_path_factory.mktemp("edits")) as served:
+            return served.play(ways(kind, soak=soak), together=not soak)
+
+    return played
 
 
-def test_web_process_and_worker_agree_after_each_save(
-    said: Mapping[str, list[Said]], way: str
-) -> None:
-    assert [each.expected for each in said[way]] == WAYS[way].answers()
-    for each in said[way]:
+def test_web_process_and_worker_agree_after_each_save(play: Play, kind: str, way: str) -> None:
+    said = play(kind)[way]
+    assert [each.expected for each in said] == WAYS[way].answers()
+    for each in said:
         # What it gets from a worker is the same in every answer, the first included.
         for answer in each.answers:
             if not WAYS[way].rereads or answer["here"] == each.expected:
