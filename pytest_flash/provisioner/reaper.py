@@ -3,7 +3,8 @@
 It waits on a pipe whose writing end the session holds. A session that ends says so; one that was
 killed cannot, and the end of the pipe is the sign. It is the one process of ours that outlives
 its session, by the seconds that deleting takes and by ``_LIMIT`` at most. What it cannot delete
-stays recorded, and the next session tries again.
+stays recorded, and the next session tries again. While it waits it has imported next to nothing,
+since hardly any session is killed: what deleting takes is imported when it is needed.
 """
 
 from __future__ import annotations
@@ -18,21 +19,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..events import ignore
-from ..network import Network
-from ..runpod import ManagementClient
-from ..settings import Environment
-from ..target import Target, TargetKind
-from .blueprint import Blueprint
-from .ledger import Ledger
-from .owner import Owner
-from .provisioner import Provisioner
-from .records import Account, Scope
-from .state import State
-from .users import User
-from .volumes import Volumes
+if TYPE_CHECKING:
+    from ..target import Target
+    from .ledger import Ledger
 
 _DONE = b"done"
 _LIMIT = 120
@@ -54,7 +45,7 @@ class _Order:
     project: str
     namespace: str
     former_project: str
-    user: User
+    user: dict[str, Any]
     network: dict[str, Any] = field(repr=False)
 
 
@@ -76,7 +67,7 @@ def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterato
         ledger.scope.project,
         ledger.scope.namespace,
         former_project,
-        ledger.user,
+        asdict(ledger.user),
         asdict(target.network),
     )
     reaper = subprocess.Popen(
@@ -121,11 +112,24 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if line and sys.stdin.buffer.read() != _DONE:
         signal.alarm(_LIMIT)
-        order = json.loads(line)
-        _reap(_Order(**{**order, "user": User(**order["user"])}))
+        _reap(_Order(**json.loads(line)))
 
 
 def _reap(order: _Order) -> None:
+    from ..events import ignore
+    from ..network import Network
+    from ..runpod import ManagementClient
+    from ..settings import Environment
+    from ..target import Target, TargetKind
+    from .blueprint import Blueprint
+    from .ledger import Ledger
+    from .owner import Owner
+    from .provisioner import Provisioner
+    from .records import Account, Scope
+    from .state import State
+    from .users import User
+    from .volumes import Volumes
+
     # The session's own way to the cloud was granted when its target was opened.
     target = Target(
         TargetKind.LIVE,
@@ -139,7 +143,7 @@ def _reap(order: _Order) -> None:
     account = Account(order.account_url, order.key_digest)
     scope = Scope(account, order.project, order.namespace)
     state = State(Path(order.folder), on_notice=lambda _: None)
-    ledger = Ledger(state, scope, order.user, "test")
+    ledger = Ledger(state, scope, User(**order.user), "test")
     with ManagementClient(target) as client:
         blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)

@@ -33,7 +33,9 @@ from main import double
 @pytest.mark.parametrize("n", range(int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 def test_it(flash_endpoints, n):
     assert asyncio.run(double(1)) == 2
-    pathlib.Path(f"ready{n}").touch()
+    note = pathlib.Path(f"pid{n}")
+    note.write_text(str(os.getpid()))
+    note.rename(f"ready{n}")
     try:
         time.sleep(600)
     except KeyboardInterrupt:
@@ -68,7 +70,8 @@ def under_way(
     ready = [f"ready{n}" for n in range(count)]
     with project.under_way(f"-n{count}", *options, until=ready, env=env) as run:
         tree = descendants(run.pid)
-        workers = {each for each in tree if "exec(eval(" in each.command}
+        pids = {int((project.folder / each).read_text()) for each in ready}
+        workers = {each for each in tree if each.pid in pids}
         assert len(workers) == count
         yield run, workers, tree - workers
 

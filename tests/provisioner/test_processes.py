@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import random
@@ -20,11 +21,20 @@ from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
 from tests.support.disk import FILL, small_disk
 from tests.support.environment import ROOT, clean_environment
+from tests.support.forks import Forks
+from tests.support.piped import Piped, Program
 from tests.support.processes import wait_until
 from tests.support.relay import Relay, relaying
 from tests.support.sessions import container
 
-Start = Callable[..., "subprocess.Popen[str]"]
+Start = Callable[..., Program]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    """Forks ``tests.support.provision``."""
+    with contextlib.closing(Forks(sys.executable, "tests.support.provision")) as forks:
+        yield forks
 
 
 @pytest.fixture
@@ -34,9 +44,9 @@ def relay(account: Target) -> Iterator[Relay]:
 
 
 @pytest.fixture
-def start(account: Target, tmp_path: Path) -> Iterator[Start]:
+def start(account: Target, tmp_path: Path, forks: Forks) -> Iterator[Start]:
     """Start ``tests.support.provision`` with steps."""
-    running: list[subprocess.Popen[str]] = []
+    running: list[Program] = []
 
     def run(
         *steps: Any,
@@ -44,16 +54,8 @@ def start(account: Target, tmp_path: Path) -> Iterator[Start]:
         creator: str = "run",
         reaper: bool = False,
         within: Sequence[str] = (),
-    ) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*within, sys.executable, "-m", "tests.support.provision"],
-            cwd=ROOT,
-            env=clean_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    ) -> Program:
+        process = _program(forks, within)
         running.append(process)
         order = {
             "management_url": url or account.management_url,
@@ -75,14 +77,28 @@ def start(account: Target, tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def finish(process: subprocess.Popen[str]) -> list[dict[str, str]]:
+def _program(forks: Forks, within: Sequence[str]) -> Program:
+    if not within and sys.platform == "linux":
+        return Piped(forks, cwd=ROOT, env=clean_environment())
+    return subprocess.Popen(
+        [*within, sys.executable, "-m", "tests.support.provision"],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: Program) -> list[dict[str, str]]:
     """What it printed, once it ended well."""
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0, out
     return [json.loads(line) for line in out.splitlines()]
 
 
-def reached(process: subprocess.Popen[str]) -> dict[str, str]:
+def reached(process: Program) -> dict[str, str]:
     """What the next step printed."""
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -90,7 +106,7 @@ def reached(process: subprocess.Popen[str]) -> dict[str, str]:
     return answer
 
 
-def go_on(process: subprocess.Popen[str]) -> None:
+def go_on(process: Program) -> None:
     """Let a waiting process go on."""
     assert process.stdin is not None
     process.stdin.write("\n")
@@ -173,7 +189,7 @@ ORDERS = [
 def test_sessions_in_every_order_keep_what_the_other_uses(
     start: Start, client: ManagementClient, order: tuple[str, ...], killed: str | None
 ) -> None:
-    sessions: dict[str, subprocess.Popen[str]] = {}
+    sessions: dict[str, Program] = {}
     steps = [["ensure", {"a": 1, "b": 1}], ["wait"], ["release"]]
     for event in order:
         what, name = event.split()

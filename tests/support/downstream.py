@@ -198,7 +198,7 @@ class Project:
         """Start pytest in the project, in a session of its own; ``printed`` is what it prints.
 
         By default it is forked from a process that has imported what runs import. A ``fresh``
-        one is a new interpreter that has imported nothing.
+        one is a new interpreter that has imported nothing; so are its workers of pytest-xdist.
         """
         with self._output.open("wb") as output:
             return self._start(arguments, env or {}, output, output, fresh=fresh)
@@ -255,7 +255,12 @@ class Project:
                 start_new_session=True,
             )
         return self._forks.start(
-            options, cwd=self.folder, env=environment, output=output, errors=errors
+            options,
+            cwd=self.folder,
+            env=environment,
+            output=output,
+            errors=errors,
+            nursery=any(each.startswith("-n") for each in arguments),
         )
 
     @property

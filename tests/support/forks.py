@@ -1,4 +1,4 @@
-"""Runs of pytest that are forked from a process which has imported what they need."""
+"""Programs that are forked from a process which has imported what they need: pytest, and others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from tests.support.environment import clean_environment
+from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import Process, descendants
 
 _PROGRAM = Path(__file__).parent / "forkserver.py"
@@ -23,7 +23,7 @@ _LONGEST = 3600.0
 
 
 class Run(Protocol):
-    """A process that runs pytest, as ``subprocess.Popen`` is one."""
+    """A process of a program, as ``subprocess.Popen`` is one."""
 
     @property
     def pid(self) -> int:
@@ -43,10 +43,11 @@ class Run(Protocol):
 
 
 class Forks:
-    """The server of one interpreter, started by the first run."""
+    """The server of one interpreter for one module, started by the first run."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, module: str = "pytest") -> None:
         self._python = python
+        self._module = module
         self._server: subprocess.Popen[bytes] | None = None
         self._orders: socket.socket | None = None
         self._started: set[int] = set()
@@ -60,12 +61,23 @@ class Forks:
         env: Mapping[str, str],
         output: IO[bytes],
         errors: IO[bytes],
+        stdin: IO[bytes] | None = None,
+        nursery: bool = False,
     ) -> Run:
-        """Start ``pytest ARGUMENTS`` in a session of its own."""
+        """Start the module with ``arguments``, in a session of its own.
+
+        Without ``stdin`` it reads nothing. With ``nursery`` its workers are forked as well.
+        """
         orders = self._connection()
-        order = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
-        descriptors = [output.fileno(), errors.fileno()]
-        socket.send_fds(orders, [json.dumps(order).encode()], descriptors)
+        order = {
+            "arguments": list(arguments),
+            "cwd": str(cwd),
+            "env": dict(env),
+            "nursery": nursery,
+        }
+        with Path(os.devnull).open("rb") as nothing:
+            streams = [each.fileno() for each in (stdin or nothing, output, errors)]
+            socket.send_fds(orders, [json.dumps(order).encode()], streams)
         deadline = time.monotonic() + _DEADLINE
         while (started := self._receive(_until(deadline))) is None:
             assert time.monotonic() < deadline, "the fork server does not answer"
@@ -106,7 +118,8 @@ class Forks:
             self._orders, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with other:
                 self._server = subprocess.Popen(
-                    [self._python, str(_PROGRAM), str(other.fileno())],
+                    [self._python, str(_PROGRAM), str(other.fileno()), self._module],
+                    cwd=ROOT,
                     env=clean_environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -142,7 +155,7 @@ class _Forked:
         limit = _LONGEST if timeout is None else timeout
         code = self._forks.code(self.pid, limit)
         if code is None:
-            raise subprocess.TimeoutExpired("pytest", limit)
+            raise subprocess.TimeoutExpired("a run", limit)
         return code
 
     def send_signal(self, sig: int) -> None:

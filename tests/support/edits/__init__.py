@@ -11,9 +11,9 @@ import shutil
 from pathlib import Path
 
 from . import imports, saves
-from .way import HOME, Answer, Files, Link, Same, Way
+from .way import HOME, Answer, Files, Link, Same, Save, Way
 
-__all__ = ["KINDS", "WAYS", "Answer", "Files", "Project", "Way"]
+__all__ = ["KINDS", "WAYS", "Answer", "Files", "Project", "Save", "Way"]
 
 WAYS: dict[str, Way] = {**imports.WAYS, **saves.WAYS}
 KINDS = ("queue", "load balancer")

@@ -27,6 +27,8 @@ HOME = ""
 # with ``../`` leads to what stands beside the project.
 Files = Mapping[str, str | Link | Same | None]
 Answer = str | int | list[str]
+# The files, and the answer from then on.
+Save = tuple[Files, Answer]
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,26 @@ class Way:
     body: str
     files: Files
     before: Answer
-    saves: tuple[tuple[Files, Answer], ...]
+    saves: tuple[Save, ...]
     home: str = ""
     rereads: bool = False
 
     def source(self) -> str:
         """The module with the remote function."""
         return function(self.imports, self.body)
+
+    def answers(self) -> list[Answer]:
+        """What is expected at first, and after each save."""
+        return [self.before, *(answer for _, answer in self.saves)]
+
+    @property
+    def is_special_to_watch(self) -> bool:
+        """Whether what is saved is more than a new text of a file of the project."""
+        return any(
+            path.startswith("../") or isinstance(content, Link | Same)
+            for files, _ in self.saves
+            for path, content in files.items()
+        )
 
 
 def function(imports: str, body: str) -> str:
@@ -62,6 +77,6 @@ def value(number: int) -> str:
     return f"VALUE = {number}\n"
 
 
-def changed(path: str) -> tuple[tuple[Files, Answer], ...]:
+def changed(path: str) -> tuple[Save, ...]:
     """A change of the number in the file ``path``, which held 1; its undoing; and another."""
     return tuple(({path: value(number)}, number) for number in (2, 1, 3))
