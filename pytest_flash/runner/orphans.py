@@ -14,6 +14,7 @@ from pathlib import Path
 # prctl(2)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 
 # A process that was killed is gone when its last thread is.
 _ENDING = 2.0
@@ -43,7 +44,7 @@ def children_of(parent: int) -> set[int]:
 
 
 class Adopted:
-    """The children that this process did not start.
+    """The children that this process did not start, until it is closed.
 
     Those of its own session: others, such as what the emulator's workers leave, end by other means.
     """
@@ -51,7 +52,13 @@ class Adopted:
     def __init__(self) -> None:
         self._before = {pid for pid, *_ in _children(os.getpid())}
         self._session = os.getsid(0)
+        self._goes_on = _adopts_orphans()
         adopt_orphans()
+
+    def close(self) -> None:
+        """Adopt no more, unless this process did so before."""
+        if not self._goes_on:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
     def end(self, own: Collection[int]) -> None:
         """Kill them, and what comes to this process as they end; all but ``own``.
@@ -95,6 +102,14 @@ def _children(parent: int) -> list[tuple[int, bytes, int]]:
             if int(stat[1]) == parent:
                 found.append((int(entry.name), stat[0], int(stat[3])))
     return found
+
+
+def _adopts_orphans() -> bool:
+    if sys.platform != "linux":
+        return False
+    found = ctypes.c_int()
+    ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0)
+    return bool(found.value)
 
 
 def _prctl(option: int, argument: int) -> None:

@@ -49,8 +49,8 @@ async def supervise(
     where serving processes come from; it ends with the server. Raises FlashError when the app,
     the target or the port cannot be had, and when the emulator ends by itself.
     """
-    with contextlib.closing(parent):
-        return await _supervise(options, on_event, ask, parent)
+    with contextlib.closing(Adopted()) as adopted, contextlib.closing(parent):
+        return await _supervise(options, on_event, ask, parent, adopted)
 
 
 async def _supervise(
@@ -58,8 +58,9 @@ async def _supervise(
     on_event: EventSink,
     ask: Callable[[str], bool],
     parent: ParentProcess,
+    adopted: Adopted,
 ) -> int:
-    signals, adopted = _Signals(), Adopted()
+    signals = _Signals()
     asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, adopted.reap)
     desk = Desk(on_event, None if options.console is None else Pass(options.console))
     location = locate(options.app, options.folder)

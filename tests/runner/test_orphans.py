@@ -51,6 +51,15 @@ try:
     everything.discard(stray)
     until(lambda: adopted.reap() or not alive(ended), "the end of a zombie")
     assert before.poll() is None and own.poll() is None
+    nested = Adopted()
+    nested.close()
+    here = orphan(["sleep", "600"])
+    everything.add(here)
+    until(lambda: here in children_of(os.getpid()), "the orphan to come here still")
+    adopted.close()
+    gone = orphan(["sleep", "600"])
+    everything.add(gone)
+    assert gone not in children_of(os.getpid())
     print("all is well")
 finally:
     for pid in everything:
