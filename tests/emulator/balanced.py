@@ -28,6 +28,7 @@ class Endpoint:
             headers={"Authorization": f"Bearer {KEY}"},
             timeout=30,
             trust_env=False,
+            verify=False,
         )
 
     def get(self, path: str, **options: Any) -> httpx.Response:

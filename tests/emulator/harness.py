@@ -159,8 +159,10 @@ def _serving(
         management, queue = values["RUNPOD_API_BASE_URL"], values["RUNPOD_ENDPOINT_BASE_URL"]
         headers = {"Authorization": f"Bearer {KEY}"}
         with (
-            httpx.Client(base_url=management, headers=headers, timeout=30) as management_client,
-            httpx.Client(base_url=queue, headers=headers, timeout=30) as queue_client,
+            httpx.Client(
+                base_url=management, headers=headers, timeout=30, verify=False
+            ) as management_client,
+            httpx.Client(base_url=queue, headers=headers, timeout=30, verify=False) as queue_client,
         ):
             origin = management.removesuffix("/api")
             yield Emulator(process, origin, management_client, queue_client)
