@@ -255,6 +255,10 @@ def undeploy(
     ):
         if given and not unrecorded:
             raise click.UsageError(f"{option} goes with --unrecorded alone; add it")
+    if namespace == "":  # Such as of a variable that is not set.
+        raise click.UsageError("--namespace is empty; name one, or leave the option out")
+    if all_namespaces and namespace is not None:
+        raise click.UsageError(f"--all-namespaces deletes more than {namespace}; give one of them")
 
     from .undeploy import Request
     from .undeploy import undeploy as carry_out

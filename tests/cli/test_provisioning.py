@@ -284,6 +284,9 @@ def test_undeploy_needs_no_disk(
         ["--all", "a", "--yes"],
         ["--all", "--older-than", "2h", "--yes"],
         ["--all", "--all-namespaces", "--yes"],
+        ["--unrecorded", "--all-namespaces", "--namespace", "alice", "--yes"],
+        ["--unrecorded", "--namespace", "", "--yes"],
+        ["--all", "--namespace", "", "--yes"],
     ],
 )
 def test_undeploy_deletes_no_more_than_was_asked(flash: RunCommand, arguments: list[str]) -> None:

@@ -289,6 +289,21 @@ def test_a_worker_whose_own_code_fails_says_so_and_ends(events: list[Event], kin
     assert asyncio.run(speak(1))[0] == 2
 
 
+def test_a_worker_that_has_no_descriptor_left_for_requests_ends(events: list[Event]) -> None:
+    async def main() -> int:
+        used = await execute_balanced(
+            f"{IMPORTS}import contextlib\nkept = []\nwith contextlib.suppress(OSError):\n"
+            "    while True: kept.append(os.open(os.devnull, 0))"
+        )
+        with pytest.raises(FlashError):
+            await speak_balanced(0)
+        return used
+
+    used = asyncio.run(asyncio.wait_for(main(), 30))
+    wait_until(lambda: not is_alive(used), 30, "the worker's end")
+    assert asyncio.run(speak_balanced(1))[0] == 2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_handler_of_sigterm_that_a_job_sets_is_called_when_the_worker_ends(
     events: list[Event], tmp_path: Path, kind: str

@@ -91,6 +91,13 @@ def chain(length: int) -> None:
 
 
 @remote(QUEUE)
+def speak_and_give(size: int) -> bytes:
+    print("x" * 2_000_000)
+    print("the end")
+    return bytes(size)
+
+
+@remote(QUEUE)
 def nest(depth: int) -> None:
     error: Exception = ValueError("inner")
     for number in range(depth):
@@ -173,6 +180,12 @@ def test_of_groups_that_are_nested_too_deeply_to_be_shown_the_outer_ones_are_rai
         depth, error = depth + 1, error.exceptions[0]
     assert depth == 101
     assert str(error) == "what is grouped more than 100 times is left out"
+
+
+def test_output_makes_room_for_a_result(events: list[Event]) -> None:
+    assert asyncio.run(speak_and_give(13_800_000)) == bytes(13_800_000)
+    assert output(events).startswith("[…]")
+    assert output(events).endswith("x\nthe end\n")
 
 
 def test_a_result_that_is_too_large_is_called_so(events: list[Event]) -> None:

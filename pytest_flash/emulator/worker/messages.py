@@ -158,7 +158,7 @@ class FunctionResponse:
             return body
         error = self.error or (
             f"The result is {len(self.result or b'') / 1e6:.1f} MB as sent, and Runpod takes no "
-            f"more than {limit / 1e6:.0f} MB; store it, and return where it is"
+            f"more than {limit / 1e6:.1f} MB with all around it; store it, and return where it is"
         )
         return write(FunctionResponse(False, error=shortened(error, _SHORT), stdout=""))
 

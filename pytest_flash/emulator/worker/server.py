@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hmac
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -23,7 +24,8 @@ _LOOPBACK = "127.0.0.1"
 _HEAD_LIMIT = 1 << 20
 # For a request to arrive whole, in seconds; and at the worker's end for one that is on its way.
 _ARRIVAL, _ARRIVAL_AT_THE_END = 60.0, 0.2
-_PAUSE = 0.1
+# Between attempts to take a connection, in seconds; and how many fail for want of descriptors.
+_PAUSE, _MOST_FAILURES = 0.1, 10
 _HEALTHY = b'{"status": "healthy"}'
 
 
@@ -90,22 +92,31 @@ class Server:
         return self.broken.result()
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                taken = await self._next(listener)
+                # A task for each connection, and so a context for each call.
+                task = own_task(self._serve(taken))
+                for tasks in (self._arriving, self._busy):
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                task.add_done_callback(self._served)
+        except Exception as error:  # noqa: BLE001 - whatever a job has changed
+            self.give_up(error)
+
+    async def _next(self, listener: socket.socket) -> socket.socket:
+        """The next connection. Raises OSError where no descriptor is left, or gets free again."""
+        failures = 0
         while True:
             try:
-                taken, _ = await loop.sock_accept(listener)
-            except OSError:  # Its client has gone, or there is no descriptor left.
+                taken, _ = await asyncio.get_running_loop().sock_accept(listener)
+                return socket_up(taken)
+            except OSError as error:  # Else its client has gone.
+                full = error.errno in (errno.EMFILE, errno.ENFILE) and not self._busy
+                failures = failures + 1 if full else 0
+                if failures == _MOST_FAILURES:
+                    raise
                 await asyncio.sleep(_PAUSE)
-                continue
-            except Exception as error:  # noqa: BLE001 - whatever a job has changed
-                self.give_up(error)
-                return
-            # A task for each connection, and so a context for each call.
-            task = own_task(self._serve(socket_up(taken)))
-            for tasks in (self._arriving, self._busy):
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            task.add_done_callback(self._served)
 
     async def _serve(self, taken: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=taken, limit=_HEAD_LIMIT)

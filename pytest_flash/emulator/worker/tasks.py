@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_Task = asyncio.Task  # A job may leave another in its place.
 
 
 class JobCancelledError(Exception):
@@ -23,7 +24,7 @@ def own_task(
     coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None
 ) -> asyncio.Task[T]:
     """A task that is not among ``asyncio.all_tasks()``, and that no factory of a job's makes."""
-    task = asyncio.Task(coroutine, loop=loop or asyncio.get_running_loop())
+    task = _Task(coroutine, loop=loop or asyncio.get_running_loop())
     # Documented, for those who extend asyncio.
     asyncio._unregister_task(task)
     return task
@@ -40,7 +41,7 @@ async def run_job(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     async def keep() -> None:
         kept.append(await start())
 
-    task = asyncio.Task(keep(), loop=asyncio.get_running_loop())
+    task = _Task(keep(), loop=asyncio.get_running_loop())
     await asyncio.wait((task,))
     if not kept:  # Else it may have cancelled itself: that is no reason to lose its result.
         if task.cancelled():

@@ -26,6 +26,10 @@ ANSWER = "pytest-flash answer"
 # That and the signature of it: what follows was written here, for the call whose secret it is.
 Answer = tuple[str, str, Output, bytes]
 
+# Bytes that an answer may need beside the result and the output that its caller gets, among them
+# the output as the worker captured it.
+_BESIDES = 1_000_000
+
 _STORE = Store()
 _getpid = os.getpid  # A function may leave another in its place.
 # The instances of classes that are carried: pickle knows such a class again when it comes again.
@@ -98,14 +102,18 @@ def _bundle(modules: tuple[tuple[Any, ...], ...], sources: str) -> Bundle:
 
 
 class _Job:
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, limit: int) -> None:
         self.transcript = transcript
+        self._limit = limit
         self.result: Any = None
         self.data = b""
         self.described = ""
 
     def answer(self) -> Answer:
-        return ANSWER, self.transcript.signer.sign(ANSWER), self.transcript.output(), self.data
+        # The result goes first: the output gets what room there is besides, in UTF-8.
+        room = (self._limit * 3 // 4 - len(self.data) - _BESIDES) // 4
+        output = self.transcript.output(max(0, room))
+        return ANSWER, self.transcript.signer.sign(ANSWER), output, self.data
 
 
 @contextmanager
@@ -118,7 +126,7 @@ def _job(
     transcript: Transcript,
 ) -> Iterator[tuple[_Job, Callable[[], Any]]]:
     with transcript:
-        job = _Job(transcript)
+        job = _Job(transcript, target.limit)
         process, limit = _getpid(), sys.getrecursionlimit()
         values, init = pickle.loads(header)
         try:

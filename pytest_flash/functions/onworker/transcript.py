@@ -60,10 +60,10 @@ class Transcript:
             self._parts.append(text)
             self._aloud.add(text)
 
-    def output(self) -> Output:
-        """Everything so far, in order of time."""
+    def output(self, most: int = _KEPT) -> Output:
+        """Everything so far, in order of time; the last ``most`` characters of it."""
         text, run = "".join(self._parts), self._aloud.run if self._aloud else ""
-        left_out = max(0, len(text) - _KEPT)
+        left_out = max(0, len(text) - min(most, _KEPT))
         return (f"{LEFT_OUT}{text[left_out:]}" if left_out else text), run, left_out
 
     def whisper(self, line: str) -> None:
