@@ -208,7 +208,7 @@ def _broken(location: AppLocation, error: BaseException) -> AppImportError:
     place = _place(error, frames, location.root) or str(location.file or location.module)
     what = "calls sys.exit" if isinstance(error, SystemExit) else "cannot be imported"
     return AppImportError(
-        f"{place}: the app {what}: {last[-1].strip()}\n\n{lines}\n\nMend that line"
+        f"{place}: the app {what}: {last[-1].strip()}\n\n{lines}\n\nFix that line"
     )
 
 

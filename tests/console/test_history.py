@@ -93,7 +93,7 @@ def test_endpoints_follow_what_is_done_to_them() -> None:
     assert state(READY, EndpointRemoved("live-gpu", "ep0")) == "lazy"
 
 
-def test_broken_code_is_told_until_it_is_mended() -> None:
+def test_broken_code_is_shown_until_it_is_fixed() -> None:
     broken = happened(SERVING, Reloading(("main.py",)), AppBroken("main.py:1: SyntaxError"))
     assert overview(broken, {})["broken"] == "main.py:1: SyntaxError"
     assert overview(broken, {})["reloading"] is None

@@ -59,7 +59,7 @@ class SharedRun:
             self._save_plain()
         url, expected = run.url, {"plain": self._plain}
         with _client() as client:
-            wait_until(lambda: _json(client.get(url)) == expected, 60, "the plain app")
+            wait_until(lambda: _answer(client, url) == expected, 60, "the plain app")
         run.turn_page()
         return run
 
@@ -113,5 +113,10 @@ def _client() -> httpx.Client:
     return httpx.Client(timeout=60, trust_env=False, limits=limits)
 
 
-def _json(answer: httpx.Response) -> object:
+def _answer(client: httpx.Client, url: str) -> object:
+    """What is answered; None for an error, also where the app before was still at work on it."""
+    try:
+        answer = client.get(url)
+    except httpx.RemoteProtocolError:
+        return None
     return answer.json() if answer.status_code == 200 else None
