@@ -12,7 +12,7 @@ import click
 from pytest_flash.errors import AppNotFoundError, FlashError
 
 if TYPE_CHECKING:
-    from pytest_flash.runner.options import Timings
+    from pytest_flash.runner.app.options import RunTimings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,7 +88,7 @@ def cli() -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Print only addresses, notes and errors.")
 @click.pass_obj
 def run(
-    timings: Timings | None,
+    timings: RunTimings | None,
     app: str | None,
     app_dir: Path | None,
     host: str | None,
@@ -121,16 +121,16 @@ def run(
         if given and not auto_provision:
             raise click.UsageError(f"{option} goes with --auto-provision; add it")
 
-    from pytest_flash.runner.warm import start_parent
+    from pytest_flash.runner.reload.fork_server_start import start_parent
 
     # Before anything else: what it imports is what makes a start slow.
     parent = start_parent(fork=fork)
 
     import asyncio
 
-    from pytest_flash.console.door import DEFAULT_PATH
-    from pytest_flash.nonblocking import unblock_standard_streams
-    from pytest_flash.runner.options import ProvisionOptions, RunOptions, Timings
+    from pytest_flash.console.token import DEFAULT_PATH
+    from pytest_flash.process.nonblocking_output import unblock_standard_streams
+    from pytest_flash.runner.app.options import ProvisionOptions, RunOptions, RunTimings
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
@@ -154,7 +154,7 @@ def run(
         env_file=env_file,
         console=(console_path or DEFAULT_PATH) if console else None,
         log_level=log_level or ("warning" if quiet else "info"),
-        timings=timings or Timings(),
+        timings=timings or RunTimings(),
     )
     sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask, parent)))
 
@@ -171,7 +171,7 @@ def wait(url: str, generation: int, timeout: float) -> None:
     Each time the code is loaded is a generation; X-Flash-Generation on every response says which
     one answered.
     """
-    from pytest_flash.runner.generation import wait_for_generation
+    from pytest_flash.runner.serving.generation_header import wait_for_generation
 
     click.echo(wait_for_generation(url, generation, timeout))
 
@@ -201,8 +201,8 @@ def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: 
 
     Prints the variables that point any Runpod client at it.
     """
-    from pytest_flash.emulator.config import load_config
-    from pytest_flash.emulator.console import serve
+    from pytest_flash.emulator.startup.config import load_config
+    from pytest_flash.emulator.terminal import serve
 
     serve(load_config(project, host=host, port=port, api_key=api_key), as_json=as_json)
 
@@ -279,7 +279,7 @@ def undeploy(
 
 
 def run_command_line(
-    arguments: Sequence[str] | None = None, timings: Timings | None = None
+    arguments: Sequence[str] | None = None, timings: RunTimings | None = None
 ) -> None:
     """Run the command that ``arguments`` name, by default those of the process, and exit.
 

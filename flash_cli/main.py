@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_flash.runner.options import Timings
+    from pytest_flash.runner.app.options import RunTimings
 
 _INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None, timings: Timings | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, timings: RunTimings | None = None) -> None:
     """Run the command line; shows every FlashError as one message, with exit code 1.
 
     What it is given, and not by default, is for ``run_command_line``.

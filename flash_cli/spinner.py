@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from .board import Activity
+from .activity import Activity
 from .output import Output
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

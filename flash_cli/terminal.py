@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pytest_flash.events import Event
 
-from .board import Board
-from .lines import lines, matters
+from .activity import Board
+from .event_lines import lines, matters
 from .output import Output
 from .spinner import Spinner
 

@@ -13,13 +13,13 @@ from pytest_flash.functions.registry import registry
 from pytest_flash.project import find_project, named_by_folder
 from pytest_flash.provisioner.discover import discover
 from pytest_flash.provisioner.owner import Owner, choose_namespace
-from pytest_flash.provisioner.records import Record
-from pytest_flash.provisioner.rollout import orphans
+from pytest_flash.provisioner.provisioning_run import orphans
+from pytest_flash.provisioner.state.records import CreatedEndpoint
+from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.provisioner.undeploy import Undeploy, owner_of, parse_age
-from pytest_flash.provisioner.users import User
-from pytest_flash.runner.fresh import import_from_source
-from pytest_flash.runner.load import load
-from pytest_flash.runner.locate import locate
+from pytest_flash.runner.app.import_from_source import import_from_source
+from pytest_flash.runner.app.load import load
+from pytest_flash.runner.app.locate import locate
 from pytest_flash.runpod import Endpoint
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import read_environment
@@ -118,7 +118,7 @@ def _loose(work: Undeploy, request: Request) -> tuple[Endpoint, ...]:
     return work.unrecorded(older_than, all_namespaces=request.all_namespaces)
 
 
-def _records(work: Undeploy, request: Request, key: str | None) -> tuple[Record, ...]:
+def _records(work: Undeploy, request: Request, key: str | None) -> tuple[CreatedEndpoint, ...]:
     if request.everything:
         return work.ledger.records()
     found = list(work.named(request.names))
@@ -127,7 +127,7 @@ def _records(work: Undeploy, request: Request, key: str | None) -> tuple[Record,
     return tuple(found)
 
 
-def _orphans(work: Undeploy, app: str | None, key: str | None) -> tuple[Record, ...]:
+def _orphans(work: Undeploy, app: str | None, key: str | None) -> tuple[CreatedEndpoint, ...]:
     location = locate(app, Path.cwd())
     imports = import_from_source(location.root)
     load(location)

@@ -8,8 +8,8 @@ from __future__ import annotations
 TYPE_CHECKING = False  # As type checkers see it; importing typing would cost as much as Python.
 
 if TYPE_CHECKING:
+    from .functions.calling.handle import JobHandle
     from .functions.decorator import RemoteFunction, remote
-    from .functions.handle import JobHandle
     from .resources import (
         CpuInstanceType,
         CpuLiveLoadBalancer,
@@ -43,7 +43,7 @@ __all__ = [
     "remote",
 ]
 
-_FUNCTIONS = {"JobHandle": "handle", "RemoteFunction": "decorator", "remote": "decorator"}
+_FUNCTIONS = {"JobHandle": "calling.handle", "RemoteFunction": "decorator", "remote": "decorator"}
 
 
 def __getattr__(name: str) -> object:
@@ -51,7 +51,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from .shadowed import own_finder
+    from .shadowed_modules import own_finder
 
     own_finder()
     module = f"functions.{_FUNCTIONS[name]}" if name in _FUNCTIONS else "resources"

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import httpx
     from fastapi import FastAPI
 
-    from .emulator.control import EmulatorControl
-    from .runner.serve import ThreadServer
+    from .emulator.client.control import EmulatorControl
+    from .runner.serving.app_server import ThreadServer
     from .testing.config import FlashConfig
     from .testing.endpoints import Endpoints
-    from .testing.jobs import Jobs
+    from .testing.observing.jobs import Jobs
     from .testing.session import FlashSession
 
 TEST_FILES: pytest.StashKey[set[Path]] = pytest.StashKey()
@@ -57,7 +57,7 @@ def flash_session(
     loaded. Endpoints that a run created on Runpod are deleted at the end of the last run that
     uses them.
     """
-    from .testing.opening import open_session
+    from .testing.session_opening import open_session
 
     with _told(), open_session(request, flash_config) as session:
         yield session
@@ -73,7 +73,7 @@ def flash_app(
     By default it is found as ``flash run`` finds it: ``--flash-app``, PYTEST_FLASH_APP, ini
     ``flash_app``, else ``main.py``, ``app.py`` or ``server.py`` in pytest's rootdir.
     """
-    from .runner.load import load
+    from .runner.app.load import load
 
     instead = None if flash_session.target.is_live else "--flash-live"
     with _told():
@@ -142,7 +142,7 @@ def flash_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorControl]:
             "only. Leave out --flash-live, or mark this test flash_emulator",
             pytrace=False,
         )
-    from .emulator.control import EmulatorControl
+    from .emulator.client.control import EmulatorControl
 
     session: FlashSession = request.getfixturevalue("flash_session")
     target = session.target

@@ -24,10 +24,10 @@ from .fixtures import (
     flash_server,
     flash_session,
 )
-from .importtimes import import_times
+from .import_times import import_times
 from .sdks import loaded
-from .sdks.finder import stay_off, watch_imports
-from .shadowed import own_finder
+from .sdks.import_finder import stay_off, watch_imports
+from .shadowed_modules import own_finder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +148,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
     else:
         name, reason = "flash_live", f"runs on Runpod, which costs money: needs {_LIVE}"
         if loaded() and not hasattr(config, "workerinput"):
-            from .testing.inuse import check_sdks, use
+            from .testing.plugin_in_use import check_sdks, use
 
             stay_off()
             if _is_configured(config) or use(items, __all__):
@@ -161,7 +161,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported is what runs, here and on workers, also where files change from now on."""
     if f"{__package__}.functions.registry" in sys.modules:  # else there are no remote functions
-        from .testing.texts import keep_texts
+        from .testing.source_texts import keep_texts
 
         keep_texts(session.config)
 
@@ -191,7 +191,7 @@ def pytest_runtest_teardown() -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where the run's one Runpod can be asked for."""
-    from .testing.distribution import introduce
+    from .testing.xdist import introduce
 
     introduce(node)
 
@@ -200,7 +200,7 @@ def _watch_imports(config: pytest.Config) -> None:
     live = _option(config, "flash_live")
 
     def applies() -> bool:
-        from .testing.inuse import is_in_use
+        from .testing.plugin_in_use import is_in_use
 
         return not live and (_is_configured(config) or is_in_use(config, __all__))
 

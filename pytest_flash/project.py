@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingsError
-from .files import read_text_limited
-from .toml import parse_toml
+from .files.opening import read_text_limited
+from .files.toml import parse_toml
 
 _FILE = "pyproject.toml"
 _KNOWN_KEYS = ("project", "emulator")

@@ -11,20 +11,20 @@ from pathlib import Path
 from anyio import to_thread
 
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
-from .functions.calls import RemoteCalls
-from .functions.loadedtexts import LoadedTexts
-from .functions.specs import FunctionSpec
+from .functions.calling.calls import RemoteCalls
+from .functions.declaration.specs import FunctionSpec
+from .functions.shipping.loaded_source import LoadedTexts
 from .project import Project, find_project, named_by_folder
-from .provisioner.blueprint import Blueprint
-from .provisioner.ledger import Ledger
+from .provisioner.account_volumes import AccountVolumes
+from .provisioner.endpoint_specification import Blueprint
 from .provisioner.owner import Owner, choose_namespace
 from .provisioner.provisioner import Provisioner
-from .provisioner.records import Account, Creator, Scope
-from .provisioner.rollout import Rollout
-from .provisioner.sessions import begin_session
-from .provisioner.state import FOLDER, State
-from .provisioner.users import User
-from .provisioner.volumes import Volumes
+from .provisioner.provisioning_run import Rollout
+from .provisioner.session_records import Ledger
+from .provisioner.state.live_sessions import begin_session
+from .provisioner.state.records import Account, Creator, Scope
+from .provisioner.state.session_processes import User
+from .provisioner.state.store import FOLDER, State
 from .resources import ServerlessResource
 from .runpod import (
     Endpoint,
@@ -36,7 +36,7 @@ from .runpod import (
 )
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
-from .workerpackages import shipping_to
+from .worker_packages import shipping_to
 
 _LOG = logging.getLogger("pytest_flash")
 
@@ -115,7 +115,7 @@ class Session:
         source = key.source if key else None
         self.management = ManagementClient(target, key_source=source, pace=pace)
         self.ledger = ledger_of(target, identity, on_event) if target.is_live else None
-        self.volumes = Volumes(self.management, create=not target.is_live)
+        self.volumes = AccountVolumes(self.management, create=not target.is_live)
         self.provisioner = Provisioner(
             self.management,
             Blueprint(identity.owner, environment, self.volumes, live=target.is_live),

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from .dotenvfile import is_acted_on, read_dotenv
 from .errors import SettingsError
-from .network import Network
-from .secrecy import Secret, holds
+from .files.dotenv import is_acted_on, read_dotenv
+from .network.proxies import Network
+from .security.api_key import Secret, holds
 
 T = TypeVar("T")
 

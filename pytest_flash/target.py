@@ -10,11 +10,11 @@ from enum import Enum
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import LiveRefusedError, MissingKeyError, NoTargetError, SettingsError
-from .loopback import is_loopback
-from .network import Network
-from .pytestrun import belongs_to_pytest, is_inside_pytest
+from .network.loopback import is_loopback
+from .network.proxies import Network
+from .process.pytest_run import belongs_to_pytest, is_inside_pytest
 from .scope import SCOPE_HEADER, RequestScope
-from .secrecy import without
+from .security.api_key import without
 from .settings import API_KEY, MANAGEMENT_URL, QUEUE_URL, Environment, Sourced
 
 # Runpod docs, api-reference-v2/overview (management) and serverless/endpoints (queue).
@@ -92,7 +92,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Choice:
+class TargetChoice:
     """Which kind of target, why, and how to choose the other."""
 
     kind: TargetKind
@@ -100,17 +100,17 @@ class Choice:
     remedy: str
 
 
-def choose(option: TargetKind | None, environment: Environment) -> Choice:
+def choose(option: TargetKind | None, environment: Environment) -> TargetChoice:
     """The kind of target for ``flash run``: what was asked for, else live if there is a key."""
     if option is not None:
         other = TargetKind.EMULATOR if option is TargetKind.LIVE else TargetKind.LIVE
-        return Choice(option, f"--{option.value}", _OTHERWISE[other])
+        return TargetChoice(option, f"--{option.value}", _OTHERWISE[other])
     key = environment.get(API_KEY)
     if key is None:
-        return Choice(
+        return TargetChoice(
             TargetKind.EMULATOR, f"no {API_KEY}", f"set {API_KEY} to use Runpod, which costs money"
         )
-    return Choice(
+    return TargetChoice(
         TargetKind.LIVE,
         f"{API_KEY} from {key.source}",
         _OTHERWISE[TargetKind.EMULATOR],

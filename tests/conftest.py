@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from pytest_flash.runpod import Endpoint
-from tests.support.account import Account, serving_account
-from tests.support.flash_run import StartRun, starting
+from tests.support.accounts.account import Account, serving_account
+from tests.support.runs.flash_run import StartRun, starting
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 
 from pytest_flash.runpod import Endpoint
 from tests.support.environment import QUICKSTART, ROOT, clean_environment
-from tests.support.flash_run import FlashRun, StartRun
-from tests.support.processes import wait_until
-from tests.support.saving import save
+from tests.support.runs.flash_run import FlashRun, StartRun
+from tests.support.runs.saving import save
+from tests.support.system.processes import wait_until
 
 Existing = Callable[[], list[Endpoint]]
 

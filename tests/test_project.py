@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_flash.emulator.config import load_config
+from pytest_flash.emulator.startup.config import load_config
 from pytest_flash.errors import SettingsError
 from pytest_flash.project import Project, find_project
-from tests.support.deadline import at_most
+from tests.support.system.deadline import at_most
 
 
 def test_the_nearest_pyproject_names_the_project(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.environment import QUICKSTART, ROOT, clean_environment
-from tests.support.flash_run import StartRun
+from tests.support.runs.flash_run import StartRun
 
 GUIDE = (QUICKSTART / "README.md").read_text()
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import SettingsError
-from pytest_flash.network import Network
+from pytest_flash.network.proxies import Network
 from pytest_flash.settings import (
     API_KEY,
     NO_KEY,
@@ -19,7 +19,7 @@ from pytest_flash.settings import (
     read_environment,
     read_process_environment,
 )
-from tests.support.deadline import at_most
+from tests.support.system.deadline import at_most
 
 NAMES = st.sampled_from(["A", "B", "C", "RUNPOD_API_KEY"])
 VARIABLES = st.dictionaries(NAMES, st.text(max_size=5))

@@ -32,8 +32,8 @@ def look():
     new = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in sys.stdlib_module_names}
     seen.update(new)
 
-import pytest_flash.shadowed
-pytest_flash.shadowed.own_finder()
+import pytest_flash.shadowed_modules
+pytest_flash.shadowed_modules.own_finder()
 sys.meta_path.insert(0, Watcher())
 """
 
@@ -49,8 +49,8 @@ class Watcher:
 import coverage
 measured = coverage.Coverage(source=["main"], data_file=None)
 measured.start()
-import pytest_flash.shadowed
-pytest_flash.shadowed.own_finder()
+import pytest_flash.shadowed_modules
+pytest_flash.shadowed_modules.own_finder()
 sys.meta_path.insert(0, Watcher())
 """
 
@@ -77,8 +77,8 @@ thread = threading.Thread(target=imports)
 thread.start()
 assert began.wait(30)
 own = sys.modules["wave"]
-import pytest_flash.shadowed
-pytest_flash.shadowed.own_finder()
+import pytest_flash.shadowed_modules
+pytest_flash.shadowed_modules.own_finder()
 sys.setprofile(goes_on)
 import pytest_flash.functions.decorator
 assert go.is_set()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from ..loopback import is_loopback, names_loopback
+from ..network.loopback import is_loopback, names_loopback
 
 HEADER = "X-Flash-Console"
 """The console's page sends it with what changes something; no foreign form or link can."""

@@ -21,13 +21,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access import cookie_name, objection
-from .again import CannotRepeatError
-from .door import Pass
-from .history import Job
+from .history import JobEntry
 from .journal import Journal
+from .rerun import CannotRepeatError
 from .stream import Streams
+from .token import Pass
 from .views import details
-from .workers import WorkerWatch
+from .worker_watch import WorkerWatch
 
 _CLOSED = (
     "This console opens with the address that `flash run` prints, and with no other.\n"
@@ -56,7 +56,7 @@ class Console:
     """
 
     def __init__(
-        self, journal: Journal, door: Pass, workers: WorkerWatch, again: Callable[[Job], None]
+        self, journal: Journal, door: Pass, workers: WorkerWatch, again: Callable[[JobEntry], None]
     ) -> None:
         self.path = door.path
         self._token = door.token.encode()

@@ -24,7 +24,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Job:
+class JobEntry:
     """A call of a remote function. ``delay`` and ``execution`` are milliseconds.
 
     ``ended`` is None while it runs. ``state`` is then None too, as for a call that ended without
@@ -75,7 +75,7 @@ class History:
     broken: str | None = None
     endpoint_ids: Mapping[str, str] = field(default_factory=dict)
     pending: Mapping[str, str] = field(default_factory=dict)
-    jobs: Mapping[str, Job] = field(default_factory=dict)
+    jobs: Mapping[str, JobEntry] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
 
 
@@ -138,8 +138,8 @@ def _with_job(history: History, recorded: Recorded, event: _JobEvent) -> History
     return replace(history, jobs={**history.jobs, key: job})
 
 
-def _started(key: str, recorded: Recorded, event: events.JobStarted) -> Job:
-    return Job(
+def _started(key: str, recorded: Recorded, event: events.JobStarted) -> JobEntry:
+    return JobEntry(
         id=key,
         generation=recorded.generation,
         function=event.function,
@@ -151,7 +151,7 @@ def _started(key: str, recorded: Recorded, event: events.JobStarted) -> Job:
     )
 
 
-def _ended(job: Job, at: float, event: events.JobEnded) -> Job:
+def _ended(job: JobEntry, at: float, event: events.JobEnded) -> JobEntry:
     return replace(
         job,
         ended=at,
@@ -168,7 +168,7 @@ def _ended(job: Job, at: float, event: events.JobEnded) -> Job:
     )
 
 
-def _latest(jobs: dict[str, Job]) -> Mapping[str, Job]:
+def _latest(jobs: dict[str, JobEntry]) -> Mapping[str, JobEntry]:
     """At most JOBS of them: those that ended go first, then the oldest."""
     surplus = len(jobs) - JOBS
     if surplus > 0:

@@ -11,7 +11,7 @@ from typing import Any
 from .history import History
 from .journal import Journal
 from .views import overview, row
-from .workers import WorkerWatch
+from .worker_watch import WorkerWatch
 
 # Changes that come close together travel together.
 _GATHER = 0.05

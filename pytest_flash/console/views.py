@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..events import EndpointFound
-from .history import History, Job
+from .history import History, JobEntry
 
 if TYPE_CHECKING:
     from ..runpod.models import Workers
@@ -31,7 +31,7 @@ def overview(history: History, workers: Mapping[str, Workers]) -> dict[str, Any]
     }
 
 
-def row(job: Job) -> dict[str, Any]:
+def row(job: JobEntry) -> dict[str, Any]:
     """What the list of jobs shows of one."""
     return {
         "id": job.id,
@@ -49,7 +49,7 @@ def row(job: Job) -> dict[str, Any]:
     }
 
 
-def details(job: Job) -> dict[str, Any]:
+def details(job: JobEntry) -> dict[str, Any]:
     """Everything about one job."""
     return {
         **row(job),
@@ -65,13 +65,13 @@ def details(job: Job) -> dict[str, Any]:
     }
 
 
-def _status(job: Job) -> str:
+def _status(job: JobEntry) -> str:
     if job.ended is None:
         return "RUNNING"
     return job.state or "NO_ANSWER"
 
 
-def _outcome(job: Job) -> str:
+def _outcome(job: JobEntry) -> str:
     if job.error is None:
         return _first_line(job.output or "")
     lines = [line for line in job.error.splitlines() if line.strip()]

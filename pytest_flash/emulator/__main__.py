@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FlashError
-from .config import load_config
-from .console import serve
+from .startup.config import load_config
+from .terminal import serve
 
 _OPTIONS = ["host=", "port=", "api-key=", "project=", "json", "quiet", "lifeline-fd=", "key-fd="]
 

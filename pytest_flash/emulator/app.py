@@ -13,35 +13,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
-from .catalog import catalog_routes
-from .direct import Direct
-from .errors import HttpError
-from .gate import FaultGate
-from .guard import Guard, Plane, Refusal, bearer, either
-from .http import error_response, json_response, problem_response
-from .management import Management
-from .quota import Quota
-from .volume_management import VolumeManagement
-from .workers import Workers
+from .faults.request_faults import FaultGate
+from .management.catalog_routes import catalog_routes
+from .management.endpoint_routes import Management
+from .management.quota import Quota
+from .management.volume_routes import VolumeManagement
+from .planes.worker_routes import WorkerRoutes
+from .server.authentication import Guard, Plane, Refusal, bearer, bearer_or_key
+from .server.fast_routes import Direct
+from .server.http_errors import HttpError
+from .server.request_response import error_response, json_response, problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from .config import Timings
-    from .control_plane import ControlPlane
-    from .credentials import WorkerCredentials
-    from .endpoints import Endpoints
-    from .faults import Faults, PlaneName
-    from .load_balancer import LoadBalancer
-    from .queue import Queue
-    from .volumes import Volumes
+    from .account.volumes import EmulatedVolumes
+    from .faults.fault_types import Faults, PlaneName
+    from .planes.control_routes import ControlPlane
+    from .planes.load_balancer_routes import LoadBalancer
+    from .planes.queue_routes import Queue
+    from .processes.worker_credentials import WorkerCredentials
+    from .scheduler.endpoints import EmulatedEndpoints
+    from .startup.config import EmulatorTimings
 
 _log = logging.getLogger(__name__)
 
 
 def build_app(
-    endpoints: Endpoints,
-    volumes: Volumes,
+    endpoints: EmulatedEndpoints,
+    volumes: EmulatedVolumes,
     api_key: str,
     credentials: WorkerCredentials,
     queue: Queue,
@@ -50,7 +50,7 @@ def build_app(
     faults: Faults,
     *,
     origin: str,
-    timings: Timings,
+    timings: EmulatorTimings,
     enforce_quota: bool,
 ) -> ASGIApp:
     """The application that serves all this at ``origin`` (``http://127.0.0.1:4000``)."""
@@ -65,14 +65,14 @@ def build_app(
         return FaultGate(plane, app, faults, refusal)
 
     jobs = gated("queue", _served_directly(queue.routes(), error_response), error_response)
-    workers = _served_directly(Workers(endpoints, timings).routes(), error_response)
+    workers = _served_directly(WorkerRoutes(endpoints, timings).routes(), error_response)
     rest = gated("management", _served(management, problem_response), problem_response)
     quota = Quota(rest, problem_response, time.monotonic, enforced=enforce_quota)
     balanced = gated("load_balancer", _served(balancer.routes(), error_response), error_response)
     controls = _served(control.routes(), problem_response)
     return Guard(
         [
-            Plane("/queue/", either(api_key), jobs, error_response),
+            Plane("/queue/", bearer_or_key(api_key), jobs, error_response),
             Plane("/worker/", credentials.admits, workers, error_response),
             Plane("/api/", bearer(api_key), quota, problem_response),
             Plane("/lb/", bearer(api_key), balanced, error_response),
@@ -136,7 +136,7 @@ def openapi_route(described: list[Route]) -> Route:
     """Where the OpenAPI document for ``described`` is."""
 
     async def openapi(_: Request) -> Response:
-        from .openapi import openapi_document  # pydantic
+        from .management.openapi import openapi_document  # pydantic
 
         return json_response(openapi_document(routes))
 

@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import EmulatorError
-from ..loopback import in_url
-from .announcement import Announcement
-from .scratch import scratch_folder
+from ..network.loopback import in_url
+from .startup.announcement import Announcement
+from .startup.temporary_folder import scratch_folder
 
 if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-    from .config import EmulatorConfig
-    from .endpoints import Endpoints
-    from .programs import ProgramSource
-    from .webhooks import Webhooks
+    from .processes.image_programs import ProgramSource
+    from .queue.webhooks import Webhooks
+    from .scheduler.endpoints import EmulatedEndpoints
+    from .startup.config import EmulatorConfig
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ async def _serve(
 
 
 def _programs(config: EmulatorConfig) -> ProgramSource:
-    from .programs import ProjectPrograms
+    from .processes.image_programs import ProjectPrograms
 
     return ProjectPrograms(config)
 
@@ -102,31 +102,33 @@ class _Parts:
     """What an emulator consists of: the application, and what must be closed."""
 
     app: ASGIApp
-    endpoints: Endpoints
+    endpoints: EmulatedEndpoints
     webhooks: Webhooks
 
 
 def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: ProgramSource) -> _Parts:
+    from .account.volumes import EmulatedVolumes
     from .app import build_app
-    from .control_plane import ControlPlane
-    from .credentials import WorkerCredentials
-    from .endpoints import Endpoints
-    from .faults import Faults
-    from .launcher import Launcher, WorkerAddress
-    from .load_balancer import LoadBalancer
-    from .queue import Queue
-    from .ratelimits import RateLimits
-    from .surroundings import Surroundings
-    from .volumes import Volumes
-    from .webhooks import Webhooks
+    from .faults.fault_types import Faults
+    from .planes.control_routes import ControlPlane
+    from .planes.load_balancer_routes import LoadBalancer
+    from .planes.queue_routes import Queue
+    from .processes.launcher import Launcher, WorkerAddress
+    from .processes.worker_credentials import WorkerCredentials
+    from .queue.rate_limits import RateLimits
+    from .queue.webhooks import Webhooks
+    from .scheduler.context import SchedulerContext
+    from .scheduler.endpoints import EmulatedEndpoints
 
     timings, options = config.timings, config.options
     credentials = WorkerCredentials()
     address = WorkerAddress(origin, timings.ping_interval)
-    volumes, faults = Volumes(folder / "volumes"), Faults()
+    volumes, faults = EmulatedVolumes(folder / "volumes"), Faults()
     webhooks = Webhooks(options.webhooks, timings.webhook_delay)
     launcher = Launcher(source, address, credentials, folder, volumes)
-    endpoints = Endpoints(Surroundings(source, launcher, timings, options, faults, webhooks))
+    endpoints = EmulatedEndpoints(
+        SchedulerContext(source, launcher, timings, options, faults, webhooks)
+    )
     app = build_app(
         endpoints,
         volumes,
@@ -145,7 +147,7 @@ def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: Program
 
 def _preload() -> None:
     """Load what the first endpoint and the first worker need, while nobody waits for it."""
-    from . import bodies, hermetic, records  # noqa: F401
+    from .packages import hermetic  # noqa: F401
 
 
 async def _until_stopped(stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
@@ -157,7 +159,7 @@ async def _until_stopped(stop: asyncio.Event, serving: asyncio.Task[None]) -> No
         raise EmulatorError("the emulator's HTTP server ended by itself")
 
 
-async def _close(endpoints: Endpoints, serving: asyncio.Task[None]) -> None:
+async def _close(endpoints: EmulatedEndpoints, serving: asyncio.Task[None]) -> None:
     """End the workers first: whoever still waits is answered as their jobs are cancelled."""
     try:
         await asyncio.wait_for(endpoints.close(), _CLOSE_LIMIT)
@@ -175,8 +177,8 @@ async def _close(endpoints: Endpoints, serving: asyncio.Task[None]) -> None:
 def _server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
-    from .onewrite import OneWriteProtocol
-    from .upgrade import MESSAGE_LIMIT, websocket_protocol
+    from .server.single_write import OneWriteProtocol
+    from .server.websocket_protocol import MESSAGE_LIMIT, websocket_protocol
 
     class Server(uvicorn.Server):
         """A server that leaves the signals to ``run``."""

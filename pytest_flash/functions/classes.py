@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from ..errors import ConfigurationError
-from .signatures import Takes, taking
-from .specs import FunctionSpec
-from .ways import caller_elsewhere, run_here
+from .declaration.signatures import Takes, taking
+from .declaration.specs import FunctionSpec
+from .dispatch import caller_elsewhere, run_here
 
 
 class RemoteClass:

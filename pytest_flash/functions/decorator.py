@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
+from .calling.handle import JobHandle
 from .classes import RemoteClass, methods
-from .handle import JobHandle
+from .declaration.routes import route_of
+from .declaration.specs import REMOTE_MARK, FunctionSpec
+from .dispatch import caller_elsewhere, in_order, run_blocking, run_here
 from .registry import Caller, registry
-from .routes import route_of
-from .specs import REMOTE_MARK, FunctionSpec
-from .ways import caller_elsewhere, in_order, run_blocking, run_here
 
 P = ParamSpec("P")
 R = TypeVar("R")

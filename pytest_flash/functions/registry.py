@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..importtimes import import_times
-from ..pytestrun import is_inside_pytest
-from ..secrecy import Secret
+from ..import_times import import_times
+from ..process.pytest_run import is_inside_pytest
+from ..security.api_key import Secret
 from ..settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
-from ..shadowed import own_finder
+from ..shadowed_modules import own_finder
 from ..target import NOT_LIVE
-from .specs import FunctionSpec
+from .declaration.specs import FunctionSpec
 
 if TYPE_CHECKING:
-    from .handle import JobHandle
+    from .calling.handle import JobHandle
 
 _CONNECTION = (API_KEY, MANAGEMENT_URL, QUEUE_URL, NOT_LIVE)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from ..functions.specs import FunctionSpec
+from ..functions.declaration.specs import FunctionSpec
 from ..resources import ServerlessResource
-from .keyguard import refuse_key
-from .spec import live_name
+from .key_in_configuration import refuse_key
+from .request_and_drift import live_name
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Owner:
     def endpoint_name(self, resource: str) -> str:
         """``live-<name>``, or ``live-<namespace>-<name>``."""
         # Here, since that module brings all resources, and the namespace is known before them.
-        from .spec import live_name
+        from .request_and_drift import live_name
 
         return live_name(resource, None if self.namespace == DEFAULT_NAMESPACE else self.namespace)
 

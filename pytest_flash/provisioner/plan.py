@@ -9,8 +9,8 @@ from typing import Any
 from ..resources import ServerlessResource
 from ..resources.fields import bare_name
 from ..runpod import Endpoint
-from .records import Record
-from .spec import OWNER_VARIABLE, EndpointDrift, endpoint_patch
+from .request_and_drift import OWNER_VARIABLE, EndpointDrift, endpoint_patch
+from .state.records import CreatedEndpoint
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Plan:
     """A step for each resource, and the records whose resource is gone."""
 
     steps: tuple[tuple[Wanted, Step], ...]
-    orphans: tuple[Record, ...] = ()
+    orphans: tuple[CreatedEndpoint, ...] = ()
 
     @property
     def creations(self) -> tuple[Wanted, ...]:
@@ -98,7 +98,7 @@ class Plan:
 
 
 def decide(
-    wanted: Wanted, record: Record | None, existing: Iterable[Endpoint], *, adopt: bool
+    wanted: Wanted, record: CreatedEndpoint | None, existing: Iterable[Endpoint], *, adopt: bool
 ) -> Step:
     """The step for ``wanted``, given our ``record`` of it and the account's endpoints.
 
@@ -121,7 +121,7 @@ def decide(
     return Create(why=f"recorded as {gone}, which is gone" if gone else "")
 
 
-def _recorded(wanted: Wanted, record: Record, endpoint: Endpoint) -> Step:
+def _recorded(wanted: Wanted, record: CreatedEndpoint, endpoint: Endpoint) -> Step:
     marker = _marker(endpoint)
     if marker is None:
         return Refuse(

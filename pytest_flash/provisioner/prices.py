@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from ..errors import RunpodError
 from ..resources import CpuLiveServerless, LiveServerless, ServerlessResource
 from ..runpod import ManagementClient
-from ..runpod.models import CpuType, GpuType
+from ..runpod.models import CpuType, GpuListing
 from .plan import Wanted
 
 
 class Prices:
     """The catalog's serverless prices, in USD for an hour of one worker."""
 
-    def __init__(self, gpus: Sequence[GpuType], cpus: Sequence[CpuType]) -> None:
+    def __init__(self, gpus: Sequence[GpuListing], cpus: Sequence[CpuType]) -> None:
         self._gpus = gpus
         self._cpus = {cpu.id: cpu for cpu in cpus}
 

@@ -21,12 +21,12 @@ from ..errors import (
 from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink, Notice
 from ..resources import ServerlessResource
 from ..runpod import Endpoint, ManagementClient
-from .blueprint import Blueprint
-from .inventory import Inventory
-from .ledger import Ledger
+from .account_listing import Inventory
+from .endpoint_specification import Blueprint
 from .plan import Plan, Recreate, Refuse, Reuse, Step, Update, Wanted, decide
-from .records import Record
-from .spec import OWNER_VARIABLE, live_name
+from .request_and_drift import OWNER_VARIABLE, live_name
+from .session_records import Ledger
+from .state.records import CreatedEndpoint
 
 Source = tuple[ServerlessResource, str]
 """A resource, and the file that defines it or uses it first."""
@@ -132,7 +132,9 @@ class Provisioner:
         orphans = tuple(each for each in records if each.endpoint_name not in names)
         return Plan(tuple(steps), orphans)
 
-    def remove(self, records: Iterable[Record], *, unused: bool = False) -> dict[str, FlashError]:
+    def remove(
+        self, records: Iterable[CreatedEndpoint], *, unused: bool = False
+    ) -> dict[str, FlashError]:
         """Delete recorded endpoints, three at a time; what could not be deleted, and why.
 
         One that is already gone counts as deleted. With ``unused`` one that another living session
@@ -243,7 +245,7 @@ class Provisioner:
         if self._ledger is not None:
             self._ledger.settle(wanted, endpoint, adopted=adopted)
 
-    def _remove(self, record: Record, *, unused: bool) -> None:
+    def _remove(self, record: CreatedEndpoint, *, unused: bool) -> None:
         assert self._ledger is not None
         with self._ledger.alone(record.resource, at_least=False):
             current = self._ledger.record(record.resource)
@@ -260,7 +262,7 @@ class Provisioner:
                 self._on_event(EndpointRemoved(endpoint.name, endpoint.id))
             self._forget_if_possible(record)
 
-    def _forget_if_possible(self, record: Record) -> None:
+    def _forget_if_possible(self, record: CreatedEndpoint) -> None:
         assert self._ledger is not None
         try:
             self._ledger.forget(record.resource)
@@ -273,7 +275,7 @@ class Provisioner:
         self._client.delete(endpoint.id)
         self._inventory.discard(endpoint.id)
 
-    def _condemned(self, record: Record) -> list[Endpoint]:
+    def _condemned(self, record: CreatedEndpoint) -> list[Endpoint]:
         """The endpoint of ``record``, if it exists and nobody else's marker is on it.
 
         An intent has no id: its endpoint is known by name and marker.

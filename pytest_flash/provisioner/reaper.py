@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..target import Target
-    from .ledger import Ledger
+    from .session_records import Ledger
 
 _DONE = b"done"
 _LIMIT = 120
@@ -117,18 +117,18 @@ def main() -> None:
 
 def _reap(order: _Order) -> None:
     from ..events import ignore
-    from ..network import Network
+    from ..network.proxies import Network
     from ..runpod import ManagementClient
     from ..settings import Environment
     from ..target import Target, TargetKind
-    from .blueprint import Blueprint
-    from .ledger import Ledger
+    from .account_volumes import AccountVolumes
+    from .endpoint_specification import Blueprint
     from .owner import Owner
     from .provisioner import Provisioner
-    from .records import Account, Scope
-    from .state import State
-    from .users import User
-    from .volumes import Volumes
+    from .session_records import Ledger
+    from .state.records import Account, Scope
+    from .state.session_processes import User
+    from .state.store import State
 
     # The session's own way to the cloud was granted when its target was opened.
     target = Target(
@@ -145,7 +145,9 @@ def _reap(order: _Order) -> None:
     state = State(Path(order.folder), on_notice=lambda _: None)
     ledger = Ledger(state, scope, User(**order.user), "test")
     with ManagementClient(target) as client:
-        blueprint = Blueprint(owner, Environment({}), Volumes(client, create=False), live=True)
+        blueprint = Blueprint(
+            owner, Environment({}), AccountVolumes(client, create=False), live=True
+        )
         provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
         doomed = ledger.leave(keep=False)
         intents = [each for each in doomed if each.endpoint_id is None]

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta, timezone
 from ..errors import FlashError, NotFoundError, ProvisioningError, SettingsError
 from ..resources.fields import bare_name
 from ..runpod import Endpoint, ManagementClient
-from .ledger import Ledger
 from .owner import Owner
 from .provisioner import Provisioner
-from .records import Record
-from .spec import OWNER_VARIABLE
+from .request_and_drift import OWNER_VARIABLE
+from .session_records import Ledger
+from .state.records import CreatedEndpoint
 
 _AT_ONCE = 3
 _AGE = re.compile(r"(\d+)([smhd])")
@@ -26,7 +26,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 class Deployed:
     """A record and what became of it: ``exists`` on the account, ``users`` living sessions."""
 
-    record: Record
+    record: CreatedEndpoint
     exists: bool
     users: int
 
@@ -73,7 +73,7 @@ class Undeploy:
             told.append(f"{len(contents.records(scope))} {whose}")
         return tuple(sorted(told))
 
-    def named(self, names: Sequence[str]) -> tuple[Record, ...]:
+    def named(self, names: Sequence[str]) -> tuple[CreatedEndpoint, ...]:
         """The records of resources or endpoints called ``names``.
 
         Raises ProvisioningError for a name that has none.
@@ -113,7 +113,7 @@ class Undeploy:
             if self._is_unrecorded(endpoint, all_namespaces) and _is_old(endpoint, older_than)
         )
 
-    def delete(self, records: Iterable[Record]) -> dict[str, FlashError]:
+    def delete(self, records: Iterable[CreatedEndpoint]) -> dict[str, FlashError]:
         """Delete recorded endpoints; what is left, and why."""
         return self.provisioner.remove(records)
 

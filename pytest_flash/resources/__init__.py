@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .balanced import CpuLiveLoadBalancer, LiveLoadBalancer
 from .cpu import CpuInstanceType
 from .datacenter import DataCenter
 from .gpu import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
-from .live import CpuLiveServerless, LiveServerless
+from .load_balancing import CpuLiveLoadBalancer, LiveLoadBalancer
+from .queue_based import CpuLiveServerless, LiveServerless
 from .serverless import ServerlessResource, ServerlessScalerType
 from .template import KeyValuePair, PodTemplate
 from .volume import NetworkVolume

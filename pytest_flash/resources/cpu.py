@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .choice import Choice, some_of
+from .choices import Choice, some_of
 
 # Official SDK 1.19: GB of container disk for each vCPU.
 _DISK_PER_VCPU = {"cpu3g": 10, "cpu3c": 10, "cpu5c": 15}

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from .choice import some_of
+from .choices import some_of
 from .datacenter import DataCenter
 from .environment import environment, pairs
 

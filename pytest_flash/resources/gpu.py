@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .choice import Choice
+from .choices import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

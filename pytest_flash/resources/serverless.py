@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .choice import Choice, one_of
+from .base_model import Model, nested
+from .choices import Choice, one_of
 from .datacenter import DataCenter
 from .fields import DataCenters, Environment, Identifier, Name, whole
-from .model import Model, nested
 from .template import PodTemplate
 from .volume import NetworkVolume
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from .base_model import Model
 from .environment import secret
 from .fields import Ports, TemplateEnvironment, whole
-from .model import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

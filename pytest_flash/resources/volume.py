@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator
 
-from .choice import one_of
+from .base_model import Model
+from .choices import one_of
 from .datacenter import DataCenter
 from .fields import Identifier, Name, whole
-from .model import Model
 
 
 class NetworkVolume(Model):

@@ -9,29 +9,29 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from ..console.door import Pass
+from ..console.token import Pass
 from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
+from ..process.orphans import Adopted
 from ..project import find_project, named_by_folder
-from ..provisioner.disk import FOLDER
 from ..provisioner.owner import choose_namespace, undeploy_command
-from ..provisioner.sessions import session_in
-from ..provisioner.users import User
+from ..provisioner.state.disk import FOLDER
+from ..provisioner.state.live_sessions import session_in
+from ..provisioner.state.session_processes import User
 from ..settings import read_environment
 from ..target import Target, TargetKind, choose
-from .beside import Beside
-from .desk import Desk
-from .generations import Generations
-from .link import Assignment
-from .locate import AppLocation, locate
-from .opening import opened
-from .options import Address, RunOptions, address
-from .orphans import Adopted
-from .parking import parking_pair
-from .process import Watcher
-from .sockets import is_loopback, listen, url_of
-from .spawner import Spawner, Surroundings
-from .warm import ParentProcess
+from .app.locate import AppLocation, locate
+from .app.options import ListenAddress, RunOptions, address
+from .console.event_hub import Desk
+from .reload.files_beside import Beside
+from .reload.fork_server_start import ParentProcess
+from .reload.generations import Generations
+from .reload.ipc_messages import Assignment
+from .reload.serving_process import Watcher
+from .reload.spawner import SpawnContext, Spawner
+from .serving.connection_handover import parking_pair
+from .serving.listening_sockets import is_loopback, listen, url_of
+from .target_opening import opened
 
 _PORTS_TO_TRY = 20
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
@@ -86,7 +86,7 @@ async def _supervise(
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
-        surroundings = Surroundings(
+        surroundings = SpawnContext(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
         beside = Beside()
@@ -164,7 +164,7 @@ class _Signals:
             self.insisted.set_result(None)
 
 
-def _listen(where: Address, on_event: EventSink) -> socket.socket:
+def _listen(where: ListenAddress, on_event: EventSink) -> socket.socket:
     """The listening socket; where no port was asked for, the next free one does."""
     if where.fixed:
         return listen(where.host, where.port)
@@ -181,12 +181,12 @@ def _changes(
     options: RunOptions, location: AppLocation, beside: Beside
 ) -> AsyncIterator[tuple[str, ...]]:
     # Here, since importing it would hold up the start.
-    from .watch import WatchOptions, changes, changes_beside, either
+    from .reload.file_watcher import WatchOptions, changes, changes_beside, merged
 
     env_file = None if options.env_file is None else options.env_file.resolve()
     include, exclude = options.reload_include, options.reload_exclude
     project = changes(WatchOptions(location.root, env_file, include, exclude))
-    return either(project, changes_beside(beside))
+    return merged(project, changes_beside(beside))
 
 
 async def _never() -> AsyncIterator[tuple[str, ...]]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from .balancer import Answer, LoadBalancerClient
-from .logs import LogClient
+from .load_balancer_client import BalancerResponse, LoadBalancerClient
+from .log_client import LogClient
 from .management import ManagementClient
-from .models import CpuType, Endpoint, GpuType, Volume, Worker, Workers
-from .pace import Pace
+from .models import CpuType, Endpoint, GpuListing, Volume, Worker, Workers
 from .queue import JobState, JobStatus, QueueClient
+from .rate_limit import Pace
 from .retry import RetryPolicy
 
 __all__ = [
-    "Answer",
+    "BalancerResponse",
     "CpuType",
     "Endpoint",
-    "GpuType",
+    "GpuListing",
     "JobState",
     "JobStatus",
     "LoadBalancerClient",

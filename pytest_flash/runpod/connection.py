@@ -10,15 +10,15 @@ from typing import cast
 import h11
 import httpx
 
-from ..responses import WHOLE_LIMIT, Body
-from .patience import PARTS
+from ..network.response_limits import WHOLE_LIMIT, LimitedBody
+from .timeouts import PARTS
 
 # Interim answers (1xx) before one: servers send one or two.
 _INFORMED = 100
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawResponse:
     """One answer, complete and unpacked. ``headers`` are as they were sent."""
 
     status: int
@@ -27,7 +27,7 @@ class Answer:
     body: bytes
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """Sends one request at a time and reads its whole answer.
 
     It fails with an ``httpx.RequestError`` and is of no more use then, nor after a cancelled
@@ -38,9 +38,9 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._http = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[RawResponse] | None = None
         self._head: h11.Response | None = None
-        self._body = Body(())
+        self._body = LimitedBody(())
         self._began, self._whole = 0.0, WHOLE_LIMIT
         self._informed = 0
         self._received = 0
@@ -52,11 +52,11 @@ class Connection(asyncio.Protocol):
         content: bytes,
         patience: float | None,
         whole: float = WHOLE_LIMIT,
-    ) -> Answer:
+    ) -> RawResponse:
         """Send a request and read its answer.
 
-        It fails when for ``patience`` seconds, or a little longer, no byte went either way,
-        where the answer has no end (``responses``), and when it takes ``whole`` seconds or more.
+        It fails when for ``patience`` seconds, or a little longer, no byte went either way, where
+        the answer has no end (``response_limits``), and when it takes ``whole`` seconds or more.
         """
         self._answer = self._loop.create_future()
         self._head, self._informed, self._whole = None, 0, whole
@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
             event = self._http.next_event()
             if isinstance(event, h11.Response):
                 self._head, self._began = event, self._loop.time()
-                self._body = Body(event.headers.raw_items())
+                self._body = LimitedBody(event.headers.raw_items())
             elif isinstance(event, h11.Data):
                 self._body.add(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
         if head is None or self._answer is None or self._answer.done():
             return
         whole = self._body.whole()
-        answer = Answer(head.status_code, bytes(head.reason), head.headers.raw_items(), whole)
+        answer = RawResponse(head.status_code, bytes(head.reason), head.headers.raw_items(), whole)
         self._answer.set_result(answer)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
@@ -175,7 +175,7 @@ class _Patience:
     """Fails the exchange of a connection on which nothing moves; see ``patience``."""
 
     def __init__(
-        self, connection: Connection, loop: asyncio.AbstractEventLoop, seconds: float
+        self, connection: ClientConnection, loop: asyncio.AbstractEventLoop, seconds: float
     ) -> None:
         self._connection = connection
         self._loop = loop

@@ -11,11 +11,12 @@ import httpx
 from ..errors import RunpodConnectionError, RunpodError
 from ..resources.environment import OWNER_VARIABLE
 from ..target import Target
-from . import addresses, http
-from .api import Api
-from .creation import Creation, create
-from .models import CpuType, Endpoint, GpuType, Volume, Workers, many, one
-from .pace import Pace
+from . import http_common as http
+from . import paths as addresses
+from .create_once import Creation, create
+from .management_requests import Api
+from .models import CpuType, Endpoint, GpuListing, Volume, Workers, many, one
+from .rate_limit import Pace
 from .retry import EMBEDDED, RetryPolicy
 
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -153,9 +154,9 @@ class ManagementClient:
         )
         return create(self._api, creation).value
 
-    def gpus(self) -> list[GpuType]:
+    def gpus(self) -> list[GpuListing]:
         """The GPU types with their prices. ``GET /v2/catalog/gpus``."""
-        return many(GpuType, self._api.call("GET", _GPUS), "gpus", f"GET {_GPUS}")
+        return many(GpuListing, self._api.call("GET", _GPUS), "gpus", f"GET {_GPUS}")
 
     def cpus(self) -> list[CpuType]:
         """The CPU flavors with their prices. ``GET /v2/catalog/cpus``."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from ..errors import RunpodConnectionError
-from .addresses import is_id
+from .paths import is_id
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -138,7 +138,7 @@ class GpuPrice(_Answer):
     serverless: float | None = None
 
 
-class GpuType(_Answer):
+class GpuListing(_Answer):
     """A GPU of the catalog (schema ``GpuType``). ``memory`` is GB; ``pool`` as in requests."""
 
     id: str

@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 
 from ..errors import RunpodConnectionError
-from ..secrecy import without
+from ..security.api_key import without
 from ..target import Target
-from . import addresses, http
-from .loops import PerLoop
-from .sender import Sender
+from . import http_common as http
+from . import paths as addresses
+from .client_per_loop import PerLoop
+from .queue_requests import Sender
 
 # Above the longest `wait` that a runsync request of ours asks for.
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)

@@ -1,10 +1,11 @@
 """Apps of the official SDKs (``runpod_flash``, ``tetra_rp``, ``runpod`` 2.x) in our processes.
 
 They go to Runpod's cloud by themselves, with any key that is around. Here they are kept from it
-unless the command line says ``--live`` or ``--flash-live``: ``finder`` notices their import,
-``offcloud`` closes the ways out, and ``functions`` finds what of an app would run there.
+unless the command line says ``--live`` or ``--flash-live``: ``import_finder`` notices their import,
+``keep_off_cloud`` closes the ways out, and ``official_functions`` finds what of an app would run
+there.
 
-Loaded by every pytest run on the machine, as ``finder`` is: nothing else is imported here.
+Loaded by every pytest run on the machine, as ``import_finder`` is: nothing else is imported here.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from __future__ import annotations
 TYPE_CHECKING = False  # As type checkers see it; importing typing costs time.
 
 if TYPE_CHECKING:
-    from ..runner.serve import ThreadServer as Server
+    from ..runner.serving.app_server import ThreadServer as Server
     from .config import FlashConfig
     from .endpoints import Endpoints, Stub
-    from .jobs import Job, Jobs
+    from .observing.jobs import Job, Jobs
     from .session import FlashSession
 
 __all__ = ["Endpoints", "FlashConfig", "FlashSession", "Job", "Jobs", "Server", "Stub"]
@@ -19,9 +19,9 @@ __all__ = ["Endpoints", "FlashConfig", "FlashSession", "Job", "Jobs", "Server", 
 _MODULES = {
     "Endpoints": ("endpoints", "Endpoints"),
     "FlashConfig": ("config", "FlashConfig"),
-    "Job": ("jobs", "Job"),
-    "Jobs": ("jobs", "Jobs"),
-    "Server": ("..runner.serve", "ThreadServer"),
+    "Job": ("observing.jobs", "Job"),
+    "Jobs": ("observing.jobs", "Jobs"),
+    "Server": ("..runner.serving.app_server", "ThreadServer"),
     "Stub": ("endpoints", "Stub"),
     "FlashSession": ("session", "FlashSession"),
 }

@@ -12,22 +12,22 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EmulatorError, FlashError
-from .listener import Listener, connect
+from .broker_connections import Listener, connect
 
 if TYPE_CHECKING:
     from ..provisioner.provisioner import Source
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..target import Target
-    from .jobs import Job
-    from .platform import LocalPlatform, Order
+    from .observing.jobs import Job
+    from .shared_runpod import LocalPlatform, Order
 
 # The other process has ended, or is not ours.
 _LOST = (EOFError, OSError)
 
 
 @dataclass(frozen=True)
-class Address:
+class BrokerAddress:
     """Where a broker listens, and the key that lets a process in."""
 
     port: int
@@ -49,7 +49,7 @@ class Broker:
         self._platform = platform
         key = secrets.token_hex(16)
         self._listener = Listener(key.encode(), self._serve)
-        self.address = Address(self._listener.port, key)
+        self.address = BrokerAddress(self._listener.port, key)
 
     def close(self) -> None:
         """Take no more requests."""
@@ -77,7 +77,7 @@ class BrokeredPlatform:
     ``on_lost`` is called, in a thread, when that process has ended before ``close``.
     """
 
-    def __init__(self, address: Address, on_lost: Callable[[], None]) -> None:
+    def __init__(self, address: BrokerAddress, on_lost: Callable[[], None]) -> None:
         self._address = address
         self._on_lost = on_lost
         self._counts: Connection | None = None

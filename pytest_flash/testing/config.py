@@ -12,7 +12,7 @@ from ..errors import AppNotFoundError, SettingsError
 from ..settings import Sourced, read_process_environment
 
 if TYPE_CHECKING:
-    from ..runner.locate import AppLocation
+    from ..runner.app.locate import AppLocation
 
 _STARTUP_TIMEOUT = 60.0
 _STARTUP_TIMEOUT_LIVE = 600.0
@@ -42,7 +42,7 @@ class FlashConfig:
 
         Raises AppNotFoundError when the one that was named is not there.
         """
-        from ..runner.locate import FILE_NAMES, locate
+        from ..runner.app.locate import FILE_NAMES, locate
 
         if self.app is None and not any((self.root / name).is_file() for name in FILE_NAMES):
             return None
@@ -50,7 +50,7 @@ class FlashConfig:
 
     def require_location(self) -> AppLocation:
         """As ``location``; raises AppNotFoundError in place of None."""
-        from ..runner.locate import locate
+        from ..runner.app.locate import locate
 
         return self.location() or locate(None, self.root)
 

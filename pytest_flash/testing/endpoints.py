@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from ..errors import ConfigurationError, SettingsError
 from ..functions.classes import RemoteClass
+from ..functions.declaration.specs import FunctionSpec
 from ..functions.decorator import RemoteFunction, place_of, requirements_of
-from ..functions.specs import FunctionSpec
 
 if TYPE_CHECKING:
     from ..runpod import Endpoint
-    from .calls import SessionCalls
+    from .session_calls import SessionCalls
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from ..errors import EndpointLimitError, FlashError, RunpodError, ServerError
-from ..functions.bridge import LoopThread
-from ..functions.calls import RemoteCalls
+from ..functions.calling.calls import RemoteCalls
+from ..functions.declaration.specs import FunctionSpec
 from ..functions.registry import registry
-from ..functions.specs import FunctionSpec
+from ..process.loop_thread import LoopThread
 from ..provisioner.discover import discover
-from ..runner.serve import ThreadServer
+from ..runner.serving.app_server import ThreadServer
 from ..runpod import Endpoint, LoadBalancerClient, LogClient, QueueClient
-from ..sdks.functions import refuse_official_functions
+from ..sdks.official_functions import refuse_official_functions
 from ..settings import read_process_environment
 from . import clients
-from .calls import SessionCalls
 from .endpoints import Endpoints
-from .hangs import LONGEST, report_hangs
-from .observed import ObservedApp
-from .platform import Platform
-from .recorder import Recorder
+from .observing.hang_report import LONGEST, report_hangs
+from .observing.observed_app import ObservedApp
+from .observing.recorder import Recorder
+from .session_calls import SessionCalls
+from .shared_runpod import Platform
 
 if TYPE_CHECKING:
     import httpx
     from fastapi import FastAPI
 
-    from ..functions.shipping import Shipping
+    from ..functions.shipping.payload import Shipping
     from ..resources import ServerlessResource
     from ..target import Target
     from .config import FlashConfig
-    from .jobs import Job
+    from .observing.jobs import Job
 
 _CLOSING = 5.0
 _EXPLAINING = 2 * LONGEST

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from pytest_flash import CpuLiveServerless
-from pytest_flash.runpod.transport import KeepAliveTransport
+from pytest_flash.runpod.connection_pool import KeepAliveTransport
 from pytest_flash.settings import API_KEY
 from tests.conformance.environment import official_python
 from tests.support.environment import clean_environment

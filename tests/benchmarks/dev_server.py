@@ -171,7 +171,7 @@ def run(options: argparse.Namespace) -> str:
 
 
 def _port() -> int:
-    from pytest_flash.runner.sockets import listen
+    from pytest_flash.runner.serving.listening_sockets import listen
 
     with listen("127.0.0.1", 0) as free:
         port: int = free.getsockname()[1]

@@ -19,8 +19,8 @@ import uvloop
 
 from pytest_flash import CpuLiveServerless
 from pytest_flash.errors import FlashError, RunpodConnectionError
-from pytest_flash.functions.calls import RemoteCalls
-from pytest_flash.functions.specs import FunctionSpec
+from pytest_flash.functions.calling.calls import RemoteCalls
+from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint, JobStatus, QueueClient
 from pytest_flash.target import Target
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_flash import CpuLiveServerless
-from pytest_flash.emulator.client import EmulatorProcess
-from pytest_flash.functions.specs import FunctionSpec
+from pytest_flash.emulator.client.process import EmulatorProcess
+from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.project import find_project
-from pytest_flash.provisioner.users import User
+from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.runpod import Endpoint
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import Environment
 from pytest_flash.target import embedded
-from tests.support.processes import descendants
+from tests.support.system.processes import descendants
 
 _START_LIMIT = 60.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.command import RunCommand, command_runner
+from tests.support.runs.command import RunCommand, command_runner
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import httpx
 import pytest
 
 from pytest_flash.errors import PortTakenError
-from pytest_flash.runner.options import DEFAULT_PORT
-from pytest_flash.runner.sockets import listen
-from tests.support.flash_run import FlashRun, StartRun, starting
-from tests.support.processes import wait_gone, wait_until
-from tests.support.requests import asking
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
-from tests.support.sockets import listeners
+from pytest_flash.runner.app.options import DEFAULT_PORT
+from pytest_flash.runner.serving.listening_sockets import listen
+from tests.support.runs.flash_run import FlashRun, StartRun, starting
+from tests.support.runs.requests import asking
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import wait_gone, wait_until
+from tests.support.system.sockets import listeners
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\nVALUE = 0\n"
 INDEX = "@app.get('/')\ndef index(): return VALUE\n"

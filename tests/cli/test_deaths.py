@@ -19,12 +19,12 @@ import httpx
 import pytest
 
 from tests.support.environment import clean_environment
-from tests.support.flash_run import FlashRun, StartRun
-from tests.support.processes import Process, descendants, wait_gone, wait_until
-from tests.support.requests import answered, asking
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
-from tests.support.sockets import listeners
+from tests.support.runs.flash_run import FlashRun, StartRun
+from tests.support.runs.requests import answered, asking
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import Process, descendants, wait_gone, wait_until
+from tests.support.system.sockets import listeners
 
 # Longer than any test waits: only what is asked for ends what goes on.
 NEVER = 3600.0

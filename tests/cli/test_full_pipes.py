@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support.environment import clean_environment
-from tests.support.processes import descendants, wait_gone, wait_until
+from tests.support.system.processes import descendants, wait_gone, wait_until
 
 APP = """\
 import sys

@@ -13,7 +13,7 @@ import pytest
 
 from flash_cli.commands import cli
 from tests.support.environment import ROOT
-from tests.support.flash_run import StartRun
+from tests.support.runs.flash_run import StartRun
 from tests.support.session import Session, blocks, comparable, play
 
 GUIDE = (ROOT / "docs" / "flash-run.md").read_text()

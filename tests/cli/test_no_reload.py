@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.flash_run import StartRun
+from tests.support.runs.flash_run import StartRun
 
 MAIN = """\
 import helper

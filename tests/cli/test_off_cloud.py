@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from tests.support.environment import ROOT
-from tests.support.flash_run import FlashRun, StartRun
-from tests.support.processes import wait_until
-from tests.support.saving import save
-from tests.support.standins import APP, write_standins
+from tests.support.pytest_runs.official_stand_ins import APP, write_standins
+from tests.support.runs.flash_run import FlashRun, StartRun
+from tests.support.runs.saving import save
+from tests.support.system.processes import wait_until
 
 KEY = "rpa_exported"
 NOBODY = "http://127.0.0.1:9"

@@ -12,11 +12,11 @@ from typing import Protocol
 import pytest
 
 from pytest_flash.runpod import Endpoint
-from tests.support.account import Account
-from tests.support.command import Ended, RunCommand
-from tests.support.deployer import Deployer, deploying
+from tests.support.accounts.account import Account
+from tests.support.accounts.deployer import Deployer, deploying
 from tests.support.environment import clean_environment
-from tests.support.flash_run import StartRun
+from tests.support.runs.command import Ended, RunCommand
+from tests.support.runs.flash_run import StartRun
 
 Endpoints = Callable[[], list[Endpoint]]
 

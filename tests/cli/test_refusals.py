@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import Ended, RunCommand
 from tests.support.environment import ROOT, clean_environment
+from tests.support.runs.command import Ended, RunCommand
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_port_that_needs_privileges() -> None:
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
         pytest.skip("this system gives every port to everyone")
     program = (
-        "import os, sys\nfrom pytest_flash.runner.sockets import listen\n"
+        "import os, sys\nfrom pytest_flash.runner.serving.listening_sockets import listen\n"
         "'loaded while it may be read'.encode('idna')\n"
         "if os.getuid() == 0: os.setuid(65534)\n"
         "try: listen('127.0.0.1', 80)\n"

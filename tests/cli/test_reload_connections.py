@@ -14,11 +14,11 @@ import pytest
 import websockets.sync.client as websockets
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.command import RunCommand
-from tests.support.flash_run import FlashRun
-from tests.support.processes import wait_until
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.runs.command import RunCommand
+from tests.support.runs.flash_run import FlashRun
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import wait_until
 
 APP = """\
 import asyncio, contextlib, time

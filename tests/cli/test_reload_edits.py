@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.edits import KINDS, WAYS, Answer, Project, Save
 from tests.support.environment import clean_environment
-from tests.support.flash_run import FlashRun
+from tests.support.runs.flash_run import FlashRun
 
 _DEADLINE = 60.0
 

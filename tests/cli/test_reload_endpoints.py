@@ -11,11 +11,11 @@ import pytest
 
 from pytest_flash.runpod import Endpoint
 from pytest_flash.settings import MANAGEMENT_URL
-from tests.support.account import Account
-from tests.support.processes import wait_until
-from tests.support.relay import Relay, relaying
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.accounts.account import Account
+from tests.support.accounts.relay import Relay, relaying
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import wait_until
 
 Endpoints = Callable[[], list[Endpoint]]
 

@@ -12,10 +12,10 @@ from typing import Protocol
 import httpx
 import pytest
 
-from tests.support.flash_run import FlashRun
-from tests.support.processes import wait_gone, wait_until
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.runs.flash_run import FlashRun
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import wait_gone, wait_until
 
 APP = """\
 import os, random

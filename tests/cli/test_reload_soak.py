@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.flash_run import FlashRun
-from tests.support.load import Load, stale
-from tests.support.processes import Process, wait_until
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.runs.flash_run import FlashRun
+from tests.support.runs.load import Load, stale
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import Process, wait_until
 
 APP = """\
 from fastapi import FastAPI

@@ -13,14 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.account import Account
-from tests.support.command import RunCommand
+from tests.support.accounts.account import Account
 from tests.support.environment import QUICKSTART
-from tests.support.flash_run import FlashRun, StartRun, starting
-from tests.support.processes import wait_gone, wait_until
-from tests.support.requests import asking
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.runs.command import RunCommand
+from tests.support.runs.flash_run import FlashRun, StartRun, starting
+from tests.support.runs.requests import asking
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import wait_gone, wait_until
 
 APP = "from fastapi import FastAPI\napp = FastAPI()\n"
 BROKEN_LIFESPAN = """\

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.flash_run import FlashRun
-from tests.support.processes import wait_until
-from tests.support.traps import Traps
+from tests.support.runs.flash_run import FlashRun
+from tests.support.system.processes import wait_until
+from tests.support.system.traps import Traps
 
 MAIN = """\
 from fastapi import FastAPI

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.flash_run import FlashRun, StartRun
-from tests.support.processes import Process, wait_gone, wait_until
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.runs.flash_run import FlashRun, StartRun
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import Process, wait_gone, wait_until
 
 APP = """\
 import os, subprocess

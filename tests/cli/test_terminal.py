@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flash_cli.board import Activity
+from flash_cli.activity import Activity
 from flash_cli.output import Output
 from flash_cli.spinner import status
 from flash_cli.terminal import Terminal
@@ -32,7 +32,7 @@ from pytest_flash.events import (
 )
 from tests.console.reported import MAIN, READY, SERVING, TARGET, ended, failed, started
 from tests.support.environment import clean_environment
-from tests.support.processes import wait_until
+from tests.support.system.processes import wait_until
 
 
 def printed(*events: Event, quiet: bool = False) -> list[str]:

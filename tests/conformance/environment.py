@@ -12,8 +12,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_flash.emulator.hermetic import default_cache
-from tests.support.package_index import need_package_index
+from pytest_flash.emulator.packages.hermetic import default_cache
+from tests.support.system.package_index import need_package_index
 
 # cloudpickle: the official Flash image brings it, the packages do not. Ours, so that both sides of
 # a comparison serialise alike.

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from tests.emulator.harness import Emulator, until
-from tests.support.idle import share_of_a_busy_process
-from tests.support.processes import descendants
+from tests.support.system.idle import share_of_a_busy_process
+from tests.support.system.processes import descendants
 
 
 def test_the_emulator_and_its_workers_wait_without_working(emulator: Emulator) -> None:

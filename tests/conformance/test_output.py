@@ -14,7 +14,7 @@ from pytest_flash.functions.registry import registry
 from tests.conformance.conftest import HERE
 from tests.functions.printing import PRINTED, SHOWN, after, ended, printing, told
 from tests.functions.workers import emulated
-from tests.support.processes import wait_until
+from tests.support.system.processes import wait_until
 
 prints, dies = printing(
     CpuLiveServerless(

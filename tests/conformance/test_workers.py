@@ -19,7 +19,7 @@ import pytest
 
 from tests.conformance.conftest import Client
 from tests.emulator.harness import Emulator, is_alive, serving_timed, until
-from tests.support.scenes import Scenes, playing
+from tests.support.runs.scenes import Scenes, playing
 
 GENERATORS = ("generator", "async_generator", "aggregate")
 

@@ -12,7 +12,7 @@ import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.environment import ROOT, clean_environment
-from tests.support.flash_run import FlashRun
+from tests.support.runs.flash_run import FlashRun
 
 _APP = """\
 import time

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_flash.console.access import HEADER
 from pytest_flash.console.app import WithoutConsole
-from pytest_flash.console.door import Pass
+from pytest_flash.console.token import Pass
 from pytest_flash.errors import SettingsError
 from tests.console.reported import ended, failed, recorded, started
 from tests.console.served import Served, served

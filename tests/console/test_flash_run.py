@@ -17,10 +17,10 @@ from playwright.sync_api import Page, expect
 
 from pytest_flash.console.access import HEADER
 from pytest_flash.settings import API_KEY
-from tests.support.flash_run import FlashRun, StartRun, starting
-from tests.support.processes import wait_gone, wait_until
-from tests.support.saving import save
-from tests.support.shared_run import SharedRun, sharing
+from tests.support.runs.flash_run import FlashRun, StartRun, starting
+from tests.support.runs.saving import save
+from tests.support.runs.shared_run import SharedRun, sharing
+from tests.support.system.processes import wait_gone, wait_until
 
 _APP = """\
 import time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pytest_flash.console.workers import WorkerWatch
+from pytest_flash.console.worker_watch import WorkerWatch
 from pytest_flash.errors import RunpodConnectionError
 from pytest_flash.runpod.models import Workers
 from tests.console.served import WORKERS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flash.emulator.control import EmulatorControl
+from pytest_flash.emulator.client.control import EmulatorControl
 from tests.emulator.harness import ROOT, Emulator, StartEmulator, handle, started
 from tests.emulator.official import OfficialSchema, with_python_patterns
 

@@ -14,11 +14,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from pytest_flash.emulator.config import EmulatorConfig, Options, Timings
+from pytest_flash.emulator.account.endpoint_records import EndpointRecord
 from pytest_flash.emulator.main import run
-from pytest_flash.emulator.programs import Program, ProjectPrograms, Supply, SupplyError
-from pytest_flash.emulator.records import EndpointRecord
-from pytest_flash.emulator.worker import guarded
+from pytest_flash.emulator.processes.image_programs import (
+    Program,
+    ProjectPrograms,
+    Supply,
+    SupplyError,
+)
+from pytest_flash.emulator.startup.config import EmulatorConfig, EmulatorTimings, Options
+from pytest_flash.emulator.worker import guarded_command as guarded
 
 WORKER = Path(__file__).parent / "worker_program.py"
 SERVER = Path(__file__).parent / "http_program.py"
@@ -51,7 +56,7 @@ config = EmulatorConfig(
     project=Path.cwd(),
     api_key=os.environ["TEST_KEY"],
     options=Options(**chosen),
-    timings=Timings(**given),
+    timings=EmulatorTimings(**given),
 )
 run(
     config,

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import httpx
 
-from pytest_flash.emulator.control import EmulatorControl
+from pytest_flash.emulator.client.control import EmulatorControl
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

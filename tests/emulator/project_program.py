@@ -11,13 +11,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_flash.emulator.config import Timings, load_config
 from pytest_flash.emulator.main import run
+from pytest_flash.emulator.startup.config import EmulatorTimings, load_config
 
 if __name__ == "__main__":
     config = load_config(Path.cwd(), api_key=os.environ["TEST_KEY"])
     run(
-        replace(config, timings=Timings(**json.loads(sys.argv[1]))),
+        replace(config, timings=EmulatorTimings(**json.loads(sys.argv[1]))),
         lambda announcement: print(announcement.to_json(), flush=True),
         lifeline=int(sys.argv[2]),
     )

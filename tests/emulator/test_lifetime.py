@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pytest_flash.emulator.client import EmulatorProcess
+from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.errors import EmulatorError
 from tests.emulator.harness import Emulator, StartEmulator, is_alive, until
-from tests.support.processes import descendants
+from tests.support.system.processes import descendants
 
 
 def busy(emulator: Emulator) -> list[int]:
@@ -90,7 +90,7 @@ def test_it_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from pytest_flash.emulator.client import EmulatorProcess\n"
+        "from pytest_flash.emulator.client.process import EmulatorProcess\n"
         "emulator = EmulatorProcess.start(Path(sys.argv[1]))\n"
         "print(emulator.pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -211,7 +211,7 @@ def test_it_writes_to_the_log_it_was_given(tmp_path: Path) -> None:
 
 def test_importing_the_client_is_cheap() -> None:
     code = (
-        "import sys; import pytest_flash.emulator.client; "
+        "import sys; import pytest_flash.emulator.client.process; "
         "print([name for name in ('asyncio', 'httpx', 'pydantic', 'starlette', 'uvicorn', "
         "'logging') if name in sys.modules])"
     )

@@ -18,20 +18,20 @@ from threading import Barrier
 import httpx
 import pytest
 
-from pytest_flash.emulator.config import (
+from pytest_flash.emulator.account.autoscaling import RequestCount
+from pytest_flash.emulator.account.endpoint_records import Container, EndpointRecord
+from pytest_flash.emulator.processes.image_programs import (
+    NoProgramError,
+    ProjectPrograms,
+    SupplyError,
+)
+from pytest_flash.emulator.startup.config import (
     EmulatorConfig,
     Options,
     Preinstalled,
     load_config,
     repository,
 )
-from pytest_flash.emulator.programs import (
-    NoProgramError,
-    ProjectPrograms,
-    SupplyError,
-)
-from pytest_flash.emulator.records import Container, EndpointRecord
-from pytest_flash.emulator.scaling import RequestCount
 from pytest_flash.errors import SettingsError
 
 COMMAND = [sys.executable, "-m", "pytest_flash.emulator"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.runpod import QueueClient
 from tests.functions.wire import Endpoints, work
 from tests.functions.workers import MinimalWorker, emulated, minimal_worker

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import CannotTravelError, ConfigurationError
-from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.functions.registry import registry
 from tests.functions.travelling import HEAD
 from tests.functions.workers import MinimalWorker

@@ -14,8 +14,8 @@ import pytest
 
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import ConfigurationError
+from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.functions.registry import registry
-from pytest_flash.functions.specs import FunctionSpec
 
 GPU = LiveServerless(name="decorator-gpu")
 

@@ -19,9 +19,9 @@ from fastapi import FastAPI, Request, UploadFile, WebSocket
 
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import CannotTravelError
-from pytest_flash.functions.calls import RemoteCalls
+from pytest_flash.functions.calling.calls import RemoteCalls
+from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.functions.registry import registry
-from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint, QueueClient
 from tests.runpod.scripted import ScriptedServer, scripted
 

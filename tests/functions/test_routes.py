@@ -8,7 +8,7 @@ import pytest
 
 from pytest_flash import CpuLiveLoadBalancer, LiveLoadBalancer, LiveServerless, remote
 from pytest_flash.errors import ConfigurationError
-from pytest_flash.functions.routes import Route
+from pytest_flash.functions.declaration.routes import Route
 
 LB = LiveLoadBalancer(name="routes-lb")
 ROUTE = {"method": "POST", "path": "/x"}

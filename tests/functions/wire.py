@@ -8,9 +8,9 @@ from typing import Any
 import cloudpickle
 
 from pytest_flash import LiveServerless, remote
-from pytest_flash.functions.onworker.run import ANSWER
+from pytest_flash.functions.declaration.specs import FunctionSpec
+from pytest_flash.functions.onworker.entry_point import ANSWER
 from pytest_flash.functions.onworker.signing import Signer
-from pytest_flash.functions.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint
 from tests.runpod.scripted import Act, Exchange, ScriptedServer, says
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import cloudpickle
 
-from pytest_flash.emulator.client import EmulatorProcess
+from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.events import EventSink, ignore
-from pytest_flash.functions import protocol
-from pytest_flash.functions.outcome import Outcome, outcome_of
-from pytest_flash.functions.shipping import Shipping
-from pytest_flash.functions.specs import FunctionSpec
+from pytest_flash.functions.calling.job_results import Outcome, outcome_of
+from pytest_flash.functions.declaration.specs import FunctionSpec
+from pytest_flash.functions.protocol import messages as protocol
+from pytest_flash.functions.shipping.payload import Shipping
 from pytest_flash.project import Project
-from pytest_flash.provisioner.users import User
+from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.runpod import Endpoint, JobState, JobStatus
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import Environment

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.downstream import PLAIN, NewProject, Project, Python
 from tests.support.environment import clean_environment
-from tests.support.forks import Forks
+from tests.support.pytest_runs.downstream import PLAIN, NewProject, Project, Python
+from tests.support.pytest_runs.forks import Forks
 
 
 @pytest.fixture(scope="session")

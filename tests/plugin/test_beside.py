@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.downstream import ANYIO, Project
-from tests.support.innerrun import InnerRun
-from tests.support.processes import descendants, wait_gone, wait_until
+from tests.support.pytest_runs.downstream import ANYIO, Project
+from tests.support.pytest_runs.inner_run import InnerRun
+from tests.support.system.processes import descendants, wait_gone, wait_until
 
 Passes = Callable[..., None]
 

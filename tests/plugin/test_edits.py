@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.downstream import PLAIN, Python
 from tests.support.edits import KINDS, WAYS, Answer, Project
 from tests.support.environment import clean_environment
+from tests.support.pytest_runs.downstream import PLAIN, Python
 
 Passes = Callable[..., None]
 

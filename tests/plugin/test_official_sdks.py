@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.standins import APP, write_standins
+from tests.support.pytest_runs.official_stand_ins import APP, write_standins
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 KEY = "rpa_exported"

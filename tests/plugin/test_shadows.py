@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.traps import Traps
+from tests.support.system.traps import Traps
 
 TESTS = """\
 import asyncio, pytest, main

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.downstream import Project
-from tests.support.innerrun import InnerRun, text
+from tests.support.pytest_runs.downstream import Project
+from tests.support.pytest_runs.inner_run import InnerRun, text
 
 InProcess = Callable[..., pytest.RunResult]
 Passes = Callable[..., None]

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from pytest_flash.emulator.client import EmulatorProcess
+from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.events import Event
-from pytest_flash.provisioner.blueprint import Blueprint
-from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.account_volumes import AccountVolumes
+from pytest_flash.provisioner.endpoint_specification import Blueprint
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.records import Account, Creator, Scope
-from pytest_flash.provisioner.state import State
-from pytest_flash.provisioner.users import User
-from pytest_flash.provisioner.volumes import Volumes
+from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.state.records import Account, Creator, Scope
+from pytest_flash.provisioner.state.session_processes import User
+from pytest_flash.provisioner.state.store import State
 from pytest_flash.runpod import ManagementClient
-from pytest_flash.runpod.pace import Pace
+from pytest_flash.runpod.rate_limit import Pace
 from pytest_flash.settings import Environment
 from pytest_flash.target import Target, TargetKind
 from tests.support.environment import LIVE_IMAGES
@@ -95,7 +95,7 @@ def provisioner(
             Blueprint(
                 Owner(project, namespace),
                 Environment(LIVE_IMAGES),
-                Volumes(client, create=False),
+                AccountVolumes(client, create=False),
                 live=True,
             ),
             ledger=ledger(project, namespace, creator, user) if remembers else None,

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import ConfigurationError
-from pytest_flash.functions.specs import FunctionSpec
+from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.provisioner.discover import discover
 from pytest_flash.resources import ServerlessResource
 

@@ -12,16 +12,16 @@ import pytest
 
 from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.events import Event
-from pytest_flash.provisioner.blueprint import Blueprint
-from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.account_volumes import AccountVolumes
+from pytest_flash.provisioner.endpoint_specification import Blueprint
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.plan import Refuse
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.records import Account, Scope
-from pytest_flash.provisioner.state import State
+from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.state.records import Account, Scope
+from pytest_flash.provisioner.state.session_processes import User
+from pytest_flash.provisioner.state.store import State
 from pytest_flash.provisioner.undeploy import Undeploy
-from pytest_flash.provisioner.users import User
-from pytest_flash.provisioner.volumes import Volumes
 from pytest_flash.runpod import ManagementClient, Pace
 from pytest_flash.settings import Environment
 from tests.runpod import scripted
@@ -72,7 +72,7 @@ class Work:
         return Ledger(state, scope, User.current(), "test")
 
     def provisioner(self) -> Provisioner:
-        volumes = Volumes(self.client, create=False)
+        volumes = AccountVolumes(self.client, create=False)
         blueprint = Blueprint(Owner("shop"), Environment(LIVE_IMAGES), volumes, live=True)
         return Provisioner(
             self.client, blueprint, ledger=self.ledger(), adopt=False, on_event=self.events.append

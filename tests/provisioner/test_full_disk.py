@@ -13,21 +13,21 @@ import pytest
 from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import StateFileError
 from pytest_flash.events import ignore
-from pytest_flash.provisioner.blueprint import Blueprint
-from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.account_volumes import AccountVolumes
+from pytest_flash.provisioner.endpoint_specification import Blueprint
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.records import Account, Scope
-from pytest_flash.provisioner.state import State
-from pytest_flash.provisioner.users import User
-from pytest_flash.provisioner.volumes import Volumes
+from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.state.records import Account, Scope
+from pytest_flash.provisioner.state.session_processes import User
+from pytest_flash.provisioner.state.store import State
 from pytest_flash.runpod import ManagementClient, Pace
 from pytest_flash.settings import Environment
 from pytest_flash.target import Target
-from tests.support.disk import FILL, small_disk
+from tests.support.accounts.relay import Relay, relaying
 from tests.support.environment import LIVE_IMAGES
-from tests.support.processes import wait_until
-from tests.support.relay import Relay, relaying
+from tests.support.system.disk import FILL, small_disk
+from tests.support.system.processes import wait_until
 
 Begin = Callable[[], Provisioner]
 
@@ -62,7 +62,7 @@ def session(account: Target, relay: Relay, folder: Path) -> Iterator[Callable[[]
     with ManagementClient(target, pace=Pace.unlimited()) as client:
 
         def begin() -> Provisioner:
-            volumes = Volumes(client, create=False)
+            volumes = AccountVolumes(client, create=False)
             state = State(folder, on_notice=pytest.fail)
             scope = Scope(Account.of(account), "shop", "default")
             return Provisioner(

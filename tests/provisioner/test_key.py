@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import CannotTravelError, ConfigurationError, FlashError, SettingsError
-from pytest_flash.functions.shipping import Shipping
-from pytest_flash.functions.specs import FunctionSpec
+from pytest_flash.functions.declaration.specs import FunctionSpec
+from pytest_flash.functions.shipping.payload import Shipping
 from pytest_flash.project import find_project
-from pytest_flash.provisioner.blueprint import Blueprint
+from pytest_flash.provisioner.account_volumes import AccountVolumes
 from pytest_flash.provisioner.discover import discover
+from pytest_flash.provisioner.endpoint_specification import Blueprint
 from pytest_flash.provisioner.owner import Owner, choose_namespace
-from pytest_flash.provisioner.volumes import Volumes
 from pytest_flash.resources import (
     CpuLiveServerless,
     LiveLoadBalancer,
@@ -26,7 +26,7 @@ from pytest_flash.resources import (
     PodTemplate,
     ServerlessResource,
 )
-from pytest_flash.runner.options import RunOptions, address
+from pytest_flash.runner.app.options import RunOptions, address
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.settings import Environment
 from tests.runpod.scripted import ScriptedServer, scripted
@@ -53,7 +53,7 @@ def server() -> Iterator[ScriptedServer]:
 def wanted(server: ScriptedServer) -> Iterator[Callable[..., Mapping[str, Any]]]:
     """The request that makes a resource's endpoint; an account that a volume would be made on."""
     with ManagementClient(server.embedded) as client:
-        volumes = Volumes(client, create=True)
+        volumes = AccountVolumes(client, create=True)
 
         def request(
             resource: ServerlessResource,

@@ -17,12 +17,12 @@ from pytest_flash import LiveServerless
 from pytest_flash.errors import ConfigurationError, ProvisioningError, SettingsError
 from pytest_flash.events import ignore
 from pytest_flash.project import Project, find_project
-from pytest_flash.provisioner.blueprint import Blueprint
+from pytest_flash.provisioner.account_volumes import AccountVolumes
+from pytest_flash.provisioner.endpoint_specification import Blueprint
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
+from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.provisioner.undeploy import Undeploy
-from pytest_flash.provisioner.users import User
-from pytest_flash.provisioner.volumes import Volumes
 from pytest_flash.runpod import Endpoint, ManagementClient
 from pytest_flash.session import Identity, ledger_of
 from pytest_flash.settings import Environment
@@ -130,7 +130,7 @@ class Neighbour:
         self.ledger = ledger_of(self.account, self._identity, ignore)
 
     def provisioner(self, *, adopt: bool = False) -> Provisioner:
-        volumes = Volumes(self.client, create=False)
+        volumes = AccountVolumes(self.client, create=False)
         return Provisioner(
             self.client,
             Blueprint(self._identity.owner, Environment(LIVE_IMAGES), volumes, live=True),

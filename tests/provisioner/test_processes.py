@@ -16,24 +16,24 @@ from typing import Any
 
 import pytest
 
-from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.session_records import Ledger
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
-from tests.support.disk import FILL, small_disk
+from tests.support.accounts.relay import Relay, relaying
+from tests.support.accounts.sessions import container
 from tests.support.environment import ROOT, clean_environment
-from tests.support.forks import Forks
-from tests.support.piped import Piped, Program
-from tests.support.processes import wait_until
-from tests.support.relay import Relay, relaying
-from tests.support.sessions import container
+from tests.support.pytest_runs.forks import Forks
+from tests.support.runs.piped import Piped, Program
+from tests.support.system.disk import FILL, small_disk
+from tests.support.system.processes import wait_until
 
 Start = Callable[..., Program]
 
 
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
-    """Forks ``tests.support.provision``."""
-    with contextlib.closing(Forks(sys.executable, "tests.support.provision")) as forks:
+    """Forks ``tests.support.accounts.provision``."""
+    with contextlib.closing(Forks(sys.executable, "tests.support.accounts.provision")) as forks:
         yield forks
 
 
@@ -45,7 +45,7 @@ def relay(account: Target) -> Iterator[Relay]:
 
 @pytest.fixture
 def start(account: Target, tmp_path: Path, forks: Forks) -> Iterator[Start]:
-    """Start ``tests.support.provision`` with steps."""
+    """Start ``tests.support.accounts.provision`` with steps."""
     running: list[Program] = []
 
     def run(
@@ -81,7 +81,7 @@ def _program(forks: Forks, within: Sequence[str]) -> Program:
     if not within and sys.platform == "linux":
         return Piped(forks, cwd=ROOT, env=clean_environment())
     return subprocess.Popen(
-        [*within, sys.executable, "-m", "tests.support.provision"],
+        [*within, sys.executable, "-m", "tests.support.accounts.provision"],
         cwd=ROOT,
         env=clean_environment(),
         stdin=subprocess.PIPE,

@@ -19,14 +19,14 @@ from pytest_flash.errors import (
     RunpodError,
 )
 from pytest_flash.events import EndpointReady, EndpointRemoved, Event
-from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.provisioner.plan import Create, Recreate, Refuse, Reuse, Update
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.state import State
-from pytest_flash.provisioner.users import User
+from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.state.session_processes import User
+from pytest_flash.provisioner.state.store import State
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
-from tests.support.sessions import DEAD
+from tests.support.accounts.sessions import DEAD
 
 Make = Callable[..., Provisioner]
 MakeLedger = Callable[..., Ledger]

@@ -9,11 +9,11 @@ import pytest
 from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import ProvisioningError
 from pytest_flash.events import EndpointRemoved, Event
-from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.users import User
+from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.runpod import ManagementClient
-from tests.support.sessions import DEAD, OTHER
+from tests.support.accounts.sessions import DEAD, OTHER
 
 Make = Callable[..., Provisioner]
 MakeLedger = Callable[..., Ledger]

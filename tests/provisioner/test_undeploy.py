@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from pytest_flash import LiveServerless
 from pytest_flash.errors import ProvisioningError, SettingsError
-from pytest_flash.provisioner.ledger import Ledger
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.rollout import orphans
-from pytest_flash.provisioner.spec import endpoint_request
+from pytest_flash.provisioner.provisioning_run import orphans
+from pytest_flash.provisioner.request_and_drift import endpoint_request
+from pytest_flash.provisioner.session_records import Ledger
 from pytest_flash.provisioner.undeploy import Undeploy, parse_age
 from pytest_flash.runpod import ManagementClient
-from tests.support.sessions import OTHER
+from tests.support.accounts.sessions import OTHER
 
 FILE = "/app/main.py"
 Make = Callable[..., Provisioner]

@@ -18,16 +18,16 @@ from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import ProvisioningError
 from pytest_flash.events import EndpointReady, Event, Notice
 from pytest_flash.project import find_project
-from pytest_flash.provisioner.blueprint import Blueprint
-from pytest_flash.provisioner.ledger import Ledger
+from pytest_flash.provisioner.account_volumes import AccountVolumes
+from pytest_flash.provisioner.endpoint_specification import Blueprint
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.records import Account, Scope, Volume
-from pytest_flash.provisioner.spec import OWNER_VARIABLE, endpoint_request
-from pytest_flash.provisioner.state import State
-from pytest_flash.provisioner.statefile import decode, encode
+from pytest_flash.provisioner.request_and_drift import OWNER_VARIABLE, endpoint_request
+from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.state.file_format import decode, encode
+from pytest_flash.provisioner.state.records import Account, Scope, VolumeRecord
+from pytest_flash.provisioner.state.session_processes import User
+from pytest_flash.provisioner.state.store import State
 from pytest_flash.provisioner.undeploy import Undeploy
-from pytest_flash.provisioner.users import User
-from pytest_flash.provisioner.volumes import Volumes
 from pytest_flash.runpod import Endpoint, ManagementClient
 from pytest_flash.session import Identity, ledger_of
 from pytest_flash.settings import Environment
@@ -68,8 +68,8 @@ def test_an_old_file_says_what_it_said(tmp_path: Path) -> None:
     assert (gpu.deleting, cpu.deleting, old.deleting) == (False, False, True)
     assert gpu.source_file == "/home/ann/app/main.py"
     assert contents.volumes(scope("app")) == (
-        Volume("models", "EU-RO-1", "vol_1"),
-        Volume("models", "US-TX-3", None),
+        VolumeRecord("models", "EU-RO-1", "vol_1"),
+        VolumeRecord("models", "US-TX-3", None),
     )
 
 
@@ -112,7 +112,7 @@ class Project:
             Blueprint(
                 self.identity.owner,
                 Environment(LIVE_IMAGES),
-                Volumes(self._client, create=False),
+                AccountVolumes(self._client, create=False),
                 live=True,
             ),
             ledger=self.ledger(),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_flash.errors import ConfigurationError
-from pytest_flash.provisioner.spec import endpoint_patch, endpoint_request
+from pytest_flash.provisioner.request_and_drift import endpoint_patch, endpoint_request
 from pytest_flash.resources import (
     CpuLiveLoadBalancer,
     CpuLiveServerless,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.provisioner.spec import FieldChange, endpoint_patch, endpoint_request
+from pytest_flash.provisioner.request_and_drift import FieldChange, endpoint_patch, endpoint_request
 from pytest_flash.resources import (
     CpuLiveServerless,
     GpuType,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import ConfigurationError
-from pytest_flash.provisioner.spec import endpoint_patch, endpoint_request
+from pytest_flash.provisioner.request_and_drift import endpoint_patch, endpoint_request
 from pytest_flash.resources import KeyValuePair, LiveServerless, PodTemplate
 
 SECRET = "hunter2-hunter2"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_flash.errors import ProvisioningError
-from pytest_flash.provisioner.spec import endpoint_request, live_name
+from pytest_flash.provisioner.request_and_drift import endpoint_request, live_name
 from pytest_flash.resources import (
     POOL_TYPES,
     CpuLiveServerless,

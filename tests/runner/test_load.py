@@ -19,8 +19,8 @@ import json, os, signal, sys, traceback
 from pathlib import Path
 import fastapi
 from pytest_flash.errors import AppError
-from pytest_flash.runner.load import load
-from pytest_flash.runner.locate import locate
+from pytest_flash.runner.app.load import load
+from pytest_flash.runner.app.locate import locate
 
 def found(folder, app):
     os.chdir(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flash.errors import AppNotFoundError
-from pytest_flash.runner.locate import locate
+from pytest_flash.runner.app.locate import locate
 
 
 def write(root: Path, *files: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from pytest_flash import LiveServerless, remote
 from pytest_flash.errors import JobFailedError, RunpodConnectionError
 from pytest_flash.functions.registry import registry
-from pytest_flash.runner.logs import WithoutRemoteTraceback
-from pytest_flash.runner.serve import GRACE_IS_OVER
+from pytest_flash.runner.serving.app_server import GRACE_IS_OVER
+from pytest_flash.runner.serving.logging_setup import WithoutRemoteTraceback
 
 _TRACE = 'File "main.py", line 3, in work\n    return 1 / 0\nZeroDivisionError: division by zero'
 

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from pytest_flash.runner.messages import Incoming, Outgoing
+from pytest_flash.process.messages import IncomingMessages, OutgoingMessages
 
 EVENT = b"e" * 100_000
 """Less than what may wait; 200 of them are more."""
@@ -24,7 +24,7 @@ def ends() -> Iterator[tuple[int, int]]:
         yield one.fileno(), other.fileno()
 
 
-def read(incoming: Incoming, count: int) -> list[object]:
+def read(incoming: IncomingMessages, count: int) -> list[object]:
     messages: list[object] = []
     while len(messages) < count:
         messages += incoming.read()
@@ -34,7 +34,7 @@ def read(incoming: Incoming, count: int) -> list[object]:
 def test_both_sides_may_be_a_connection() -> None:
     sent = [{"a": [1, None]}, "", "x" * 50_000, ["é"]]
     with ends() as (here, there):
-        outgoing, incoming = Outgoing(here), Incoming(here)
+        outgoing, incoming = OutgoingMessages(here), IncomingMessages(here)
         with Connection(os.dup(there)) as other:
             for each in sent:
                 outgoing.send(each)
@@ -51,7 +51,7 @@ def test_both_sides_may_be_a_connection() -> None:
 
 def test_a_message_that_comes_in_pieces_is_one() -> None:
     with ends() as (here, there), ends() as (pieces, read_pieces):
-        outgoing, incoming = Outgoing(here), Incoming(read_pieces)
+        outgoing, incoming = OutgoingMessages(here), IncomingMessages(read_pieces)
         outgoing.send(["one", "message"])
         outgoing.send(2)
         messages = []
@@ -64,7 +64,7 @@ def test_a_message_that_comes_in_pieces_is_one() -> None:
 
 def test_nobody_who_reads_holds_nobody_up() -> None:
     with ends() as (here, there):
-        outgoing, incoming = Outgoing(here), Incoming(there)
+        outgoing, incoming = OutgoingMessages(here), IncomingMessages(there)
         for number in range(200):
             outgoing.send((number, EVENT), droppable=True)
         outgoing.send("must")
@@ -91,7 +91,7 @@ def test_nobody_who_reads_holds_nobody_up() -> None:
 def test_a_side_that_has_gone_is_an_error() -> None:
     one, other = socket.socketpair()
     with one:
-        outgoing = Outgoing(one.fileno())
+        outgoing = OutgoingMessages(one.fileno())
         for _ in range(20):
             outgoing.send(EVENT)
         other.close()
@@ -106,7 +106,7 @@ def test_a_side_that_has_gone_is_an_error() -> None:
 def test_nothing_is_written_after_the_close() -> None:
     """The descriptor's number may be somebody else's by then."""
     with ends() as (here, there):
-        outgoing = Outgoing(here)
+        outgoing = OutgoingMessages(here)
         for _ in range(20):
             outgoing.send(EVENT)
         outgoing.close()

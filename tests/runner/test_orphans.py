@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has
 PROGRAM = """\
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from pytest_flash.runner.orphans import Adopted, children_of
+from pytest_flash.process.orphans import Adopted, children_of
 
 def sleeper(**how):
     return subprocess.Popen(["sleep", "600"], **how)

@@ -15,7 +15,7 @@ from tests.support.environment import ROOT, clean_environment
 PRELOAD = """\
 import importlib, json, sys
 from pathlib import Path
-from pytest_flash.runner.preload import Module, Preloader
+from pytest_flash.runner.reload.preload import Module, Preloader
 root, names, environment, excluded = json.loads(sys.argv[1])
 sys.path += [root + "/lib", root + "/project"]
 preloader = Preloader(Path(root) / "project")
@@ -34,7 +34,7 @@ print(json.dumps({
 LEARN = """\
 import importlib, json, os, sys
 from pathlib import Path
-from pytest_flash.runner.preload import Watch
+from pytest_flash.runner.reload.preload import Watch
 root = sys.argv[1]
 sys.path += [root + "/lib", root + "/project"]
 watch = Watch(Path(root) / "project")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from pytest_flash.runpod.transport import KeepAliveTransport
+from pytest_flash.runpod.connection_pool import KeepAliveTransport
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from pytest_flash.emulator.control import EmulatorControl
-from pytest_flash.emulator.webhooks import Webhooks
-from pytest_flash.emulator.worker.transport import Connection as WorkerConnection
-from pytest_flash.emulator.worker.wire import TransportError
+from pytest_flash.emulator.client.control import EmulatorControl
+from pytest_flash.emulator.queue.webhooks import Webhooks
+from pytest_flash.emulator.worker.http.http_text import TransportError
+from pytest_flash.emulator.worker.http.thread_connection import ThreadConnection as WorkerConnection
 from pytest_flash.errors import EmulatorError, RunpodConnectionError
-from pytest_flash.network import Network
-from pytest_flash.responses import BODY_LIMIT, Body, OversizedError
+from pytest_flash.network.proxies import Network
+from pytest_flash.network.response_limits import BODY_LIMIT, LimitedBody, OversizedError
 from pytest_flash.runpod import (
     Endpoint,
     LoadBalancerClient,
@@ -308,7 +308,7 @@ def test_through_a_proxy_as_well(flood: Start, monkeypatch: pytest.MonkeyPatch) 
 def test_pieces_of_two_bytes_cost_no_more_than_others() -> None:
     tracemalloc.start()
     try:
-        body = Body(())
+        body = LimitedBody(())
         for _ in range(200_000):
             body.add(b"%d" % 10)
         _, peak = tracemalloc.get_traced_memory()
@@ -328,7 +328,7 @@ def test_what_is_packed_is_read_however_it_is_cut(encoding: str, pieces: int) ->
     if encoding in ("", "identity"):
         sent = text
     named = b"deflate" if encoding == "raw" else encoding.encode()
-    body = Body([(b"Content-Encoding", named)] if encoding else [])
+    body = LimitedBody([(b"Content-Encoding", named)] if encoding else [])
     step = -(-len(sent) // pieces)
     for at in range(0, len(sent), step):
         body.add(sent[at : at + step])
@@ -336,14 +336,14 @@ def test_what_is_packed_is_read_however_it_is_cut(encoding: str, pieces: int) ->
 
 
 def test_what_cannot_be_unpacked_is_named() -> None:
-    body = Body([(b"content-encoding", b"gzip")])
+    body = LimitedBody([(b"content-encoding", b"gzip")])
     with pytest.raises(httpx.DecodingError, match="cannot be unpacked"):
         body.add(b"this is not gzip")
 
 
 def test_as_much_as_is_allowed_is_read() -> None:
-    body = Body([(b"content-encoding", b"gzip")], limit=1000)
+    body = LimitedBody([(b"content-encoding", b"gzip")], limit=1000)
     body.add(gzip.compress(b"x" * 1000))
     assert body.whole() == b"x" * 1000
     with pytest.raises(OversizedError, match=r"more than 0\.001 MB when it is unpacked"):
-        Body([(b"content-encoding", b"gzip")], limit=1000).add(gzip.compress(b"x" * 1001))
+        LimitedBody([(b"content-encoding", b"gzip")], limit=1000).add(gzip.compress(b"x" * 1001))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_flash.errors import RunpodApiError, RunpodConnectionError
 from pytest_flash.runpod import LogClient, Pace
-from pytest_flash.runpod.logs import LOG_REQUESTS_PER_MINUTE, LogEntry
+from pytest_flash.runpod.log_client import LOG_REQUESTS_PER_MINUTE, LogEntry
 from pytest_flash.runpod.sse import EventReader, ServerEvent
 from tests.runpod.scripted import Act, ScriptedServer, refuses, reset_midway, says, scripted
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from pytest_flash.emulator.client import EmulatorProcess
+from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.errors import NotFoundError, RunpodConnectionError
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target, TargetKind

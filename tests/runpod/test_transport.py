@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvloop
 
-from pytest_flash.runpod.transport import KeepAliveTransport
+from pytest_flash.runpod.connection_pool import KeepAliveTransport
 from tests.runpod.peers import CERTIFICATE, OK, Peer, Server, asking, echo, run, says, serving
 
 

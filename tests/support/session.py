@@ -24,8 +24,8 @@ from typing import Protocol
 import httpx
 
 from .environment import QUICKSTART
-from .flash_run import starting
-from .saving import save
+from .runs.flash_run import starting
+from .runs.saving import save
 
 _BLOCK = re.compile(r"^```(console|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HOME = "/home/you/quickstart"

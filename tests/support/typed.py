@@ -124,7 +124,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from main import app, double
-from pytest_flash.emulator.control import EmulatorControl
+from pytest_flash.emulator.client.control import EmulatorControl
 from pytest_flash.testing import Endpoints, FlashConfig, FlashSession, Job, Jobs, Server, Stub
 
 

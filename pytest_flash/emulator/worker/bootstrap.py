@@ -40,7 +40,9 @@ def _start() -> int:
     importlib.import_module(f"{_RUNTIME}.lifeline").take_over_stdin()
     _present_clean_interpreter()
     # The rest of the runtime needs cloudpickle, which comes from these folders.
-    search = importlib.import_module(f"{_RUNTIME}.searchpath").SearchPath(configuration["paths"])
+    search = importlib.import_module(f"{_RUNTIME}.process.search_path").SearchPath(
+        configuration["paths"]
+    )
     status: int = importlib.import_module(f"{_RUNTIME}.main").main(search)
     return status
 

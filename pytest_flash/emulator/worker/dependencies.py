@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .messages import FunctionRequest
-from .plane import PlaneError, WorkerPlane
-from .searchpath import SearchPath
-from .wire import decode_json
+from .function_protocol import FunctionRequest
+from .http.http_text import decode_json
+from .platform_client import PlaneError, WorkerPlane
+from .process.search_path import SearchPath
 
 
-class DependencyError(Exception):
+class DependencyRefusedError(Exception):
     """The declared packages cannot be had; the text is for the caller of the function."""
 
 
@@ -67,8 +67,8 @@ class Dependencies:
         raise _failure(wanted, reason)
 
 
-def _failure(wanted: list[str], reason: str) -> DependencyError:
-    return DependencyError(f"dependencies {wanted} could not be installed\n{reason}")
+def _failure(wanted: list[str], reason: str) -> DependencyRefusedError:
+    return DependencyRefusedError(f"dependencies {wanted} could not be installed\n{reason}")
 
 
 def _lines(notes: str) -> str:

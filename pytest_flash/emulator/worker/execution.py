@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import cloudpickle
 
-from .messages import FunctionRequest, FunctionResponse
+from .function_protocol import FunctionRequest, FunctionResponse
 
 _RUNTIME_FOLDER = str(Path(__file__).parent)
 

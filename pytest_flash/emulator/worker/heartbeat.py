@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from .plane import Pinger, PlaneError
+from .platform_client import Pinger, PlaneError
 
 
 class Heartbeat:

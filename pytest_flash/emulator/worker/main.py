@@ -13,21 +13,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-from .broken import BrokenWorkerError
-from .capture import Capture, prepare_streams
 from .dependencies import Dependencies
-from .descriptors import opening_high
 from .execution import execute
+from .function_protocol import FunctionRequest, FunctionResponse
 from .heartbeat import Heartbeat
-from .jobs import JobLoop
-from .log import Log
-from .messages import FunctionRequest, FunctionResponse
-from .plane import Pinger, WorkerPlane
-from .searchpath import SearchPath
+from .job_loop import JobLoop
+from .output.capture import Capture, prepare_streams
+from .platform_client import Pinger, WorkerPlane
+from .process.broken_worker import BrokenWorkerError
+from .process.descriptors import opening_high
+from .process.log import Log
+from .process.search_path import SearchPath
+from .process.stacks import answer_signal
+from .process.tasks import own_task, run_job
+from .process.upkeep import Upkeep
 from .settings import SettingsMissing, WorkerSettings
-from .stacks import answer_signal
-from .tasks import own_task, run_job
-from .upkeep import Upkeep
 
 # After so many ends of the loop within so many seconds a worker gives up.
 _ENDS, _AT_ONCE = 20, 1.0
@@ -107,7 +107,7 @@ async def _take_jobs(
 
 async def _serve_requests(settings: WorkerSettings, dependencies: Dependencies, log: Log) -> None:
     """Serve a load balancer until SIGTERM."""
-    from .balanced import BalancedWorker  # most workers have no use for it
+    from .load_balanced_worker import BalancedWorker  # most workers have no use for it
 
     worker = BalancedWorker(settings, dependencies, log)
     stopped = asyncio.Event()

@@ -7,6 +7,15 @@ the worker executes these modules under a private name, in the order of ``ORDER`
 from __future__ import annotations
 
 ORDER = (
-    *("shaping", "standin", "pickles", "bundle", "slices", "references", "views", "places"),
-    *("modules", "signing", "describe", "aloud", "transcript", "run"),
+    *(
+        "source_edits",
+        "placeholders",
+        "pickles",
+        "bundle",
+        "slices",
+        "outdated_references",
+        "module_views",
+        "module_places",
+    ),
+    *("modules", "signing", "error_description", "live_output", "transcript", "entry_point"),
 )

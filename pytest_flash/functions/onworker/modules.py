@@ -18,11 +18,12 @@ import time
 import types
 from collections.abc import Callable, Iterator, Sequence, Set
 
-from . import shaping, standin
+from . import placeholders as standin
+from . import source_edits as shaping
 from .bundle import STANDIN, Bundle, Shipped, Value
-from .places import Places, Shared
+from .module_places import Places, Shared
+from .module_views import View, Views, Whole
 from .slices import WORDS, Slice, placeholders
-from .views import View, Views, Whole
 
 # Two threads that import may each wait for what the other has begun.
 _PATIENCE = 10.0

@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any
 
-from . import standin
+from . import placeholders as standin
 
 # Where this module lives at the caller, whose pickles name it so.
 _AT_CALLER = "pytest_flash.functions.onworker"
@@ -52,7 +52,7 @@ def fill_function(
 ) -> None:
     """Give a function its attributes, and its cells what they hold: one value or none.
 
-    A synchronous remote function finds itself by its own name, as in ``shaping.mark_remote``.
+    A synchronous remote function finds itself by its own name, as in ``source_edits.mark_remote``.
     """
     attributes, cells = state
     for name, value in attributes.items():

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import pickles, shaping, standin
+from . import pickles
+from . import placeholders as standin
+from . import source_edits as shaping
 from .bundle import Bundle, Shipped, Value
 
 WORDS = {shaping.REMOTE: standin.stand_in, shaping.MISSING: standin.missing}

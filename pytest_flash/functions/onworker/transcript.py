@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-from .aloud import Aloud
+from .live_output import Aloud
 from .signing import Signer
 
 # Characters that are kept; of more the beginning goes.

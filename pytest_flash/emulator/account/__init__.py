@@ -1,0 +1,1 @@
+"""What the emulated account has: endpoints, releases, volumes, hardware. Pure data."""

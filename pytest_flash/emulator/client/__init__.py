@@ -1,0 +1,1 @@
+"""Starting an emulator and controlling it, from the process that wants one."""

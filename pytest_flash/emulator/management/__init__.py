@@ -1,0 +1,1 @@
+"""The management plane over REST v2."""

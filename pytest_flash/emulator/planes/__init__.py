@@ -1,0 +1,1 @@
+"""The other planes: queue, workers, load balancer, and control for tests."""

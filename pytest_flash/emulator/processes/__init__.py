@@ -1,0 +1,1 @@
+"""Worker processes: what they run, how they start, what they print."""

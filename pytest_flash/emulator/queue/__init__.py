@@ -1,0 +1,1 @@
+"""The jobs of queue-based endpoints, without HTTP and without workers."""

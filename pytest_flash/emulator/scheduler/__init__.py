@@ -1,0 +1,1 @@
+"""Endpoints at work: which worker starts, which job it gets, when it ends."""

@@ -1,0 +1,161 @@
+"""One worker of a pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from ...process.exit_status import how_it_ended
+from ..account.endpoint_views import WorkerView
+from ..processes.worker_logs import WorkerLog
+from ..processes.worker_process import WorkerProcess
+
+if TYPE_CHECKING:
+    from ..queue.jobs import QueuedJob
+
+_LINES_SHOWN = 20
+
+
+@dataclass(eq=False)
+class EmulatedWorker:
+    """One worker, from the decision to start it until its process is gone.
+
+    ``jobs`` are those it has been given and not yet returned; ``served`` says that it has had
+    one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end, and
+    ``throttled`` that there is no capacity to start it.
+    ``orders`` are jobs that it has yet to be told to stop, ``told`` how often it was told, and
+    ``heeded`` those of which it has taken note; ``listeners`` are the job-stop requests that wait.
+    ``polls`` are answers that it waits
+    for with no job; ``missed`` counts the pings it should have sent since its last one.
+    """
+
+    id: str
+    version: int
+    image: str
+    log: WorkerLog
+    process: WorkerProcess | None = None
+    started: float | None = None
+    started_at: datetime | None = None
+    ready: bool = False
+    served: bool = False
+    retiring: bool = False
+    stopping: bool = False
+    throttled: bool = False
+    problem: str | None = None
+    jobs: set[str] = field(default_factory=set)
+    orders: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    heeded: set[str] = field(default_factory=set)
+    listeners: int = 0
+    polls: set[asyncio.Future[list[QueuedJob]]] = field(default_factory=set)
+    missed: int = 0
+    ordered: asyncio.Event = field(default_factory=asyncio.Event)
+    dismissed: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    _timer: asyncio.TimerHandle | None = None
+    _ping_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def status(self) -> str:
+        """REST v2 ``WorkerStatus``."""
+        if self.problem is not None:
+            return "UNHEALTHY"
+        if not self.ready:
+            return "THROTTLED" if self.throttled else "INITIALIZING"
+        return "RUNNING" if self.jobs else "IDLE"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts as one of the workers that its endpoint asked for."""
+        return not self.stopping and self.problem is None
+
+    def attach(self, process: WorkerProcess, now: float) -> None:
+        """The process has been started."""
+        self.process, self.started, self.started_at = process, now, datetime.now(timezone.utc)
+
+    def dismiss(self) -> None:
+        """It is told to end: whatever it waits for is answered, so that it can do so."""
+        self.stopping = True
+        self.dismissed.set()
+        self.set_timer(None)
+        self.set_ping_timer(None)
+        self.ordered.set()
+        for poll in self.polls:
+            if not poll.done():
+                poll.set_result([])
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace what the worker's one timer waits for: its start, its idling or its end."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
+
+    def set_ping_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """Replace what counts the pings that do not come."""
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        self._ping_timer = timer
+
+    @property
+    def sends_pings(self) -> bool:
+        """Whether its pings are waited for: it has sent one."""
+        return self._ping_timer is not None
+
+    def kill(self) -> None:
+        """End its process at once, as from outside."""
+        if self.process is not None:
+            self.process.kill()
+
+    def kill_at(self, job_id: str) -> None:
+        """As ``kill``, if it still runs this job."""
+        if job_id in self.jobs:
+            self.kill()
+
+    def order_stop(self, job_id: str) -> None:
+        """Have the worker told, through job-stop, to give up a job."""
+        self.orders.append(job_id)
+        self.ordered.set()
+
+    def take_orders(self) -> list[str]:
+        """The jobs that the worker has yet to be told to stop."""
+        orders, self.orders = self.orders, []
+        self.told.update(orders)
+        self.ordered.clear()
+        return orders
+
+    def listen(self) -> None:
+        """It asks for orders, so that it has carried out those that it got.
+
+        An order counts when it was given twice: the official worker ignores the first where it
+        has taken the job and not yet begun it (runpod worker SDK 1.12.0).
+        """
+        self.heeded |= {job_id for job_id, times in self.told.items() if times > 1}
+
+    def forget(self, job_id: str) -> None:
+        """It is through with a job."""
+        self.jobs.discard(job_id)
+        self.heeded.discard(job_id)
+        self.told.pop(job_id, None)
+        if job_id in self.orders:
+            self.orders.remove(job_id)
+
+    def view(self, now: float) -> WorkerView:
+        """The worker as the management plane shows it."""
+        return WorkerView(
+            id=self.id,
+            status=self.status,
+            version=self.version,
+            image=self.image,
+            started_at=self.started_at,
+            uptime=None if self.started is None else now - self.started,
+        )
+
+    def death(self, code: int, when: str) -> str:
+        """What to tell whoever relied on a worker that ended with ``code``."""
+        lines = self.process.last_lines(_LINES_SHOWN) if self.process is not None else []
+        reason = f" (it {self.problem})" if self.problem else ""
+        text = f"worker {self.id} {how_it_ended(code)} {when}{reason}"
+        return f"{text}; its last output:\n" + "\n".join(lines) if lines else text

@@ -1,0 +1,1 @@
+"""Requests of every plane: who may ask, how they are read, how answers are written."""

@@ -1,0 +1,60 @@
+"""The folder that one emulator's workers live in, and those that killed emulators left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...files.opening import open_regular
+
+_PREFIX = "flash-emulator-"
+_LOCK = "lock"
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new folder for as long as the context lasts. Removes what dead emulators left, too.
+
+    Its lock is held while it is in use; the system lets go of it when this process dies.
+    """
+    parent = Path(tempfile.gettempdir())
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    # Locked before it gets its name: without that name no sweep touches the folder.
+    unnamed = folder / "new"
+    lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unnamed.rename(folder / _LOCK)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whoever can write in the folder of temporary files may make others of this name."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            if not _is_ours(folder):
+                continue
+            lock = open_regular(folder / _LOCK, os.O_RDWR, follow=False)
+        except OSError:
+            continue  # one that is just being made, or is gone again
+        try:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)

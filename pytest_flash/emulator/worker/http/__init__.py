@@ -1,0 +1,1 @@
+"""HTTP as a worker speaks it, with the standard library alone."""

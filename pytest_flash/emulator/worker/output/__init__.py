@@ -1,0 +1,1 @@
+"""What user code prints on a worker, kept for its caller."""

@@ -1,0 +1,1 @@
+"""The worker's own process: descriptors, log, stacks, search path."""

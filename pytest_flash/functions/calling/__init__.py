@@ -1,0 +1,1 @@
+"""Calls, from their arguments to their results."""

@@ -1,0 +1,1 @@
+"""What a decorated function is: its resource, its dependencies, its parameters."""

@@ -1,0 +1,1 @@
+"""Failures of jobs as exceptions at the caller."""

@@ -1,0 +1,199 @@
+"""Jobs that did not complete, as exceptions at the caller."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import json
+import re
+from typing import Any, TypeVar
+
+from ...errors import (
+    JobCancelledError,
+    JobFailedError,
+    JobTimedOutError,
+    NoCapacityError,
+    RemoteError,
+    WorkerDiedError,
+)
+from ...runpod import Endpoint, JobState, JobStatus
+from ..declaration.specs import FunctionSpec
+from ..protocol.messages import FunctionResponse
+from ..shipping.declared_packages import distributions
+from ..shipping.project_modules import ProjectModules
+from ..shipping.synthetic_frames import at, entered
+from .remote_exceptions import Described, construct, put, rebuild
+
+E = TypeVar("E", bound=Exception)
+
+_TRACEBACK = "Traceback (most recent call last):"
+_LAST_LINE = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
+# How the emulator's texts of jobs begin that no worker's death has ended, or what they say.
+_NOT_STARTED = "no worker starts"
+_REFUSED = "the worker's result was refused"
+_NO_RESULT = "asked for another job without a result"
+_MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
+
+
+def failure(
+    spec: FunctionSpec,
+    endpoint: Endpoint,
+    job: JobStatus,
+    response: FunctionResponse | None,
+    described: Described | None = None,
+    stdout: str = "",
+) -> Exception:
+    """The error for a terminal ``job`` without a result.
+
+    ``described`` is what our code on the worker tells of it, None where it had no say; ``stdout``
+    what the function printed.
+
+    A function that raised a built-in exception gives an error that is also of that type, so that
+    ``except ValueError`` works as it does locally; one that raised an exception of the project's
+    own gives that. Every one has the attributes of RemoteError.
+    """
+    what = f"{spec.name} ({spec.location}) on endpoint {endpoint.name}"
+    if job.state is JobState.CANCELLED:
+        error: Exception = JobCancelledError(
+            f"{what}: job {job.id} was cancelled: by its handle, in Runpod's console, or by "
+            "another process; call again to run it"
+        )
+    elif job.state is JobState.TIMED_OUT:
+        error = _timed_out(what, endpoint, job)
+    elif described is not None:
+        rebuilt = rebuild(described, functools.partial(_explained, spec))
+        error = rebuilt.error
+        if error.__traceback__ is None:
+            error = at(error, spec.file, spec.line, spec.name)
+        named = f"job {job.id}" if job.id else "call"
+        where = f"<{named} on {endpoint.name}, worker {job.worker_id}>"
+        error.with_traceback(entered(where, spec.name, error.__traceback__))
+        return located(error, endpoint, job, stdout, rebuilt.traceback)
+    else:
+        text = job.error or (response and (response.error or response.result)) or "no error text"
+        error = _from_text(spec, what, text, response)
+    _, mark, trace = str(error).partition("Remote traceback")
+    return located(error, endpoint, job, stdout, mark + trace or None)
+
+
+def located(
+    error: E, endpoint: Endpoint, job: JobStatus, stdout: str, traceback: str | None = None
+) -> E:
+    """``error`` with the attributes of a RemoteError, whatever its class."""
+    known = {
+        "job_id": job.id or None,
+        "endpoint_id": endpoint.id,
+        "worker_id": job.worker_id,
+        "stdout": stdout,
+        "remote_traceback": traceback,
+    }
+    for name, value in known.items():
+        if isinstance(error, RemoteError) or not hasattr(error, name):
+            put(error, name, value)
+    return error
+
+
+def _timed_out(what: str, endpoint: Endpoint, job: JobStatus) -> RemoteError:
+    if job.worker_id is None and not job.execution_time:
+        return NoCapacityError(
+            f"{what}: no worker took job {job.id} in time. Raise workersMax of the resource, allow "
+            "more kinds of GPU or more data centers, or try again later"
+        )
+    return JobTimedOutError(
+        f"{what}: job {job.id} exceeded its limit ({endpoint.timeout / 1000:g} s of running). "
+        "Raise executionTimeoutMs of the resource, or make the function quicker"
+    )
+
+
+def _from_text(
+    spec: FunctionSpec, what: str, text: str, response: FunctionResponse | None
+) -> RemoteError:
+    """The error behind the text that a worker gives where our code on it had no say."""
+    if response is None:
+        return _from_platform(what, text)
+    summary, separator, trace = text.partition(_TRACEBACK)
+    if not separator:
+        return JobFailedError(f"{what} failed: {text.strip()}")
+    trace = trace.strip("\n")
+    last = _last_line(trace)
+    found = _LAST_LINE.match(last)
+    name = found.group(1) if found else ""
+    parts = [f"{what} failed: {_explained(spec, name, last) or summary.strip()}"]
+    parts.append(f"Remote traceback (most recent call last):\n{trace}")
+    return _of_type(name, "\n\n".join(parts))
+
+
+def _from_platform(what: str, text: str) -> RemoteError:
+    """The error of a job that no worker answered.
+
+    The text may quote the worker's last output, which anybody may have written: a traceback in it
+    makes no other error.
+    """
+    if text.startswith(_NOT_STARTED):
+        return JobFailedError(f"{what} failed before a worker took it: {text.strip()}")
+    if _is_document(text):
+        return JobFailedError(f"{what} failed: {text.strip()}")
+    if text.startswith(_REFUSED):
+        return JobFailedError(
+            f"{what} failed: {text.strip()}. Its worker lives: what the function returned, and "
+            "what it printed, are together more than can be sent"
+        )
+    if _NO_RESULT in text.partition("\n")[0]:
+        return JobFailedError(f"{what} failed: {text.strip()}")
+    return WorkerDiedError(
+        f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it was "
+        "killed (often for its memory), crashed, or the function ended it"
+    )
+
+
+def _is_document(text: str) -> bool:
+    """Whether the worker SDK wrote ``text``: JSON about an exception outside of the function."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _last_line(trace: str) -> str:
+    """The ``Type: message`` line: the first that is not indented, after the last chained error."""
+    _, _, last = trace.rpartition(f"{_TRACEBACK}\n")
+    return next((line for line in last.splitlines() if line and not line[0].isspace()), "")
+
+
+def _of_type(name: str, message: str) -> RemoteError:
+    """A RemoteError that is also the built-in exception ``name``, where a text makes one."""
+    kind: Any = getattr(builtins, name, None)
+    known = isinstance(kind, type) and issubclass(kind, Exception)
+    bases: tuple[Any, ...] = kind.__mro__ if known else ()
+    for base in bases:
+        if base is Exception or issubclass(base, StopIteration | StopAsyncIteration):
+            break
+        try:
+            base(message)
+        except TypeError:
+            continue
+        error: RemoteError = construct(name, base, True, message)
+        return error
+    return JobFailedError(message)
+
+
+def _explained(spec: FunctionSpec, name: str, message: str) -> str:
+    """``message``, with the way out where a module is missing on the worker."""
+    found = _MISSING_MODULE.search(message) if name == "ModuleNotFoundError" else None
+    if found is None:
+        return message
+    return f"{message}\n\n{_way_out(spec, found.group(1))}"
+
+
+def _way_out(spec: FunctionSpec, module: str) -> str:
+    named = distributions(module)
+    if not named and ProjectModules().find(module) is not None:
+        return (
+            f"{module} is a module of your project that no import statement of what "
+            f"{spec.name} needs names; import it by name in {spec.file}"
+        )
+    requirement = named[0] if named else module
+    return (
+        f"The worker has only what is declared: add dependencies=[{requirement!r}] to "
+        f"{spec.declared_by} of {spec.name} ({spec.location})"
+    )

@@ -1,0 +1,1 @@
+"""What jobs print, read from the logs of workers while they run."""

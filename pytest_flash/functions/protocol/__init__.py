@@ -1,0 +1,1 @@
+"""Calls and results as messages of the Flash function protocol."""

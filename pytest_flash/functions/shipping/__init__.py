@@ -1,0 +1,1 @@
+"""What travels with a function: found, checked and pickled."""

@@ -1,0 +1,253 @@
+"""The part of a file that a function needs: a masked copy of it.
+
+The top-level statements that are needed stay on their own lines; every other line is blank. The
+worker compiles them under the file's own name, so that a remote traceback reads like a local one.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from ..declaration.specs import REMOTE_MARK
+from . import statement_names as names
+from .project_modules import ModuleSource, is_of_project
+from .source_imports import Import
+from .statement_names import Statement
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+# Takes a name and its value: the names of the same file that the value refers to, if it may stand
+# for the statements that bind the name; else None.
+Travels = Callable[[str, Any], Collection[str] | None]
+
+
+@dataclass(frozen=True)
+class FileSlice:
+    """What is needed of a file. ``values``: names whose values travel in place of the statements
+    that bind them, with the line of the last of these; 0 for names that no statement binds.
+    ``unbound``: names that are there at the caller and would not be on the worker."""
+
+    source: ModuleSource
+    statements: tuple[Statement, ...]
+    values: Mapping[str, int]
+    unbound: frozenset[str]
+    remote_lines: tuple[int, ...]
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The masked copy."""
+        visible = {
+            number for each in self.statements for number in range(each.first, each.last + 1)
+        }
+        return self.source.masked(visible)
+
+    @property
+    def mentioned(self) -> frozenset[str]:
+        """Names that it may look up in texts, or may not."""
+        return frozenset[str]().union(*(each.mentioned for each in self.statements))
+
+    def imports(self) -> Iterator[Import]:
+        """What the needed statements import."""
+        for each in self.statements:
+            yield from self.source.imports_in(each.node)
+
+    def importing(self) -> Iterator[tuple[int, list[Import]]]:
+        """The lines of those statements that import something, with what that is."""
+        for each in self.statements:
+            if imports := list(self.source.imports_in(each.node)):
+                yield each.node.lineno, imports
+
+
+class SlicedFile:
+    """A file whose statements were looked at, for taking slices of it.
+
+    ``namespace`` is what the module holds at the caller.
+    """
+
+    def __init__(self, source: ModuleSource, namespace: Mapping[str, Any]) -> None:
+        self.source = source
+        self.namespace = namespace
+        self._lines = frozenset(_remote_lines(source.tree, namespace))
+        self._all = names.statements(source.text, source.tree, self._lines)
+        self._statements = [each for each in self._all if not each.main_guard]
+        stars = {id(each): self._star_names(each) for each in self._statements}
+        self._bound = {id(each): each.bound | stars[id(each)] for each in self._statements}
+
+    def definition(self, name: str, line: int) -> Definition | None:
+        """The function or class ``name`` outside of functions whose first line is ``line``."""
+        for node in _outside_functions(self.source.tree):
+            decorators = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(each.lineno for each in decorators)])
+            if isinstance(node, Definition) and node.name == name and line in (first, node.lineno):
+                return node
+        return None
+
+    def everything(self) -> frozenset[str]:
+        """Every name that the file binds at its top level."""
+        return frozenset[str]().union(*self._bound.values())
+
+    @functools.cached_property
+    def effects(self) -> tuple[tuple[Statement, tuple[Import, ...]], ...]:
+        """Imports at the top level whose names nothing in the file uses: what they do counts,
+        such as filling a registry."""
+        used = {each.id for each in ast.walk(self.source.tree) if isinstance(each, ast.Name)}
+        return tuple(
+            (each, tuple(self.source.imports_in(each.node)))
+            for each in self._statements
+            if isinstance(each.node, ast.Import | ast.ImportFrom)
+            and not each.future
+            and not each.bound & used
+        )
+
+    def take(self, wanted: Set[str], travels: Travels) -> FileSlice:
+        """What ``wanted`` needs. ``travels`` says which values stand for their statements."""
+        need = set(wanted)
+        values: dict[str, int] = {}
+        kept: set[int] = set()
+        grown = True
+        while grown:
+            grown = False
+            for name in sorted(need - values.keys()):
+                line = self._line_of_value(name, travels)
+                if line is not None:
+                    values[name] = line
+            for each in self._statements:
+                if id(each) not in kept and self._is_needed(each, need - values.keys()):
+                    kept.add(id(each))
+                    need |= each.used
+                    grown = True
+        statements = tuple(each for each in self._statements if id(each) in kept)
+        stored = frozenset[str]().union(*(self._bound[id(s)] | s.stored for s in statements))
+        unbound = {
+            name
+            for name in need & self.namespace.keys() - stored - values.keys()
+            if not name.startswith("__")
+        }
+        return FileSlice(
+            self.source, statements, values, frozenset(unbound), tuple(sorted(self._lines))
+        )
+
+    def line_of(self, name: str) -> int:
+        """The line that binds ``name``; 0 where none does."""
+        return max(
+            (s.node.lineno for s in self._statements if name in self._bound[id(s)]), default=0
+        )
+
+    def is_data(self, name: str) -> bool:
+        """Whether statements that define and import nothing bind ``name``."""
+        binding = [each for each in self._statements if name in self._bound[id(each)]]
+        return bool(binding) and not any(each.defines for each in binding)
+
+    def _line_of_value(self, name: str, travels: Travels) -> int | None:
+        binding = [each for each in self._statements if name in self._bound[id(each)]]
+        if name.startswith("__") or any(each.defines for each in binding):
+            return None
+        needs = travels(name, self.namespace[name]) if name in self.namespace else None
+        if needs is None:
+            return None
+        # After the classes it is of, which may stand below.
+        return max(map(self.line_of, {name, *needs}))
+
+    def _is_needed(self, each: Statement, objects: Set[str]) -> bool:
+        return bool(
+            each.future
+            or self._bound[id(each)] & objects
+            or each.touched & objects
+            or any(self._changes_data(name, objects) for name in each.called)
+            or any(self._is_told_of_subclasses(name, objects) for name in each.bases)
+        )
+
+    def _is_told_of_subclasses(self, base: str, objects: Set[str]) -> bool:
+        """Whether a class above ``base``, by what it does with its subclasses, changes what is
+        needed: ``__init_subclass__``, a metaclass, or a look at ``__subclasses__()``."""
+        kind = self.namespace.get(base)
+        above = (*kind.__mro__, type(kind)) if isinstance(kind, type) else ()
+        told = (
+            each.__name__
+            for each in above
+            if is_of_project(each)
+            and (
+                issubclass(each, type)
+                or "__init_subclass__" in vars(each)
+                or "__subclasses__" in self.source.text
+            )
+        )
+        return any(name in objects or self._changes_data(name, objects) for name in told)
+
+    def _changes_data(self, function: str, objects: Set[str]) -> bool:
+        """Whether ``function``, one of this file, refers to data that is needed."""
+        return any(name in objects and self.is_data(name) for name in self._reach(function))
+
+    @functools.cached_property
+    def _reaches(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def _reach(self, function: str) -> frozenset[str]:
+        if function not in self._reaches:
+            seen: set[str] = set()
+            waiting = {function}
+            while waiting:
+                name = waiting.pop()
+                seen.add(name)
+                for each in self._statements:
+                    if name in each.bound and each.defines:
+                        waiting |= each.used - seen
+            self._reaches[function] = frozenset(seen - {function})
+        return self._reaches[function]
+
+    def _star_names(self, statement: Statement) -> frozenset[str]:
+        """The names that a ``from … import *`` has bound; none for other statements."""
+        if names.star_import(statement.node) is None:
+            return frozenset()
+        found = next(self.source.imports_in(statement.node), None)
+        module = sys.modules.get(found.module) if found else None
+        own = frozenset[str]().union(*(each.bound for each in self._all))
+        taken = frozenset(vars(module) if module else ()) & self.namespace.keys()
+        return frozenset(each for each in taken - own if not each.startswith("__"))
+
+
+def wanted_from(imports: Iterable[Import], tree: ast.AST, module: str) -> set[str]:
+    """The names that a file takes from ``module``, and perhaps more."""
+    wanted: set[str] = set()
+    for each in imports:
+        if each.module != module:
+            continue
+        if each.names is None:
+            used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+            wanted |= used
+        else:
+            wanted.update(each.names)
+    return wanted
+
+
+def _outside_functions(node: ast.AST) -> Iterator[Any]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _outside_functions(child)
+
+
+def _remote_lines(tree: ast.Module, namespace: Mapping[str, Any]) -> Iterator[int]:
+    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it."""
+    for node in ast.walk(tree):
+        if not isinstance(node, Definition):
+            continue
+        for index, decorator in enumerate(node.decorator_list):
+            if isinstance(decorator, ast.Call) and _is_remote(decorator.func, namespace):
+                # What stands above wraps the stand-in, which stays at the caller.
+                yield from (each.lineno for each in node.decorator_list[: index + 1])
+
+
+def _is_remote(node: ast.expr, namespace: Mapping[str, Any]) -> bool:
+    return getattr(_value(node, namespace), REMOTE_MARK, False) is True
+
+
+def _value(node: ast.expr, namespace: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.Attribute):
+        return getattr(_value(node.value, namespace), node.attr, None)
+    return namespace.get(node.id) if isinstance(node, ast.Name) else None

@@ -1,0 +1,365 @@
+"""What a function needs: slices of files and whole modules, until nothing is missing."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import CannotTravelError, ConfigurationError
+from ..declaration.specs import FunctionSpec
+from . import worker_runtime as runtime
+from .declared_packages import Declared
+from .file_slices import FileSlice, SlicedFile, wanted_from
+from .loaded_source import LoadedSource
+from .pickling import EVERYTHING, pack_data
+from .project_modules import (
+    MAIN,
+    ModuleSource,
+    ProjectModules,
+    keys,
+    name_on_worker,
+    short_hash,
+    with_parents,
+)
+from .refusals import Refusals
+from .source_imports import Import
+
+# The official client's limit for the source of one call.
+SOURCE_LIMIT = 8 * 1024 * 1024
+
+References = frozenset[tuple[str, str]]
+
+# Runpod docs, operation-reference and load-balancing overview: what a result may be, in bytes.
+_RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Source text that defines ``name`` when a worker executes it, ready for every call.
+
+    ``values`` are the names whose values travel, with the lines that bind them and the namespaces
+    that have them; ``sources`` the texts that are in ``code``, by module. It was made from the
+    modules that were ``imported`` here, with their specs, and others that were ``unloaded``;
+    ``absent`` ones were not there.
+    """
+
+    name: str
+    code: str
+    values: tuple[tuple[str, str, int, Mapping[str, Any]], ...]
+    sources: Mapping[str, str] = field(repr=False)
+    imported: tuple[tuple[str, Any, object], ...] = field(repr=False)
+    unloaded: tuple[LoadedSource, ...] = field(repr=False)
+    absent: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a function is found by name: its module and the dotted path in it."""
+
+    module: str
+    path: str
+
+
+def home_of(spec: FunctionSpec, project: ProjectModules) -> Home | None:
+    """None for a function that no name leads to: it is carried with its arguments."""
+    target: Any = spec.owner if spec.owner is not None else spec.function
+    module, path = target.__module__, target.__qualname__
+    source = project.find(module) if module in sys.modules else None
+    if source is None or "<" in path or not _is_from(module, target):
+        return None
+    found: Any = sys.modules[module]
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    behind = getattr(found, "__flash_behind__", found)
+    if behind is target or inspect.unwrap(behind) is inspect.unwrap(target):
+        return Home(module, path)
+    # Decorators above @remote leave something else under the name; the line tells.
+    namespace = vars(sys.modules[module])
+    code = getattr(inspect.unwrap(target), "__code__", None)
+    try:
+        file = SlicedFile(source, namespace)
+    except SyntaxError:
+        return None
+    if found is not None and code is not None and "." not in path:
+        return Home(module, path) if file.definition(path, code.co_firstlineno) else None
+    return None
+
+
+def is_replaced(spec: FunctionSpec) -> bool:
+    """Whether the function's module was imported anew, or reloaded, and has another by now: who
+    holds the old one means what was imported with it."""
+    target: Any = inspect.unwrap(spec.owner if spec.owner is not None else spec.function)
+    found: Any = sys.modules.get(target.__module__)
+    if found is None or getattr(target, "__globals__", vars(found)) is not vars(found):
+        return True
+    for part in target.__qualname__.split("."):
+        found = getattr(found, part, None)
+    found = inspect.unwrap(getattr(found, "__flash_behind__", found))
+    # Decorators above @remote leave something else under the name.
+    return found is not target and _place(found) == _place(target)
+
+
+def _place(target: Any) -> tuple[object, ...]:
+    return type(target), getattr(target, "__module__", ""), getattr(target, "__qualname__", "")
+
+
+def _is_from(module: str, target: Any) -> bool:
+    """Whether the file of ``module`` defines a function, and not code that was executed there."""
+    file = getattr(sys.modules[module], "__file__", None) or ""
+    code = getattr(inspect.unwrap(target), "__code__", None)
+    return code is None or os.path.realpath(code.co_filename) == os.path.realpath(file)
+
+
+class Gathering:
+    """What one function needs, until nothing refers to anything that is not there."""
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        home: Home | None,
+        project: ProjectModules,
+        refusals: Refusals,
+        declared: Declared,
+        files: dict[str, SlicedFile],
+    ) -> None:
+        self._spec = spec
+        self._home = home
+        self._project = project
+        self._refusals = refusals
+        self._declared = declared
+        self._files = files
+        self._wanted: dict[str, set[str]] = {}
+        self._slices: dict[str, FileSlice] = {}
+        self._whole: dict[str, ModuleSource] = {}
+        self._shown: dict[str, set[int]] = {}
+        self._left: dict[str, dict[str, str]] = {}
+
+    def prepared(self, references: References) -> Prepared:
+        """Prepare the function for calls whose arguments have these ``references``."""
+        if self._home is not None:
+            self._check_unchanged(self._home)
+            self._want(self._home.module, self._home.path.partition(".")[0])
+        for module, name in references:
+            self._refer(module, name)
+        while self._grow():
+            pass
+        for each in self._slices.values():
+            self._refusals.check(self._spec, each, self._files[each.source.name], self._declared)
+        return self._put_together()
+
+    def _check_unchanged(self, home: Home) -> None:
+        target = self._spec.owner or self._spec.function
+        code = getattr(inspect.unwrap(target), "__code__", None)
+        file = self._file(home.module)
+        path = home.path.split(".")
+        if code is not None and file.definition(path[-1], code.co_firstlineno) is None:
+            raise _changed(self._spec)
+
+    def _file(self, module: str) -> SlicedFile:
+        source, namespace = self._project.find(module), vars(sys.modules[module])
+        assert source is not None
+        known = self._files.get(module)
+        if known is None or known.source is not source or known.namespace is not namespace:
+            try:
+                known = self._files[module] = SlicedFile(source, namespace)
+            except SyntaxError as error:
+                raise _changed(self._spec) from error
+        return known
+
+    def _want(self, module: str, name: str) -> None:
+        wanted = self._wanted.setdefault(module, set())
+        if name:
+            wanted.add(name)
+
+    def _refer(self, module: str, name: str) -> None:
+        """A pickle names something: a slice of its module will do, unless it travels whole."""
+        if name == EVERYTHING:
+            self._load([Import(module, 0)])
+        elif name[:1].isdigit():
+            first, last = map(int, name.split("-"))
+            self._shown.setdefault(module, set()).update(range(first, last + 1))
+        elif module not in self._whole and module in sys.modules:
+            self._want(module, name)
+
+    def _grow(self) -> bool:
+        before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
+        imports: list[tuple[Any, Any]] = []
+        for module, wanted in list(self._wanted.items()):
+            if module in self._whole:
+                continue  # Another slice has just imported it.
+            travels = functools.partial(self._travels, module)
+            taken = self._slices[module] = self._file(module).take(wanted, travels)
+            found = list(taken.imports())
+            imports.append((found, _tree_of(taken)))
+            self._load(found)
+        for module in list(self._wanted):
+            known = self._file(module).everything()
+            for found, tree in imports:
+                self._wanted[module] |= wanted_from(found, tree, module) & known
+            perhaps = self._slices[module].mentioned if module in self._slices else frozenset()
+            for source in self._whole.values():
+                perhaps |= wanted_from(source.imports, source.tree, module)
+            self._offer(module, (perhaps & known) | self._effective(module))
+        after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
+        return before != after
+
+    def _offer(self, module: str, names: Set[str]) -> None:
+        """Want what modules that travel whole import, or a text mentions, unless it cannot travel:
+        who knows whether it is used. If it is, that is the error there."""
+        left = self._left.setdefault(module, {})
+        for name in sorted(names - self._wanted[module] - left.keys()):
+            file = self._file(module)
+            taken = file.take({name}, functools.partial(self._travels, module))
+            try:
+                self._refusals.check(self._spec, taken, file, self._declared)
+            except CannotTravelError as error:
+                left[name] = str(error)
+            else:
+                self._wanted[module].add(name)
+
+    def _effective(self, module: str) -> frozenset[str]:
+        """The names of imports that nothing in ``module`` uses, of modules of the project that
+        travel, or import what travels and so may change it."""
+        found = frozenset[str]()
+        for statement, imports in self._file(module).effects:
+            if self._whole.keys() & set().union(*map(self._project.taken, imports)):
+                found |= statement.bound
+            for source in self._project.reached(self._project.named(imports)).values():
+                there = (self._project.taken(each) for each in source.imports)
+                mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
+                if mine or self._whole.keys() & set().union(*there):
+                    found |= statement.bound
+        return found
+
+    def _load(self, imports: list[Any]) -> None:
+        names = self._project.named(imports)
+        reached = self._project.reached(names)
+        for name, source in reached.items():
+            mine = self._home is not None and name == self._home.module
+            if mine or name == MAIN:
+                continue
+            self._wanted.pop(name, None)
+            self._slices.pop(name, None)
+            self._whole[name] = source
+
+    def _travels(self, home: str, name: str, value: Any) -> set[str] | None:
+        """The names of ``home`` that ``value``, bound to ``name`` there, needs; None where it is
+        no data, or the very class that ``name`` stands for."""
+        packed = pack_data(value, self._project)
+        if packed is None or (home, name) in packed[1]:
+            return None
+        for module, top in packed[1]:
+            sliced = module == MAIN or module in self._wanted
+            self._refer(module, top if sliced else EVERYTHING)
+        return {top for module, top in packed[1] if module == home}
+
+    def _put_together(self) -> Prepared:
+        known = keys(self._whole, {m: s.source for m, s in self._slices.items()}, self._project)
+        entries: list[tuple[Any, ...]] = []
+        texts: dict[str, str] = {}
+        for name, source in sorted(self._whole.items()):
+            entries.append((name, known[name], source.digest, source.file, source.package))
+            texts[name] = source.text
+        for module, taken in sorted(self._slices.items()):
+            name = name_on_worker(module)
+            source = taken.source
+            lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
+            imports = self._imported(taken, known)
+            own = (source.digest, source.file, source.package)
+            entries.append((name, "", *own, lines, False, imports, left, self._beside(module)))
+            texts[name] = taken.text
+        for module, numbers in sorted(self._shown.items()):
+            file = self._project.find(module)
+            if file is not None and module not in self._whole:
+                # Known by its file: such lines are looked at, not executed.
+                texts[file.file] = file.masked(numbers)
+        present = {entry[0] for entry in entries}
+        above = {each for name in present for each in with_parents(name)[:-1]} - present
+        entries += [(name, "", "", "", True, None, True) for name in sorted(above)]
+        self._refusals.size(self._spec, texts, SOURCE_LIMIT)
+        what = f"the source that {self._spec.name} needs"
+        self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
+        values = tuple(
+            (module, name, line, self._files[module].namespace)
+            for module, taken in self._slices.items()
+            for name, line in taken.values.items()
+        )
+        sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
+        loaded = [each.loaded for each in sources]
+        return Prepared(
+            self._name(),
+            self._code(entries, texts),
+            values,
+            texts,
+            tuple((each.name, each.module, each.spec) for each in loaded if each.module),
+            tuple(each for each in loaded if each.module is None),
+            self._absent(),
+        )
+
+    def _absent(self) -> frozenset[str]:
+        """The modules that are imported by what travels, and were not there."""
+        imports = [each for taken in self._slices.values() for each in taken.imports()]
+        imports += [each for source in self._whole.values() for each in source.imports]
+        return frozenset(self._project.absent(imports))
+
+    def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
+        """The modules that ``module`` imports for what they do, and all that these import, with
+        the hashes of their files; not those that travel."""
+        effects = [each for _, imports in self._file(module).effects for each in imports]
+        reached = self._project.reached(self._project.named(effects))
+        stays = sorted(reached.keys() - self._whole.keys() - self._slices.keys() - {MAIN})
+        return tuple((name, reached[name].digest) for name in stays)
+
+    def _imported(self, taken: FileSlice, known: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
+        """The lines of statements that import something, with what that is known by."""
+        found: dict[int, list[str]] = {}
+        for line, imports in taken.importing():
+            names = sorted(self._project.named(imports) & known.keys())
+            found.setdefault(line, []).extend(f"{name} {known[name]}" for name in names)
+        return tuple((line, short_hash(" ".join(texts))) for line, texts in found.items())
+
+    def _name(self) -> str:
+        name = self._spec.function.__name__
+        return name if name.isidentifier() else "remote_function"
+
+    def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
+        limit, method = _RESULT_LIMITS[self._spec.resource.routing], self._spec.method or ""
+        if self._home is None:
+            target: tuple[Any, ...] = ("carried", "", "", method, limit)
+        else:
+            kind, module = "method" if method else "named", name_on_worker(self._home.module)
+            target = (kind, module, self._home.path, method, limit)
+        awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
+        return (
+            f"{runtime.boot()}"
+            f"{self._name()} = sys.modules[{runtime.name() + '.entry_point'!r}].entry(\n"
+            f"    {target!r}, {awaits or bool(self._spec.method)}, {tuple(entries)!r},\n"
+            f"    {runtime.pack(dict(texts))!r},\n)\n"
+        )
+
+
+def _tree_of(taken: FileSlice) -> Any:
+    """The needed statements as one tree."""
+    return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
+
+
+def changed(spec: FunctionSpec, file: str) -> ConfigurationError:
+    """``file`` is not what was imported any more, and what was imported is not known."""
+    return ConfigurationError(
+        f"{spec.location}: {spec.name} needs {file}, which was saved after it was imported; "
+        "restart to run the new code"
+    )
+
+
+def _changed(spec: FunctionSpec) -> ConfigurationError:
+    return ConfigurationError(
+        f"{spec.location}: the file no longer holds {spec.name} as it was imported; restart to "
+        "run the new code"
+    )

@@ -1,0 +1,61 @@
+"""The text in front of every function: it sets up ``onworker`` on a worker that has not seen it."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import inspect
+import json
+import re
+import zlib
+from importlib import import_module
+
+from .. import onworker
+
+# Statements and lines of their own, in the way that our formatter writes them.
+_DOCSTRING = re.compile(r'^( *)""".*?"""$', re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^ *#.*\n", re.MULTILINE)
+
+_BOOT = """\
+import sys
+if {name!r} not in sys.modules:
+    import base64, json, types, zlib
+    made = types.ModuleType({name!r})
+    made.__path__ = []
+    sys.modules[{name!r}] = made
+    for part, text in json.loads(zlib.decompress(base64.b85decode({packed!r}))):
+        part = types.ModuleType({name!r} + "." + part)
+        part.__package__ = {name!r}
+        sys.modules[part.__name__] = part
+        setattr(made, part.__name__.rpartition(".")[2], part)
+        exec(compile(text, "<pytest-flash>", "exec"), part.__dict__)
+"""
+
+
+@functools.cache
+def name() -> str:
+    """The private name of the package on the worker: another version of it has another name."""
+    return f"_flash_{hashlib.sha256(json.dumps(_sources()).encode()).hexdigest()[:12]}"
+
+
+@functools.cache
+def boot() -> str:
+    """Source text that makes the package importable under ``name()``."""
+    return _BOOT.format(name=name(), packed=pack(_sources()))
+
+
+def pack(value: object) -> str:
+    """``value`` as compressed JSON in printable characters."""
+    return base64.b85encode(zlib.compress(json.dumps(value).encode())).decode()
+
+
+@functools.cache
+def _sources() -> list[tuple[str, str]]:
+    modules = ((each, import_module(f"{onworker.__name__}.{each}")) for each in onworker.ORDER)
+    return [(each, without_words(inspect.getsource(module))) for each, module in modules]
+
+
+def without_words(source: str) -> str:
+    """``source`` without docstrings and comments: a third of what would travel with every call."""
+    return _COMMENT.sub("", _DOCSTRING.sub(r'\1""', source))

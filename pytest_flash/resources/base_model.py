@@ -1,0 +1,132 @@
+"""The base of every configuration object: immutable, strict, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+
+from ..errors import ConfigurationError
+from ..security.api_key import without
+from .choices import nearest
+
+M = TypeVar("M", bound="Model")
+
+_API_KEY = "RUNPOD_API_KEY"
+
+
+class Model(BaseModel):
+    """A configuration object. Values that cannot work raise ConfigurationError, all at once.
+
+    None means "not given". So does any empty value of an official field that is refused here,
+    since there it says nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls: type[M], data: Any, build: ModelWrapValidatorHandler[M]) -> M:
+        if isinstance(data, cls):
+            return build(data)
+        if not isinstance(data, Mapping):
+            raise ConfigurationError(
+                f"{cls.__name__} is made of named fields, not of a {type(data).__name__}"
+            )
+        problems = [problem for item in data.items() if (problem := cls._misplaced(*item))]
+        known = {key: value for key, value in data.items() if key in cls.model_fields}
+        given = {key: value for key, value in known.items() if value is not None}
+        try:
+            built = build(given)
+        except ValidationError as error:
+            problems += _reasons(error)
+        else:
+            problems += built._conflicts()
+            if not problems:
+                return built
+        # Outside the handler, so that pydantic's error, which holds the input, is not attached.
+        raise ConfigurationError(_report(cls, data, problems))
+
+    @classmethod
+    def _misplaced(cls, key: str, value: object) -> str | None:
+        if key in cls.model_fields:
+            return None
+        if key in cls._refused():
+            return f"{key}: {cls._refused()[key]}" if value else None
+        near = nearest(key, cls.model_fields)
+        hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(cls.model_fields)}"
+        return f"{key}: no such field; {hint}"
+
+    @classmethod
+    def _refused(cls) -> dict[str, str]:
+        """Names that the official SDK knows and this class does not take, with the reason."""
+        return {}
+
+    def _conflicts(self) -> Iterator[str]:
+        """What is wrong between fields that are each valid."""
+        yield from ()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Only what was given; of an environment, only the names."""
+        for field in type(self).model_fields:
+            if field in self.model_fields_set:
+                value = getattr(self, field)
+                yield field, dict.fromkeys(value, ...) if field == "env" else value
+
+    if not TYPE_CHECKING:  # type checkers know frozen models already
+
+        def __setattr__(self, field: str, value: object) -> None:
+            raise ConfigurationError(_frozen(self, field))
+
+        def __delattr__(self, field: str) -> None:
+            raise ConfigurationError(_frozen(self, field))
+
+
+def nested(kind: type[M]) -> Callable[[object], M]:
+    """A check for a field that holds a ``kind``, or a dict of its fields."""
+
+    def check(value: object) -> M:
+        if isinstance(value, kind):
+            return value
+        if not isinstance(value, Mapping):
+            raise ValueError(f"must be a {kind.__name__}, not a {type(value).__name__}")
+        try:
+            return kind.model_validate(value)
+        except ConfigurationError as error:
+            text = str(error).replace("\n", "\n  ")
+        raise ValueError(text)
+
+    return check
+
+
+def _reasons(error: ValidationError) -> Iterator[str]:
+    for each in error.errors(include_url=False):
+        field = ".".join(map(str, each["loc"]))
+        if each["type"] == "missing":
+            yield f"{field}: is required"
+        elif each["type"] == "value_error":
+            yield f"{field}: {each['ctx']['error']}"
+        else:
+            yield f"{field}: {each['input']!r} {each['msg'].removeprefix('Input ')}"
+
+
+def _report(cls: type[Model], data: Mapping[str, object], problems: list[str]) -> str:
+    key, name = os.environ.get(_API_KEY), data.get("name")
+    named = f" {without(name, key)[:150]!r}" if isinstance(name, str) and name else ""
+    # A value that is refused is shown, whatever it is.
+    return without("\n  ".join([f"{cls.__name__}{named} cannot be used:", *problems]), key)
+
+
+def _frozen(model: Model, field: str) -> str:
+    return (
+        f"{type(model).__name__}.{field} cannot be changed after the object is made; "
+        "pass it when making the object"
+    )

@@ -1,0 +1,143 @@
+"""The endpoints that user code describes: on GPUs and on CPUs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator
+
+from .choices import some_of
+from .cpu import CpuInstanceType, usable_instances
+from .datacenter import CPU_DATA_CENTERS
+from .fields import comma_list, whole
+from .gpu import CudaVersion, GpuGroup, GpuType
+from .serverless import ServerlessResource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from typing_extensions import Unpack
+
+    from .serverless import EndpointOptions
+
+# Official SDK: GB of container disk of a GPU worker.
+_GPU_DISK = 64
+
+_Cuda = Annotated[
+    tuple[CudaVersion, ...],
+    BeforeValidator(comma_list(some_of("a CUDA version", CudaVersion))),
+]
+
+
+class LiveServerless(ServerlessResource):
+    """An endpoint whose workers have GPUs.
+
+    ``gpus`` lists pools (GpuGroup) and single models (GpuType); empty or ANY means all pools.
+    """
+
+    _cpu_class: ClassVar[str] = "CpuLiveServerless"
+
+    gpus: Annotated[
+        tuple[GpuGroup | GpuType, ...],
+        BeforeValidator(some_of("a GPU group or type", GpuGroup, GpuType)),
+    ] = (GpuGroup.ANY,)
+    gpuCount: Annotated[int, whole(1)] = 1
+    cudaVersions: _Cuda = ()
+    allowedCudaVersions: _Cuda = ()
+
+    @classmethod
+    def _refused(cls) -> dict[str, str]:
+        return {
+            **super()._refused(),
+            "instanceIds": f"is for CPU workers; use {cls._cpu_class}",
+            "gpuIds": "is what Runpod makes of gpus; use gpus=[…]",
+        }
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            gpus: Sequence[GpuGroup | GpuType | str] = (GpuGroup.ANY,),
+            gpuCount: int = 1,
+            cudaVersions: Sequence[CudaVersion | str] = (),
+            allowedCudaVersions: str | Sequence[CudaVersion | str] = (),
+            **options: Unpack[EndpointOptions],
+        ) -> None: ...
+
+    @property
+    def compute(self) -> Literal["GPU"]:
+        """GPU."""
+        return "GPU"
+
+    @property
+    def container_disk(self) -> int:
+        """Container disk of a worker, in GB: the template's, else 64."""
+        return (self.template and self.template.containerDiskInGb) or _GPU_DISK
+
+    @property
+    def cuda_versions(self) -> tuple[CudaVersion, ...]:
+        """CUDA versions that a worker's machine may have; empty for any."""
+        return self.cudaVersions or self.allowedCudaVersions
+
+    def _conflicts(self) -> Iterator[str]:
+        yield from super()._conflicts()
+        both = self.cudaVersions and self.allowedCudaVersions
+        if both and set(self.cudaVersions) != set(self.allowedCudaVersions):
+            yield "allowedCudaVersions: differs from cudaVersions; give one of them"
+
+
+class CpuLiveServerless(ServerlessResource):
+    """An endpoint whose workers have CPUs only, of any of the kinds in ``instanceIds``."""
+
+    _gpu_class: ClassVar[str] = "LiveServerless"
+
+    instanceIds: Annotated[tuple[CpuInstanceType, ...], BeforeValidator(usable_instances)] = (
+        CpuInstanceType.CPU3G_2_8,
+    )
+
+    @classmethod
+    def _refused(cls) -> dict[str, str]:
+        names = ("gpus", "gpuCount", "gpuIds", "cudaVersions", "allowedCudaVersions")
+        reason = f"is for GPU workers; use {cls._gpu_class}"
+        return {**super()._refused(), **dict.fromkeys(names, reason)}
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            instanceIds: Sequence[CpuInstanceType | str] = (CpuInstanceType.CPU3G_2_8,),
+            **options: Unpack[EndpointOptions],
+        ) -> None: ...
+
+    @property
+    def compute(self) -> Literal["CPU"]:
+        """CPU."""
+        return "CPU"
+
+    @property
+    def container_disk(self) -> int:
+        """Container disk of a worker, in GB: the template's, else the most that is allowed."""
+        return (self.template and self.template.containerDiskInGb) or self._disk_cap
+
+    @property
+    def _disk_cap(self) -> int:
+        return min(instance.disk_cap for instance in self.instanceIds)
+
+    def _conflicts(self) -> Iterator[str]:
+        yield from super()._conflicts()
+        if self.container_disk > self._disk_cap:
+            yield (
+                f"template: containerDiskInGb {self.container_disk} is more than the "
+                f"{self._disk_cap} GB that {', '.join(self.instanceIds)} allow; leave it out to "
+                "get the most"
+            )
+        elsewhere = [place for place in self.data_centers if place not in CPU_DATA_CENTERS]
+        if elsewhere:
+            yield (
+                f"datacenter: {', '.join(elsewhere)} has no serverless CPU workers; "
+                f"only {', '.join(sorted(CPU_DATA_CENTERS))} has"
+            )

@@ -1,0 +1,70 @@
+"""Where everything that is reported arrives: it is shown, and kept for the console."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ...console.history import History, Recorded
+from ...console.journal import Journal
+from ...console.token import Pass
+from ...events import Event, EventSink, JobEnded, TargetChosen
+
+Reader = Callable[[Recorded], None]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a serving process needs to serve the console; the rest it is told as it happens."""
+
+    door: Pass
+    history: History
+    live: bool
+
+
+class Desk:
+    """Passes events on to ``on_event``, and to the process that serves the console.
+
+    The history is kept here, so that it outlives the serving processes. Without a ``door`` there
+    is no console, and nothing is kept.
+    """
+
+    def __init__(self, on_event: EventSink, door: Pass | None) -> None:
+        self._live = False
+        self._on_event = on_event
+        self._door = door
+        self._journal = Journal()
+        self._reader: Reader | None = None
+        self._workers: set[tuple[str, str]] = set()
+
+    def hide(self, secret: str) -> None:
+        """Keep no text with ``secret`` in it."""
+        self._journal.hide(secret)
+
+    def tell(self, event: Event, generation: int = 0) -> None:
+        """Something happened; in a serving process, of that generation, unless it is 0."""
+        if isinstance(event, JobEnded):
+            event = self._told_apart(event)
+        self._on_event(event)
+        if isinstance(event, TargetChosen):
+            self._live = event.kind == "live"
+        if self._door is None:
+            return
+        recorded = self._journal.record(Recorded(generation, time.time(), event))
+        if self._reader is not None:
+            self._reader(recorded)
+
+    def _told_apart(self, event: JobEnded) -> JobEnded:
+        """A worker outlives a generation, and is cold to ``flash run`` but once."""
+        worker = (event.endpoint_id, event.worker_id or "")
+        met = worker in self._workers
+        self._workers.add(worker)
+        return replace(event, cold=event.cold and not met)
+
+    def seat(self, reader: Reader) -> Seat | None:
+        """For the next process: everything so far. ``reader`` is told the rest."""
+        if self._door is None:
+            return None
+        self._reader = reader
+        return Seat(self._door, self._journal.history, self._live)

@@ -1,0 +1,1 @@
+"""Serving processes: forked, watched, replaced when files change."""

@@ -1,0 +1,1 @@
+"""Serving an app: sockets, connections and their hand-over, logs."""

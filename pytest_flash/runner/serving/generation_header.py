@@ -1,0 +1,51 @@
+"""Which code answers: what every response says, and waiting for newer code."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from urllib.parse import urlsplit
+
+from ...errors import ServerError
+
+HEADER = "X-Flash-Generation"
+"""On every response: how many times the code had been loaded when it was answered."""
+
+# Answered by the console, or as not found: it runs nothing of the app.
+_PATH = "/__flash__/generation"
+_POLL = 0.02
+_SLOWEST = 5.0
+
+
+def generation_at(url: str, timeout: float = _SLOWEST) -> int | None:
+    """The generation that answers at ``url`` within ``timeout`` seconds; None when none does."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        connection.request("HEAD", _PATH)
+        value = connection.getresponse().getheader(HEADER)
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return int(value) if value and value.isdigit() else None
+
+
+def wait_for_generation(url: str, generation: int = 1, timeout: float = 30.0) -> int:
+    """Return the generation that answers at ``url`` once it is ``generation`` or a later one.
+
+    Raises ServerError when that takes longer than ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        left = deadline - time.monotonic()
+        found = generation_at(url, max(min(left, _SLOWEST), _POLL))
+        if found is not None and found >= generation:
+            return found
+        if left <= 0:
+            answers = "nothing of flash run answers" if found is None else f"{found} answers"
+            raise ServerError(
+                f"generation {generation} did not answer at {url} within {timeout:g} s: {answers}"
+            )
+        time.sleep(_POLL)

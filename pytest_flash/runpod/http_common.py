@@ -1,0 +1,256 @@
+"""What the management and the queue client share: headers, time limits, refusals as errors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import importlib.util
+import json
+import platform
+import re
+import socket
+import ssl
+from importlib.metadata import version
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import TypeAdapter
+
+from ..errors import (
+    AuthenticationError,
+    NotFoundError,
+    RunpodApiError,
+    RunpodConnectionError,
+    SettingsError,
+)
+from ..network.response_limits import OversizedError
+from ..security.api_key import HIDDEN
+from ..target import Target
+
+_DETAIL_LIMIT = 500
+_BODY_LIMIT = 200
+
+# What may stand in a header without folding. A key outside of it would be refused further down,
+# in an error text that quotes the whole header.
+_KEY = re.compile(r"[!-~]+")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+_PROXIES = "see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY in the environment"
+# A machine without a file, a port or memory for one more connection, or without a network.
+_PASSING = {
+    *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, socket.EAI_AGAIN),
+}
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
+    """The headers of every request; both planes take the key as a bearer token.
+
+    Raises SettingsError for a key that no header can carry; ``key_source`` says in words where
+    the key came from.
+    """
+    if not _KEY.fullmatch(target.api_key):
+        raise SettingsError(
+            f"{_key(key_source)} is empty, or holds a space, a line break or a character outside "
+            "ASCII; copy it again from the Runpod console under Settings > API Keys"
+        )
+    return {
+        "Authorization": f"Bearer {target.api_key}",
+        "User-Agent": _agent(),
+    }
+
+
+@functools.cache
+def _agent() -> str:
+    # Reads the package's files, which a process without a free one cannot.
+    return f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}"
+
+
+def proxy(target: Target, url: str) -> httpx.Proxy | None:
+    """What requests to ``url`` go through: what the target's environment named, never for loopback.
+
+    Raises SettingsError for a proxy that cannot be used.
+    """
+    named = target.network.proxy_for(url)
+    if named is None:
+        return None
+    try:
+        made = httpx.Proxy(named)
+    except (ValueError, httpx.InvalidURL):
+        made = None  # The error's text has the proxy's password in it.
+    if made is None or not made.url.host:
+        raise SettingsError(
+            f"the proxy for {_origin(url)} is not a URL such as http://proxy.example.com:3128; "
+            f"{_PROXIES}"
+        )
+    if made.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise SettingsError(
+            f"the proxy for {_origin(url)} speaks SOCKS, which needs a package: "
+            f"pip install 'httpx[socks]'; {_PROXIES}"
+        )
+    return made
+
+
+def tls(target: Target, url: str) -> ssl.SSLContext | Literal[False]:
+    """How servers at ``url`` prove who they are; False for plain loopback.
+
+    Loading certificates costs 20 ms. Raises SettingsError where those that were named cannot be
+    read.
+    """
+    if not url.startswith("https:"):
+        return False
+    network = target.network
+    file, folder = network.certificates, network.certificate_folder
+    if file is None and folder is None:
+        context = httpx.create_ssl_context(trust_env=False)
+    else:
+        name = "SSL_CERT_FILE" if file is not None else "SSL_CERT_DIR"
+        try:
+            # As httpx does: the file alone where both are named.
+            context = ssl.create_default_context(
+                cafile=file, capath=folder if file is None else None
+            )
+        except OSError as error:
+            raise SettingsError(f"{name}={file or folder} cannot be used: {error}") from error
+    if hasattr(context, "keylog_filename"):  # Python takes it from the environment as it is now.
+        context.keylog_filename = network.key_log  # type: ignore[assignment] # None is none
+    return context
+
+
+def check(response: httpx.Response, key_source: str | None = None) -> None:
+    """Raise the RunpodApiError that ``response`` stands for, if it is not a success.
+
+    REST v2 refuses with ``application/problem+json`` (``title``, ``status``, ``detail``,
+    optional ``errors``); the queue plane's error bodies are undocumented, and any JSON object
+    with ``error`` or ``message``, or plain text, is understood.
+    """
+    if response.is_success:
+        return
+    title, detail = _problem(response)
+    status, method, path = response.status_code, response.request.method, response.request.url.path
+    if status == 401:
+        hint = (
+            f"{_key(key_source)} was refused; check that it is complete and not revoked, or "
+            "create one in the Runpod console under Settings > API Keys"
+        )
+        raise AuthenticationError(status, title, detail, method, path, hint)
+    seconds = retry_after(response)
+    if status == 429 and seconds is not None:
+        detail = f"{detail} (retry after {seconds} s)"
+    if status == 404:
+        raise NotFoundError(status, title, detail, method, path)
+    hint = ""
+    if status == 403:
+        hint = (
+            f"{_key(key_source)} may not do this; check its permissions in the Runpod console "
+            "under Settings > API Keys"
+        )
+    refused = RunpodApiError(status, title, detail, method, path, hint)
+    refused.retry_after = seconds
+    raise refused
+
+
+def body(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object that a successful answer carries.
+
+    Raises RunpodConnectionError for anything else: a proxy's page, half a body.
+    """
+    value = _json(response)
+    if not isinstance(value, dict):
+        raise RunpodConnectionError(
+            f"{_line(response)}: the answer is not a JSON object: {_text(response, _BODY_LIMIT)!r}"
+        )
+    return value
+
+
+def nothing(response: httpx.Response) -> None:
+    """Accept an answer without a body (204); a proxy's page is a RunpodConnectionError."""
+    if response.content:
+        text = _text(response, _BODY_LIMIT)
+        raise RunpodConnectionError(f"{_line(response)}: expected no content, got {text!r}")
+
+
+def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
+    """``error`` with the request that it ended, never with its headers."""
+    request = error.request
+    # Of an answer that is no HTTP the error quotes a line.
+    what = _hidden(request, str(error)) or type(error).__name__
+    if not isinstance(error, OversizedError):
+        what = f"no answer: {what}"
+    made = RunpodConnectionError(f"{request.method} {request.url.copy_with(query=None)}: {what}")
+    made.reached = not isinstance(error, _NEVER_SENT)
+    made.passes = not made.reached and _passes(error)
+    return made
+
+
+def _passes(error: httpx.RequestError) -> bool:
+    """Whether a connection that could not be made may be made soon. One that is refused may not."""
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return True
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(cause, OSError) and cause.errno in _PASSING
+
+
+def retry_after(response: httpx.Response) -> int | None:
+    """The integer seconds of ``Retry-After`` (REST v2 schema, TooManyRequestsError), or None."""
+    value = response.headers.get("Retry-After", "").strip()
+    return int(value) if _SECONDS.fullmatch(value) else None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _key(source: str | None) -> str:
+    return f"the API key from {source}" if source else "the API key"
+
+
+def _line(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}: {response.status_code}"
+
+
+def _json(response: httpx.Response) -> Any:
+    """What the body holds; None when it is not JSON, or JSON that Python refuses to read."""
+    with contextlib.suppress(ValueError):
+        # Ten times as fast with long texts, but stricter.
+        return _ANY.validate_json(response.content)
+    try:
+        return response.json()
+    except UnicodeDecodeError:
+        text = response.content.decode("utf-8", "replace")
+    except (ValueError, RecursionError):
+        return None
+    # A name that somebody else gave something must not hide all the others.
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _problem(response: httpx.Response) -> tuple[str, str]:
+    fallback = _hidden(response.request, response.reason_phrase)[:_DETAIL_LIMIT] or "error"
+    value = _json(response)
+    if not isinstance(value, dict):
+        return fallback, _text(response, _DETAIL_LIMIT)
+    detail = str(value.get("detail") or value.get("error") or value.get("message") or value)
+    errors = value.get("errors")
+    if isinstance(errors, list) and errors:
+        detail = f"{detail} ({'; '.join(map(str, errors))})"
+    title = _hidden(response.request, str(value.get("title") or fallback))
+    return title[:_DETAIL_LIMIT], _hidden(response.request, detail)[:_DETAIL_LIMIT]
+
+
+def _text(response: httpx.Response, limit: int) -> str:
+    return _hidden(response.request, response.text)[:limit]
+
+
+def _hidden(request: httpx.Request, text: str) -> str:
+    """``text`` without the key, of whatever length: some servers and proxies quote headers."""
+    key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return text.replace(key, HIDDEN) if key else text

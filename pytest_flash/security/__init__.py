@@ -1,0 +1,1 @@
+"""What keeps the API key out of texts, and unpickling harmless."""

@@ -1,0 +1,1 @@
+"""What happened during each test, and how it is shown."""

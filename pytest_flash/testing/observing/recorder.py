@@ -1,0 +1,214 @@
+"""What happened during each test: its jobs, and the exceptions that the app's handlers raised."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+
+from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice
+from ...functions.declaration.specs import FunctionSpec
+from .jobs import Job, Jobs
+
+
+@dataclass(frozen=True)
+class HandlerError:
+    """An exception that left the app, and the request that it was raised for."""
+
+    request: str
+    error: BaseException
+
+
+@dataclass(eq=False)
+class ActivityRecord:
+    """What belongs to one test, or to none; filled from any thread, under the recorder's lock."""
+
+    began: float = field(default_factory=time.monotonic)
+    jobs: dict[int, Job] = field(default_factory=dict)
+    errors: list[HandlerError] = field(default_factory=list)
+
+
+# Whose a request or a call is: it may go on when the next test runs already.
+_OWNER: ContextVar[ActivityRecord | None] = ContextVar("flash_owner", default=None)
+_STUBBED: ContextVar[FunctionSpec | None] = ContextVar("flash_stubbed", default=None)
+
+
+class Recorder:
+    """An event sink that keeps what belongs to the test that runs. Thread-safe.
+
+    One test runs at a time in a process, so what starts while it does is its own, unless it is of
+    ``lasting``: what the app's lifespan does, and fixtures that outlive the test.
+    ``forward`` gets each ended job too, and ``say`` each line that a function prints.
+    """
+
+    def __init__(
+        self, forward: Callable[[Job], None], say: Callable[[str], None] | None = None
+    ) -> None:
+        self._forward = forward
+        self._say = say
+        self._lock = threading.Lock()
+        self._record = ActivityRecord()
+        self._now = self._record
+        self.lasting = ActivityRecord()
+        self._owners: dict[int, ActivityRecord] = {}
+        self._given_up: set[int] = set()
+
+    def begin(self) -> None:
+        """A test begins."""
+        with self._lock:
+            self._now = self._record = ActivityRecord()
+
+    @contextlib.contextmanager
+    def outliving(self) -> Iterator[None]:
+        """What starts in this context belongs to no test."""
+        before, self._now = self._now, self.lasting
+        try:
+            yield
+        finally:
+            self._now = before
+
+    @property
+    def owner(self) -> ActivityRecord:
+        """Whose it is what starts here and now."""
+        return _OWNER.get() or self._now
+
+    @contextlib.contextmanager
+    def on_behalf_of(
+        self, owner: ActivityRecord, stubbed: FunctionSpec | None = None
+    ) -> Iterator[None]:
+        """What this task starts is ``owner``'s, and runs in the place of ``stubbed``."""
+        tokens = _OWNER.set(owner), _STUBBED.set(stubbed)
+        try:
+            yield
+        finally:
+            _OWNER.reset(tokens[0])
+            _STUBBED.reset(tokens[1])
+
+    def concerns(self, owner: ActivityRecord) -> bool:
+        """Whether it is of the test that runs, or of none."""
+        return owner is self._record or owner is self.lasting
+
+    @property
+    def tells_output(self) -> bool:
+        """Whether whoever runs the tests has read what functions printed."""
+        return self._say is not None
+
+    @property
+    def current(self) -> Jobs:
+        """The jobs of the test that runs; they stay its own when another begins."""
+        record = self._record
+        return Jobs(lambda: self._jobs_of(record))
+
+    @property
+    def recent(self) -> Sequence[Job]:
+        """The jobs that were made since the test began, by itself or by what outlives it."""
+        with self._lock:
+            jobs = [*self.lasting.jobs.values(), *self._record.jobs.values()]
+            recent = (job for job in jobs if job.started >= self._record.began)
+            return sorted(recent, key=lambda job: job.started)
+
+    @property
+    def errors(self) -> Sequence[HandlerError]:
+        """What the app's handlers have raised on behalf of the test that runs."""
+        with self._lock:
+            return tuple(self._record.errors)
+
+    def unfinished(self, *, lasting: bool) -> Sequence[Job]:
+        """The jobs under way of any test, and with ``lasting`` those of none.
+
+        Without those that were given up.
+        """
+        with self._lock:
+            return [
+                owner.jobs[call]
+                for call, owner in self._owners.items()
+                if (lasting or owner is not self.lasting) and call not in self._given_up
+            ]
+
+    def give_up(self, *, lasting: bool) -> None:
+        """What is ``unfinished`` was cancelled, and nobody has confirmed it: do not wait again."""
+        with self._lock:
+            for call, owner in self._owners.items():
+                if lasting or owner is not self.lasting:
+                    self._given_up.add(call)
+
+    def raised(self, owner: ActivityRecord, request: str, error: BaseException) -> None:
+        """A handler raised."""
+        with self._lock:
+            owner.errors.append(HandlerError(request, error))
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event of a call."""
+        if isinstance(event, JobStarted):
+            self._started(event)
+        elif isinstance(event, JobNamed):
+            self._change(event.call, id=event.job_id)
+        elif isinstance(event, JobOutput):
+            self._printed(event)
+        elif isinstance(event, JobEnded):
+            self._ended(event)
+        elif isinstance(event, Notice) and self._say is not None:
+            self._say(event.text)  # Why output does not come while jobs run.
+
+    def _started(self, event: JobStarted) -> None:
+        job = Job(
+            event.function,
+            event.location,
+            event.endpoint,
+            event.endpoint_id,
+            started=time.monotonic(),
+        )
+        original = _STUBBED.get()
+        if original is not None:
+            job = replace(job, function=original.name, location=original.location, stubbed=True)
+        owner = self.owner
+        with self._lock:
+            self._owners[event.call] = owner
+            owner.jobs[event.call] = job
+
+    def _printed(self, event: JobOutput) -> None:
+        with self._lock:
+            owner = self._owners.get(event.call)
+            if owner is not None:
+                job = owner.jobs[event.call]
+                stdout = job.stdout + event.text
+                owner.jobs[event.call] = replace(
+                    job, stdout=stdout, worker_id=event.worker_id or job.worker_id
+                )
+        if self._say is not None:
+            for line in event.lines:
+                self._say(line)
+
+    def _ended(self, event: JobEnded) -> None:
+        # Of a job whose caller gave up this says less than what was heard of it before.
+        known = {"id": event.job_id, "worker_id": event.worker_id, "stdout": event.stdout}
+        job = self._change(
+            event.call,
+            **{name: value for name, value in known.items() if value},
+            status=event.state,
+            delay_time=event.delay_time,
+            execution_time=event.execution_time,
+            cold=event.cold,
+            error=event.error,
+            traceback=event.traceback,
+            ended=True,
+        )
+        with self._lock:
+            self._owners.pop(event.call, None)
+        if job is not None:
+            self._forward(job)
+
+    def _change(self, call: int, **values: object) -> Job | None:
+        with self._lock:
+            owner = self._owners.get(call)
+            if owner is None:
+                return None
+            job = owner.jobs[call] = replace(owner.jobs[call], **values)  # type: ignore[arg-type]
+            return job
+
+    def _jobs_of(self, record: ActivityRecord) -> Sequence[Job]:
+        with self._lock:
+            return tuple(record.jobs.values())

@@ -1,0 +1,34 @@
+"""What travels with a function, on the emulator's worker and on one that does the least."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_flash.functions.calling.calls import RemoteCalls
+from tests.functions.travelling import code, modules, values
+from tests.functions.workers import MinimalWorker
+
+Import = Callable[[dict[str, str]], Any]
+CASES = {**modules.CASES, **values.CASES, **code.CASES}
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) == sum(len(each.CASES) for each in (modules, values, code)) >= 60
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("worker", ["ours", "minimal"])
+def test_it_travels(
+    project: Import, minimal: MinimalWorker, ours: RemoteCalls, worker: str, name: str
+) -> None:
+    case = CASES[name]
+    function = project({"main.py": case.head + case.main, **case.files}).f
+    if worker == "ours":
+        result = asyncio.run(ours.call(function.spec, case.args, {}))
+    else:
+        result = minimal.outcome(function.spec, case.args).get()
+    assert result == case.result
