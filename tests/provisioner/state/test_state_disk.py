@@ -150,7 +150,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from pytest_flash.errors import ProvisioningError
-from pytest_flash.provisioner.state.records import Account, Record, Scope
+from pytest_flash.provisioner.state.records import Account, CreatedEndpoint, Scope
 from pytest_flash.provisioner.state.store import State
 
 scope = Scope(Account("https://api.runpod.io", "0123456789ab"), "shop", "default")
@@ -159,7 +159,7 @@ state = State(Path(sys.argv[1]), on_notice=print)
 def put(name):
     with state.change() as draft:
         configuration = draft.configuration({"name": name})
-        draft.put(scope, Record(name, name, "id", configuration, "/main.py", "run"))
+        draft.put(scope, CreatedEndpoint(name, name, "id", configuration, "/main.py", "run"))
 
 put("first")
 # From here on no file may grow: as on a full disk, a write fails in the middle.

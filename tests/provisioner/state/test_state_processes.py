@@ -30,7 +30,7 @@ PRELUDE = """
 import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from pytest_flash.provisioner.state.records import Account, Record, Scope
+from pytest_flash.provisioner.state.records import Account, CreatedEndpoint, Scope
 from pytest_flash.provisioner.state.store import State
 
 scope = Scope(Account("https://api.runpod.io", "0123456789ab"), "shop", "default")
@@ -38,7 +38,7 @@ state = State(Path(sys.argv[1]), on_notice=lambda notice: os._exit(9))
 
 def put(draft, name, id):
     configuration = draft.configuration({"name": name, "env": {"A": "b" * 100}})
-    draft.put(scope, Record(name, name, id, configuration, "/main.py", "run"))
+    draft.put(scope, CreatedEndpoint(name, name, id, configuration, "/main.py", "run"))
 
 def say(text):
     os.write(1, f"{text}\\n".encode())
