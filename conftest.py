@@ -6,7 +6,9 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -26,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell's background jobs ignore Ctrl-C, and so does all that they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Beside what it keeps of examples it keeps what it has computed, and both go into the checkout.
+    stored = Path(tempfile.gettempdir(), "pytest-flash-hypothesis")
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(stored))
     # The same examples in every run, since a run that is red by chance teaches people to look away;
     # ``--soak`` looks for new ones. No database, which would be written into the checkout.
     soak = config.getoption("soak")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,10 +25,21 @@ def names(endpoints: Existing) -> list[str]:
     return sorted(endpoint.name for endpoint in endpoints())
 
 
+@pytest.fixture
+def quickstart(tmp_path: Path) -> Path:
+    """A copy of the quickstart, since what is created is recorded beside an app."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__")
+    return shutil.copytree(QUICKSTART, tmp_path / "quickstart", ignore=ignored)
+
+
 def test_flash_run_creates_live_endpoints_and_leaves_them(
-    flash_run: StartRun, http: httpx.Client, variables: dict[str, str], endpoints: Existing
+    flash_run: StartRun,
+    http: httpx.Client,
+    variables: dict[str, str],
+    endpoints: Existing,
+    quickstart: Path,
 ) -> None:
-    run = flash_run("docs/quickstart", environment=variables)
+    run = flash_run(str(quickstart), cwd=quickstart, environment=variables)
     body = http.post(f"{run.url}/process", json={"data": "x"}).json()
     assert body["gpu"]["letters"] == 1
     assert "Runpod, which costs money (RUNPOD_API_KEY from environment)" in run.output
@@ -35,18 +47,23 @@ def test_flash_run_creates_live_endpoints_and_leaves_them(
     assert run.wait() == 0
 
     assert names(endpoints) == ["live-quickstart-cpu", "live-quickstart-gpu"]
-    assert {each.env["PYTEST_FLASH_OWNER"] for each in endpoints()} == {"pytest-flash/default"}
+    assert {each.env["PYTEST_FLASH_OWNER"] for each in endpoints()} == {"quickstart/default"}
     before = {each.id for each in endpoints()}
 
-    again = flash_run("docs/quickstart", "--live", "--auto-provision", environment=variables)
+    options = ("--live", "--auto-provision")
+    again = flash_run(*options, cwd=quickstart, environment=variables)
     again.wait_for("live-quickstart-gpu reused")
     assert {each.id for each in endpoints()} == before
 
 
 def test_the_emulator_option_leaves_the_account_alone(
-    flash_run: StartRun, http: httpx.Client, variables: dict[str, str], endpoints: Existing
+    flash_run: StartRun,
+    http: httpx.Client,
+    variables: dict[str, str],
+    endpoints: Existing,
+    quickstart: Path,
 ) -> None:
-    run = flash_run("docs/quickstart", "--emulator", environment=variables)
+    run = flash_run("--emulator", cwd=quickstart, environment=variables)
     assert http.post(f"{run.url}/process", json={"data": "x"}).status_code == 200
     assert names(endpoints) == []
 
@@ -74,7 +91,7 @@ def test_more_than_five_creations_need_a_yes(
 
 @pytest.mark.parametrize("program", ["script", "uvicorn"])
 def test_a_plain_process_with_a_key_is_live(
-    variables: dict[str, str], endpoints: Existing, program: str
+    variables: dict[str, str], endpoints: Existing, quickstart: Path, program: str
 ) -> None:
     call = "asyncio.run(main.process(main.Job(data='x')))"
     if program == "uvicorn":
@@ -85,7 +102,7 @@ def test_a_plain_process_with_a_key_is_live(
     code = f"import asyncio, main{call if call.startswith(chr(10)) else '; ' + call}"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=QUICKSTART,
+        cwd=quickstart,
         env=clean_environment(**variables),
         capture_output=True,
         text=True,
@@ -139,10 +156,10 @@ def test_a_plain_process_logs_what_functions_print_while_they_do(
     assert re.findall(r"^talk #1 \| (.*)$", done.stderr, re.MULTILINE) == ["first", "last"]
 
 
-def test_a_plain_process_without_a_key_names_the_ways() -> None:
+def test_a_plain_process_without_a_key_names_the_ways(quickstart: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import asyncio, main; asyncio.run(main.clean('x'))"],
-        cwd=QUICKSTART,
+        cwd=quickstart,
         env=clean_environment(),
         capture_output=True,
         text=True,
@@ -154,12 +171,12 @@ def test_a_plain_process_without_a_key_names_the_ways() -> None:
 
 
 def test_pytest_live_deletes_what_it_created(
-    variables: dict[str, str], endpoints: Existing
+    variables: dict[str, str], endpoints: Existing, quickstart: Path
 ) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--flash-live"]
     done = subprocess.run(
         command,
-        cwd=QUICKSTART,
+        cwd=quickstart,
         env=clean_environment(**variables),
         capture_output=True,
         text=True,

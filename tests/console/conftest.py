@@ -15,7 +15,7 @@ _MILLISECONDS = 60_000
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium of the system; Playwright's own would have to be downloaded.
 
     Not for the session: while it lives, an event loop runs in this thread, and no test may start
@@ -26,8 +26,16 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
     # Its sandbox refuses to run as root, which is what containers run tests as.
     arguments = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    # It would write into the home of whoever runs this.
+    home = str(tmp_path_factory.mktemp("chromium"))
+    environment: dict[str, str | float | bool] = {
+        **os.environ,
+        "HOME": home,
+        "XDG_CONFIG_HOME": home,
+        "XDG_CACHE_HOME": home,
+    }
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        browser = playwright.chromium.launch(executable_path=found, args=arguments, env=environment)
         yield browser
         browser.close()
 

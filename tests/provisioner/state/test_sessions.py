@@ -40,7 +40,7 @@ from pytest_flash.provisioner.state.live_sessions import session_in
 
 with session_in(Path(sys.argv[1])) as user:
     if "fork" in sys.argv and not os.fork():
-        os.execvp("sleep", ["sleep", "60"]) if "exec" in sys.argv else sys.stdin.read()
+        os.execvp("cat", ["cat"]) if "exec" in sys.argv else sys.stdin.read()
         os._exit(0)
     if "child" in sys.argv:
         child = multiprocessing.get_context("fork").Process(target=os.getpid)
