@@ -134,7 +134,7 @@ def run(
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
-    from .terminal import Terminal
+    from .event_printer import Terminal
 
     unblock_standard_streams()
     terminal = Terminal(quiet=quiet)

@@ -10,8 +10,8 @@ from pytest_flash import events
 from pytest_flash.events import Event
 
 from .activity import Board
+from .line_layout import columns, duration, label
 from .start_screen import start_screen
-from .style import columns, duration, label
 
 _RUNS_ON = {
     "live": "Runpod, which costs money",

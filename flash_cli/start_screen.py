@@ -9,7 +9,7 @@ import click
 from pytest_flash.events import Serving
 
 from .activity import Board
-from .style import columns, label
+from .line_layout import columns, label
 
 _LAZY = "lazy: made by its first call; --auto-provision makes it before serving"
 

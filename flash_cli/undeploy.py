@@ -25,8 +25,8 @@ from pytest_flash.session import Identity, Session
 from pytest_flash.settings import read_environment
 from pytest_flash.target import open_live
 
+from .event_printer import Terminal
 from .output import Output
-from .terminal import Terminal
 
 
 @dataclass(frozen=True)

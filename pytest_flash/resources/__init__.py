@@ -5,9 +5,9 @@ from __future__ import annotations
 from .cpu import CpuInstanceType
 from .datacenter import DataCenter
 from .gpu import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
+from .gpu_and_cpu import CpuLiveServerless, LiveServerless
 from .load_balancing import CpuLiveLoadBalancer, LiveLoadBalancer
-from .queue_based import CpuLiveServerless, LiveServerless
-from .serverless import ServerlessResource, ServerlessScalerType
+from .serverless_base import ServerlessResource, ServerlessScalerType
 from .template import KeyValuePair, PodTemplate
 from .volume import NetworkVolume
 

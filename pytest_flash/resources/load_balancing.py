@@ -9,8 +9,8 @@ from pydantic import BeforeValidator
 from .choices import one_of
 from .cpu import CpuInstanceType
 from .gpu import GpuGroup
-from .queue_based import CpuLiveServerless, LiveServerless
-from .serverless import ServerlessScalerType
+from .gpu_and_cpu import CpuLiveServerless, LiveServerless
+from .serverless_base import ServerlessScalerType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .gpu import CudaVersion, GpuType
-    from .serverless import EndpointOptions
+    from .serverless_base import EndpointOptions
 
 _choose = one_of("a scaler type", ServerlessScalerType)
 

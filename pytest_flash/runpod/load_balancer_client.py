@@ -9,7 +9,7 @@ import httpx
 
 from ..errors import RunpodConnectionError
 from ..target import Target
-from . import http_common as http
+from . import response_errors
 from .client_per_loop import PerLoop
 from .models import Endpoint
 from .queue_requests import Sender
@@ -70,7 +70,7 @@ def _answer(response: httpx.Response) -> BalancerResponse:
     """
     worker_id = response.headers.get(_WORKER_ID)
     if worker_id is None:
-        http.check(response)
+        response_errors.check(response)
     try:
         content = response.json()
     except (ValueError, RecursionError):

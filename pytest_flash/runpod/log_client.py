@@ -12,8 +12,7 @@ import httpx
 
 from ..network.response_limits import aread, ask, begun
 from ..target import Target
-from . import http_common as http
-from . import paths as addresses
+from . import connection_options, paths, response_errors
 from .client_per_loop import PerLoop
 from .models import Workers, one
 from .rate_limit import Pace, exhausted_for
@@ -57,14 +56,14 @@ class LogClient:
     async def running(self, endpoint_id: str) -> list[str]:
         """The ids of the workers that have a job. ``GET /v2/serverless/{id}/workers``."""
         client = await self._ready()
-        path = f"/v2/serverless/{addresses.endpoint(endpoint_id)}/workers"
+        path = f"/v2/serverless/{paths.endpoint(endpoint_id)}/workers"
         try:
             response = await ask(client, client.build_request("GET", path))
         except httpx.RequestError as error:
-            fault = http.transport_error(error)
+            fault = response_errors.transport_error(error)
         else:
             self._check(response)
-            workers = one(Workers, http.body(response), "the list of workers")
+            workers = one(Workers, response_errors.body(response), "the list of workers")
             return [each.id for each in workers.workers if each.status == "RUNNING"]
         # Not within the handler: the frames of httpx's error hold the request's headers.
         raise fault
@@ -78,7 +77,7 @@ class LogClient:
         ``GET /v2/serverless/{id}/workers/{workerId}/logs``, server-sent events.
         """
         client = await self._ready()
-        endpoint, worker = addresses.endpoint(endpoint_id), addresses.worker(worker_id)
+        endpoint, worker = paths.endpoint(endpoint_id), paths.worker(worker_id)
         path = f"/v2/serverless/{endpoint}/workers/{worker}/logs"
         asked = {"source": "container", **({} if after else {"tail": str(_TAIL)})}
         headers = {"Last-Event-ID": after} if after else {}
@@ -92,7 +91,7 @@ class LogClient:
                     for event in reader.feed(chunk):
                         yield LogEntry(event.id, _line(event.data))
         except httpx.RequestError as error:
-            fault = http.transport_error(error)
+            fault = response_errors.transport_error(error)
         else:
             return
         raise fault
@@ -104,23 +103,23 @@ class LogClient:
         return await self._clients.get()
 
     def _check(self, response: httpx.Response) -> None:
-        wait = http.retry_after(response) if response.status_code == 429 else None
+        wait = response_errors.retry_after(response) if response.status_code == 429 else None
         exhausted = exhausted_for(response.headers.get("RateLimit", ""))
         for pace in self._paces:
             pace.hold(max(wait or 0, exhausted))
-        http.check(response)
+        response_errors.check(response)
 
     def _open(self) -> httpx.AsyncClient:
         url = self._target.management_url
         return httpx.AsyncClient(
             base_url=url,
             # Packed, a few bytes of a stream could be very many.
-            headers={**http.headers(self._target), "Accept-Encoding": "identity"},
+            headers={**connection_options.headers(self._target), "Accept-Encoding": "identity"},
             timeout=httpx.Timeout(_QUIET_LIVE if self.is_live else _QUIET, connect=10.0),
             # Streams stay open: nobody waits for one to end.
             limits=httpx.Limits(max_connections=None),
-            verify=http.tls(self._target, url),
-            proxy=http.proxy(self._target, url),
+            verify=connection_options.tls(self._target, url),
+            proxy=connection_options.proxy(self._target, url),
             trust_env=False,
         )
 

@@ -11,8 +11,7 @@ import httpx
 from ..errors import RunpodConnectionError, RunpodError
 from ..resources.environment import OWNER_VARIABLE
 from ..target import Target
-from . import http_common as http
-from . import paths as addresses
+from . import paths, response_errors
 from .create_once import Creation, create
 from .management_requests import Api
 from .models import CpuType, Endpoint, GpuListing, Volume, Workers, many, one
@@ -101,7 +100,7 @@ class ManagementClient:
                 what=f"endpoint {request.get('name')!r}",
                 path=_ENDPOINTS,
                 request=request,
-                read=lambda response: _endpoint(http.body(response)),
+                read=lambda response: _endpoint(response_errors.body(response)),
                 find=find,
             ),
         )
@@ -149,7 +148,7 @@ class ManagementClient:
             what=f"network volume {name!r}",
             path=_VOLUMES,
             request={"name": name, "size": size, "dataCenter": data_center},
-            read=lambda response: one(Volume, http.body(response), "the network volume"),
+            read=lambda response: one(Volume, response_errors.body(response), "the network volume"),
             find=find,
         )
         return create(self._api, creation).value
@@ -209,7 +208,7 @@ def _endpoint(document: dict[str, Any]) -> Endpoint:
 
 
 def _endpoint_path(endpoint_id: str) -> str:
-    return f"{_ENDPOINTS}/{addresses.endpoint(endpoint_id)}"
+    return f"{_ENDPOINTS}/{paths.endpoint(endpoint_id)}"
 
 
 def _age(endpoint: Endpoint) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import httpx
 from ..errors import NotFoundError, RunpodApiError, RunpodConnectionError
 from ..network.response_limits import ENCODINGS, LimitedBody, OversizedError, naming, read_response
 from ..target import Target
-from . import http_common as http
+from . import connection_options, response_errors
 from .rate_limit import Pace, exhausted_for
 from .retry import Failure, RetryPolicy, Tries
 
@@ -47,9 +47,12 @@ class Api:
         self._target = target
         self._client = httpx.Client(
             base_url=target.management_url,
-            headers={**http.headers(target, key_source), "Accept-Encoding": ENCODINGS},
-            verify=http.tls(target, target.management_url),
-            proxy=http.proxy(target, target.management_url),
+            headers={
+                **connection_options.headers(target, key_source),
+                "Accept-Encoding": ENCODINGS,
+            },
+            verify=connection_options.tls(target, target.management_url),
+            proxy=connection_options.proxy(target, target.management_url),
             trust_env=False,
         )
 
@@ -67,7 +70,7 @@ class Api:
         """
         tries = Tries(self.policy)
         while True:
-            outcome = self.attempt(method, path, payload, read=http.body, tries=tries)
+            outcome = self.attempt(method, path, payload, read=response_errors.body, tries=tries)
             if not isinstance(outcome, Failure):
                 return outcome
             tries.pause(outcome)
@@ -77,7 +80,7 @@ class Api:
         tries = Tries(self.policy)
         reached = False
         while True:
-            outcome = self.attempt("DELETE", path, None, read=http.nothing, tries=tries)
+            outcome = self.attempt("DELETE", path, None, read=response_errors.nothing, tries=tries)
             if not isinstance(outcome, Failure):
                 return True
             if isinstance(outcome.error, NotFoundError):
@@ -104,14 +107,14 @@ class Api:
         except httpx.RequestError as error:
             # Not as the cause: its frames hold the request's headers in their variables.
             return Failure(
-                http.transport_error(error),
+                response_errors.transport_error(error),
                 transient=not isinstance(error, (*_LASTING, OversizedError)),
                 reached=not isinstance(error, (*_UNSENT, *_LASTING)),
             )
-        wait = http.retry_after(response) if response.status_code in _BUSY else None
+        wait = response_errors.retry_after(response) if response.status_code in _BUSY else None
         self._pace.hold(max(wait or 0, exhausted_for(response.headers.get("RateLimit", ""))))
         try:
-            http.check(response, self._key_source)
+            response_errors.check(response, self._key_source)
             return read(response)
         except RunpodApiError as error:
             broken = error.status >= 500

@@ -13,8 +13,7 @@ import httpx
 from ..errors import RunpodConnectionError
 from ..security.api_key import without
 from ..target import Target
-from . import http_common as http
-from . import paths as addresses
+from . import paths, response_errors
 from .client_per_loop import PerLoop
 from .queue_requests import Sender
 
@@ -85,15 +84,15 @@ class QueueClient:
 
     async def status(self, endpoint_id: str, job_id: str) -> JobStatus:
         """What became of a job. ``GET /{endpoint_id}/status/{job_id}``."""
-        return await self._job("GET", endpoint_id, f"status/{addresses.job(job_id)}")
+        return await self._job("GET", endpoint_id, f"status/{paths.job(job_id)}")
 
     async def cancel(self, endpoint_id: str, job_id: str) -> JobStatus:
         """Cancel a job, queued or running. ``POST /{endpoint_id}/cancel/{job_id}``."""
-        return await self._job("POST", endpoint_id, f"cancel/{addresses.job(job_id)}")
+        return await self._job("POST", endpoint_id, f"cancel/{paths.job(job_id)}")
 
     async def health(self, endpoint_id: str) -> Mapping[str, Any]:
         """Counters of jobs and workers. ``GET /{endpoint_id}/health``."""
-        return http.body(await self._send("GET", endpoint_id, "health", None))
+        return response_errors.body(await self._send("GET", endpoint_id, "health", None))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -105,16 +104,16 @@ class QueueClient:
     async def _job(
         self, method: str, endpoint_id: str, path: str, payload: bytes | None = None
     ) -> JobStatus:
-        answer = http.body(await self._send(method, endpoint_id, path, payload))
+        answer = response_errors.body(await self._send(method, endpoint_id, path, payload))
         return job_status(answer, self._target.api_key)
 
     async def _send(
         self, method: str, endpoint_id: str, path: str, payload: bytes | None
     ) -> httpx.Response:
         sender = await self._senders.get()
-        url = f"{self._target.queue_url}/{addresses.endpoint(endpoint_id)}/{path}"
+        url = f"{self._target.queue_url}/{paths.endpoint(endpoint_id)}/{path}"
         response = await sender.send(method, url, payload)
-        http.check(response)
+        response_errors.check(response)
         return response
 
 
@@ -125,7 +124,7 @@ def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus
     anything else is shown as JSON. Neither shows ``key``, which the body may quote.
     """
     status, job_id = document.get("status"), document.get("id")
-    if not addresses.is_id(job_id) or not isinstance(status, str) or status not in _STATES:
+    if not paths.is_id(job_id) or not isinstance(status, str) or status not in _STATES:
         raise RunpodConnectionError(f"the answer is not a job: {without(str(document), key)[:200]}")
     fault, worker = document.get("error"), document.get("workerId")
     fault = fault if fault is None or isinstance(fault, str) else json.dumps(fault)

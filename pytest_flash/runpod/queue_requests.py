@@ -8,7 +8,7 @@ import httpx
 
 from ..network.response_limits import ask
 from ..target import Target
-from . import http_common as http
+from . import connection_options, response_errors
 from .connection_pool import DirectClient
 
 _PROXIED = httpx.Limits(max_connections=None, max_keepalive_connections=100)
@@ -26,10 +26,10 @@ class Sender:
 
     def __init__(self, target: Target, way: str, timeout: httpx.Timeout) -> None:
         self._target = target
-        self._fixed = httpx.Headers(http.headers(target))
+        self._fixed = httpx.Headers(connection_options.headers(target))
         self._extensions = {"timeout": timeout.as_dict()}
         self._client: DirectClient | httpx.AsyncClient
-        proxy, verify = http.proxy(target, way), http.tls(target, way)
+        proxy, verify = connection_options.proxy(target, way), connection_options.tls(target, way)
         if proxy is not None:
             self._client = httpx.AsyncClient(
                 limits=_PROXIED, proxy=proxy, verify=verify, trust_env=False
@@ -45,7 +45,7 @@ class Sender:
                 return await self._client.send(request)
             return await ask(self._client, request)
         except httpx.RequestError as error:
-            fault = http.transport_error(error)
+            fault = response_errors.transport_error(error)
         # Not within the handler: the frames of httpx's error hold the request's headers.
         raise fault
 

@@ -18,14 +18,13 @@ import httpx
 from pytest_flash import CpuLiveServerless
 from pytest_flash.runpod.connection_pool import KeepAliveTransport
 from pytest_flash.settings import API_KEY
+from tests.benchmarks.bare import bare_uvicorn
+from tests.benchmarks.graphql import graphql
+from tests.benchmarks.measure import machine, quantile, table
+from tests.benchmarks.sleeping import echo, sleep
+from tests.benchmarks.stand import Stand, stand
 from tests.conformance.environment import official_python
 from tests.support.environment import clean_environment
-
-from .bare import bare_uvicorn
-from .graphql import graphql
-from .measure import machine, quantile, table
-from .sleeping import echo, sleep
-from .stand import Stand, stand
 
 _LENGTHS = (0.0, 0.1, 0.5, 2.0)
 _OFFICIAL = Path(__file__).with_name("official_calls.py")

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.measure import machine, table
 from tests.support.environment import clean_environment
-
-from .measure import machine, table
 
 _APP = """\
 from fastapi import FastAPI

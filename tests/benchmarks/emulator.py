@@ -23,11 +23,10 @@ from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.runpod import Endpoint, JobStatus, QueueClient
 from pytest_flash.target import Target
-
-from .bare import bare_uvicorn
-from .measure import cpu_seconds, machine, quantile, resident_mb, table
-from .rawload import Address, connected, load
-from .stand import Stand, stand
+from tests.benchmarks.bare import bare_uvicorn
+from tests.benchmarks.measure import cpu_seconds, machine, quantile, resident_mb, table
+from tests.benchmarks.rawload import Address, connected, load
+from tests.benchmarks.stand import Stand, stand
 
 _AT_ONCE = 50
 _PARTS = 4

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.benchmarks.measure import machine, quantile, table
 from tests.support.environment import clean_environment
-
-from .measure import machine, quantile, table
 
 _NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 # Only ours differs: the others' cost would drown it.

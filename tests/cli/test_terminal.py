@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from flash_cli.activity import Activity
+from flash_cli.event_printer import Terminal
 from flash_cli.output import Output
 from flash_cli.spinner import status
-from flash_cli.terminal import Terminal
 from pytest_flash.events import (
     AppBroken,
     EndpointPending,

@@ -23,11 +23,11 @@ from pytest_flash.emulator.processes.image_programs import (
     SupplyError,
 )
 from pytest_flash.emulator.startup.config import EmulatorConfig, EmulatorTimings, Options
-from pytest_flash.emulator.worker import guarded_command as guarded
+from pytest_flash.emulator.worker import guarded_command
 
 WORKER = Path(__file__).parent / "worker_program.py"
 SERVER = Path(__file__).parent / "http_program.py"
-GUARDED = Path(guarded.__file__)
+GUARDED = Path(guarded_command.__file__)
 
 
 class Programs(ProjectPrograms):

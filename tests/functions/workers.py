@@ -17,7 +17,7 @@ from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.events import EventSink, ignore
 from pytest_flash.functions.calling.job_results import Outcome, outcome_of
 from pytest_flash.functions.declaration.specs import FunctionSpec
-from pytest_flash.functions.protocol import messages as protocol
+from pytest_flash.functions.protocol import function_messages
 from pytest_flash.functions.shipping.payload import Shipping
 from pytest_flash.project import Project
 from pytest_flash.provisioner.state.session_processes import User
@@ -65,9 +65,11 @@ class MinimalWorker:
         """Send a call of ``spec`` and read what became of it, as the caller does."""
         shipping = shipping or Shipping()
         prepared, payload = shipping.call(spec, args, kwargs or {})
-        prefix = protocol.request_prefix(spec, prepared)
-        secret = protocol.Secret.new()
-        text = protocol.job_request(prefix, protocol.request_arguments(payload, secret))
+        prefix = function_messages.request_prefix(spec, prepared)
+        secret = function_messages.Secret.new()
+        text = function_messages.job_request(
+            prefix, function_messages.request_arguments(payload, secret)
+        )
         response = self.ask(json.loads(text)["input"])
         error = response.pop("error", None)  # As the worker SDK does.
         state = JobState.FAILED if error else JobState.COMPLETED

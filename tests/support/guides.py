@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .environment import ROOT
+from tests.support.environment import ROOT
 
 PYTEST_GUIDE = ROOT / "docs" / "pytest.md"
 FAULTS_GUIDE = ROOT / "docs" / "faults.md"

@@ -23,9 +23,9 @@ from typing import Protocol
 
 import httpx
 
-from .environment import QUICKSTART
-from .runs.flash_run import starting
-from .runs.saving import save
+from tests.support.environment import QUICKSTART
+from tests.support.runs.flash_run import starting
+from tests.support.runs.saving import save
 
 _BLOCK = re.compile(r"^```(console|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HOME = "/home/you/quickstart"

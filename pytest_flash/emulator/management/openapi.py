@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from ..account.endpoint_requests import CreateEndpointBody, RequestSchema, UpdateEndpointBody
 from ..account.volume_requests import CreateVolumeBody, UpdateVolumeBody
 from ..processes.worker_logs import SOURCES
-from . import response_schemas as answers
+from . import response_schemas
 from .catalog_queries import COMPLIANCE, REGIONS
 from .response_schemas import Problem, ResponseSchema
 
@@ -85,13 +85,13 @@ _TIME = {"type": "string", "format": "date-time"}
 _ENDPOINT = "/v2/serverless/{endpoint}"
 _VOLUME = "/v2/network-volumes/{volume}"
 _OPERATIONS = {
-    ("GET", "/v2/serverless"): Operation(answers.EndpointsAnswer),
-    ("POST", "/v2/serverless"): Operation(answers.EndpointAnswer, 201, CreateEndpointBody),
-    ("GET", _ENDPOINT): Operation(answers.EndpointAnswer),
-    ("PATCH", _ENDPOINT): Operation(answers.EndpointAnswer, body=UpdateEndpointBody),
+    ("GET", "/v2/serverless"): Operation(response_schemas.EndpointsAnswer),
+    ("POST", "/v2/serverless"): Operation(response_schemas.EndpointAnswer, 201, CreateEndpointBody),
+    ("GET", _ENDPOINT): Operation(response_schemas.EndpointAnswer),
+    ("PATCH", _ENDPOINT): Operation(response_schemas.EndpointAnswer, body=UpdateEndpointBody),
     ("DELETE", _ENDPOINT): Operation(status=204),
-    ("GET", _ENDPOINT + "/workers"): Operation(answers.WorkersAnswer),
-    ("GET", _ENDPOINT + "/releases"): Operation(answers.ReleasesAnswer),
+    ("GET", _ENDPOINT + "/workers"): Operation(response_schemas.WorkersAnswer),
+    ("GET", _ENDPOINT + "/releases"): Operation(response_schemas.ReleasesAnswer),
     ("GET", _ENDPOINT + "/workers/{worker}/logs"): Operation(
         query={
             "source": _one_of(SOURCES),
@@ -101,21 +101,26 @@ _OPERATIONS = {
         headers={"Last-Event-ID": _TIME},
         media="text/event-stream",
     ),
-    ("GET", "/v2/network-volumes"): Operation(answers.VolumesAnswer),
-    ("POST", "/v2/network-volumes"): Operation(answers.VolumeAnswer, 201, CreateVolumeBody),
-    ("GET", _VOLUME): Operation(answers.VolumeAnswer),
-    ("PATCH", _VOLUME): Operation(answers.VolumeAnswer, body=UpdateVolumeBody),
+    ("GET", "/v2/network-volumes"): Operation(response_schemas.VolumesAnswer),
+    ("POST", "/v2/network-volumes"): Operation(
+        response_schemas.VolumeAnswer, 201, CreateVolumeBody
+    ),
+    ("GET", _VOLUME): Operation(response_schemas.VolumeAnswer),
+    ("PATCH", _VOLUME): Operation(response_schemas.VolumeAnswer, body=UpdateVolumeBody),
     ("DELETE", _VOLUME): Operation(status=204),
-    ("GET", "/v2/catalog/gpus"): Operation(answers.GpuTypesAnswer, query=_GPU_QUERY),
-    ("GET", "/v2/catalog/gpus/{id}"): Operation(answers.GpuTypeAnswer, query=_GPU_QUERY),
-    ("GET", "/v2/catalog/cpus"): Operation(answers.CpuTypesAnswer, query=_CPU_QUERY),
-    ("GET", "/v2/catalog/cpus/{id}"): Operation(answers.CpuTypeAnswer, query=_CPU_QUERY),
-    ("GET", "/v2/catalog/datacenters"): Operation(answers.DataCentersAnswer, query=_CENTER_QUERY),
+    ("GET", "/v2/catalog/gpus"): Operation(response_schemas.GpuTypesAnswer, query=_GPU_QUERY),
+    ("GET", "/v2/catalog/gpus/{id}"): Operation(response_schemas.GpuTypeAnswer, query=_GPU_QUERY),
+    ("GET", "/v2/catalog/cpus"): Operation(response_schemas.CpuTypesAnswer, query=_CPU_QUERY),
+    ("GET", "/v2/catalog/cpus/{id}"): Operation(response_schemas.CpuTypeAnswer, query=_CPU_QUERY),
+    ("GET", "/v2/catalog/datacenters"): Operation(
+        response_schemas.DataCentersAnswer, query=_CENTER_QUERY
+    ),
     ("GET", "/v2/catalog/datacenters/{id}"): Operation(
-        answers.DataCenterAnswer, query=_CENTER_ITEM
+        response_schemas.DataCenterAnswer, query=_CENTER_ITEM
     ),
     ("GET", "/v2/catalog/templates"): Operation(
-        answers.TemplatesAnswer, query={"source": _one_of(["official", "verified", "community"])}
+        response_schemas.TemplatesAnswer,
+        query={"source": _one_of(["official", "verified", "community"])},
     ),
 }
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..scheduler.endpoints import EmulatedEndpoints
     from ..scheduler.worker import EmulatedWorker
     from ..startup.config import EmulatorTimings
-    from . import websocket_relay as sockets
+    from . import websocket_relay
 
 _PREFIX = "/lb"
 # A worker's end is known a little later than that of its connection.
@@ -82,7 +82,7 @@ class LoadBalancer:
             await error_response(error)(client.scope, client.receive, client.send)
 
     async def _websocket(self, client: WebSocket) -> None:
-        from . import websocket_relay as sockets  # loads websockets
+        from . import websocket_relay  # loads websockets
 
         endpoint = self._endpoint(client)
         visit = endpoint.admit(scope_of(client.scope), _preferred(endpoint, client))
@@ -93,23 +93,23 @@ class LoadBalancer:
             ports = self._ports.of(worker.id)
             assert ports is not None
             try:
-                link = await sockets.open_socket(self._opening(worker, client), ports.main)
-            except sockets.DeniedError as error:
+                link = await websocket_relay.open_socket(self._opening(worker, client), ports.main)
+            except websocket_relay.DeniedError as error:
                 denial = Response(error.body, error.status, media_type=error.kind)
                 await denial(client.scope, client.receive, client.send)
-            except sockets.UnreachableError as error:
+            except websocket_relay.UnreachableError as error:
                 raise HttpError(502, f"worker {worker.id} did not answer: {error}") from error
             else:
                 await client.accept(link.subprotocol, [(_WORKER_ID, worker.id.encode())])
-                await sockets.carry(link, client.receive, client.send, visit.lost)
+                await websocket_relay.carry(link, client.receive, client.send, visit.lost)
         finally:
             endpoint.dismiss(visit)
 
-    def _opening(self, worker: EmulatedWorker, client: WebSocket) -> sockets.Opening:
-        from . import websocket_relay as sockets
+    def _opening(self, worker: EmulatedWorker, client: WebSocket) -> websocket_relay.Opening:
+        from . import websocket_relay
 
         outgoing = self._outgoing(worker, client, b"")
-        return sockets.Opening(
+        return websocket_relay.Opening(
             target=outgoing.target.decode("ascii"),
             host=client.headers["host"],
             headers=outgoing.headers,

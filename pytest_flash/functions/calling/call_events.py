@@ -10,7 +10,7 @@ from ...events import EventSink, JobEnded, JobNamed, JobOutput, JobStarted
 from ...runpod import Endpoint, JobStatus
 from ..declaration.specs import FunctionSpec
 from ..onworker.signing import Signer
-from ..protocol import messages as protocol
+from ..protocol import function_messages
 from .job_results import Outcome
 
 
@@ -87,7 +87,7 @@ class CallReport:
         been told."""
         if self._ended:
             return
-        response = protocol.read_response(job.output)
+        response = function_messages.read_response(job.output)
         worker = (self._endpoint.id, job.worker_id) if job.worker_id else None
         cold = worker is not None and worker not in self._workers
         if worker is not None:

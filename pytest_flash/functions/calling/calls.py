@@ -21,16 +21,16 @@ from ...runpod import Endpoint, JobStatus, LoadBalancerClient, LogClient, QueueC
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
 from ..output.log_readers import Listeners
-from ..protocol import messages as protocol
+from ..protocol import function_messages
 from ..protocol.short_values import shown, shown_call
 from ..shipping.needed_source import Prepared
 from ..shipping.payload import Constructor, Packed, Shipping
-from . import load_balanced_calls as balanced
+from . import load_balanced_calls
 from .call_events import Arguments, Reports
 from .handle import JobHandle
 from .job_results import outcome_of
 from .load_balanced_calls import BalancedCalls, refuse_jobs
-from .polling import Flight, Polling
+from .running_job import Flight, Polling
 from .submission import EndpointFor, until_cancelled, until_taken
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
@@ -143,8 +143,8 @@ class RemoteCalls:
         kept = None if shown is None or len(packed.data) > _KEPT else pickle.dumps(packed)
         # Behind a load balancer no job and no worker is known before the answer.
         aloud = self._listeners is not None and spec.resource.routing == "QUEUE"
-        secret = protocol.Secret.new()
-        sent = protocol.request_arguments(payload, secret, aloud)
+        secret = function_messages.Secret.new()
+        sent = function_messages.request_arguments(payload, secret, aloud)
         return Arguments(sent, secret.signer, aloud, shown, kept)
 
     async def _call(self, spec: FunctionSpec, arguments: Arguments) -> Any:
@@ -159,8 +159,8 @@ class RemoteCalls:
         __tracebackhide__ = True
         if self._balanced is None:
             raise ConfigurationError(f"{spec.name} ({spec.location}): no load balancer is set up")
-        body = protocol.bare_request(self._prefix(spec), arguments.sent)
-        _check_size(spec, len(body), balanced.LIMIT)
+        body = function_messages.bare_request(self._prefix(spec), arguments.sent)
+        _check_size(spec, len(body), load_balanced_calls.LIMIT)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
         try:
@@ -182,7 +182,7 @@ class RemoteCalls:
         limit: int,
     ) -> Flight:
         """Submit a job, named with its answer."""
-        body = protocol.job_request(self._prefix(spec), arguments.sent)
+        body = function_messages.job_request(self._prefix(spec), arguments.sent)
         _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
@@ -206,7 +206,7 @@ class RemoteCalls:
 
     def _prefix_of(self, spec: FunctionSpec, prepared: Prepared) -> bytes:
         if prepared not in self._prefixes:
-            self._prefixes[prepared] = protocol.request_prefix(spec, prepared)
+            self._prefixes[prepared] = function_messages.request_prefix(spec, prepared)
         return self._prefixes[prepared]
 
     async def _submit(

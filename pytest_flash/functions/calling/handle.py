@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 if TYPE_CHECKING:
     from ...runpod import JobStatus
     from .job_results import Outcome
-    from .polling import Flight
+    from .running_job import Flight
 
 R = TypeVar("R")
 

@@ -11,8 +11,8 @@ from ...runpod import Endpoint, JobState, JobStatus
 from ..declaration.specs import FunctionSpec
 from ..errors.job_failures import failure, located
 from ..onworker.signing import Signer
-from ..protocol import messages as protocol
-from ..protocol.messages import CapturedOutput, UnsignedResultError
+from ..protocol import function_messages
+from ..protocol.function_messages import CapturedOutput, UnsignedResultError
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Outcome:
 
 def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, signer: Signer) -> Outcome:
     """Read a terminal ``job`` of a call whose arguments had the signer's secret."""
-    response = protocol.read_response(job.output)
+    response = function_messages.read_response(job.output)
     if job.state is not JobState.COMPLETED or (response and not response.success):
         described, output = None, CapturedOutput()
         if response is not None:
-            described, output = protocol.read_description(response, signer)
+            described, output = function_messages.read_description(response, signer)
         error = failure(spec, endpoint, job, response, described, output.text)
         return Outcome(error=error, output=output, frames=error.__traceback__)
     if response is None:
         return _foreign(spec, endpoint, job, f"is no FunctionResponse: {str(job.output)[:200]!r}")
     try:
-        read, output = protocol.read_result(response, signer)
+        read, output = function_messages.read_result(response, signer)
     except UnsignedResultError as error:
         reason = f"was not written by the code that was sent, and is not unpickled: {error}"
         return _foreign(spec, endpoint, job, reason, CapturedOutput(response.stdout))

@@ -18,7 +18,7 @@ from ...errors import (
 )
 from ...runpod import Endpoint, JobState, JobStatus
 from ..declaration.specs import FunctionSpec
-from ..protocol.messages import FunctionResponse
+from ..protocol.function_messages import FunctionResponse
 from ..shipping.declared_packages import distributions
 from ..shipping.project_modules import ProjectModules
 from ..shipping.synthetic_frames import at, entered

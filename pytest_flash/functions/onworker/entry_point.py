@@ -15,9 +15,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import error_description as describe
-from . import pickles
-from . import placeholders as standin
+from . import error_description, pickles, placeholders
 from .bundle import Bundle, Shipped, Value
 from .modules import Store
 from .signing import Signer
@@ -142,15 +140,15 @@ def _job(
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
                     _STORE.show()
-                    job.described = describe.describe(error, transcript.output())
+                    job.described = error_description.describe(error, transcript.output())
                     raise
         except BaseException as error:
             if awaits and _is_stop(error):
                 raise
-            described = job.described or describe.describe(error, transcript.output())
-            transcript.whisper(describe.signed(described, transcript.signer))
+            described = job.described or error_description.describe(error, transcript.output())
+            transcript.whisper(error_description.signed(described, transcript.signer))
             if not _is_reported(error):
-                text = f"{type(error).__name__}: {describe.text_of(error)}"
+                text = f"{type(error).__name__}: {error_description.text_of(error)}"
                 raise ReplacedError(encodable(text)) from None
             raise
 
@@ -174,7 +172,7 @@ def _prepared(
         function = slices[target.module].module
         for part in target.path.split("."):
             function = getattr(function, part)
-        function = standin.behind(function)
+        function = placeholders.behind(function)
         instances = slices[target.module].instances
     if target.method:
         function = getattr(_instance(instances, function, *init), target.method)
@@ -194,7 +192,7 @@ def _dumps(value: Any, target: CallTarget) -> bytes:
     try:
         data: bytes = cloudpickle.dumps(value)
     except Exception as error:  # runs the user's __reduce__ and __getstate__
-        if isinstance(error, ImportError) and standin.is_of_placeholder(error):
+        if isinstance(error, ImportError) and placeholders.is_of_placeholder(error):
             raise error.with_traceback(None) from None
         way_out = "return plain data"
         if inspect.isawaitable(value):
@@ -229,4 +227,4 @@ def _is_reported(error: BaseException) -> bool:
     read or send it."""
     if not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration):
         return False
-    return describe.has_text(error)
+    return error_description.has_text(error)

@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence, Set
 
 from . import placeholders as standin
-from . import source_edits as shaping
+from . import source_edits
 from .bundle import STANDIN, Bundle, Shipped, Value
 from .module_places import Places, Shared
 from .module_views import View, Views, Whole
@@ -237,7 +237,7 @@ def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
     module = whole.module
     module.__file__ = shipped.file
     tree = ast.parse(text, shipped.file)
-    imports = shaping.tolerate_missing(tree)
+    imports = source_edits.tolerate_missing(tree)
     module.__dict__.update(WORDS)
     exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
     whole.again = [

@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from . import placeholders as standin
+from . import placeholders
 
 # Objects that are looked at in one module, nearest first, and items in one container: state may
 # be large, such as a vocabulary, and what other modules put there is near the top.
@@ -72,7 +72,7 @@ def is_outdated(each: Any, names: Collection[str], current: Mapping[str, types.M
     if space is not None:
         return space is not vars(current[name])
     path = _of_class(each, "__qualname__")
-    return "<" not in path and standin.behind(_at(vars(current[name]), path)) is not each
+    return "<" not in path and placeholders.behind(_at(vars(current[name]), path)) is not each
 
 
 def _namespace(each: Any) -> dict[str, Any] | None:

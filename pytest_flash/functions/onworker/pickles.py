@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any
 
-from . import placeholders as standin
+from . import placeholders
 
 # Where this module lives at the caller, whose pickles name it so.
 _AT_CALLER = "pytest_flash.functions.onworker"
@@ -59,5 +59,7 @@ def fill_function(
         setattr(function, name, value)
     for cell, content in zip(function.__closure__ or (), cells, strict=True):
         for value in content:
-            own = standin.behind(value) is function and not inspect.iscoroutinefunction(function)
+            own = placeholders.behind(value) is function and not inspect.iscoroutinefunction(
+                function
+            )
             cell.cell_contents = function if own else value

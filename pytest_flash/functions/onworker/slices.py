@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import pickles
+from . import pickles, source_edits
 from . import placeholders as standin
-from . import source_edits as shaping
 from .bundle import Bundle, Shipped, Value
 
-WORDS = {shaping.REMOTE: standin.stand_in, shaping.MISSING: standin.missing}
+WORDS = {source_edits.REMOTE: standin.stand_in, source_edits.MISSING: standin.missing}
 
 
 @dataclass(eq=False)
@@ -97,25 +96,25 @@ def begun(shipped: Shipped) -> Slice:
 def _execute(statement: ast.stmt, shipped: Shipped, flags: int, module: types.ModuleType) -> bool:
     """False where an import found nothing, and should be tried again at the next call."""
     tree = ast.Module(body=[statement], type_ignores=[])
-    shaping.mark_remote(tree, frozenset(shipped.remote_lines or ()))
-    imports = shaping.tolerate_missing(tree)
+    source_edits.mark_remote(tree, frozenset(shipped.remote_lines or ()))
+    imports = source_edits.tolerate_missing(tree)
     if imports:
         importlib.invalidate_caches()
     namespace = module.__dict__
     try:
         exec(compile(tree, shipped.file, "exec", flags=flags, dont_inherit=True), namespace)
     except ImportError as error:
-        names = shaping.bound_by(statement)
+        names = source_edits.bound_by(statement)
         if not names or not standin.is_of_placeholder(error):
             raise
         # What uses it will tell, if anything does.
         namespace.update(standin.missing(error, names, shipped.file, statement.lineno))
         return False
     for node in ast.walk(tree):
-        if isinstance(node, shaping.Definition) and node.name in namespace:
+        if isinstance(node, source_edits.Definition) and node.name in namespace:
             value = namespace[node.name]
             if standin.behind(value) is not value:
-                namespace[shaping.itself(node.name)] = standin.behind(value)
+                namespace[source_edits.itself(node.name)] = standin.behind(value)
     return not any(placeholders(module, names) for _, names in imports)
 
 

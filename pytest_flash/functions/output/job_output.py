@@ -12,7 +12,7 @@ from ...runpod import JobState, JobStatus
 from ..onworker.live_output import Piece
 from ..onworker.signing import Signer
 from ..onworker.transcript import LEFT_OUT
-from ..protocol.messages import CapturedOutput
+from ..protocol.function_messages import CapturedOutput
 from .received_lines import Heard, shown
 
 # Jobs that are over sooner tell all they printed with their result, unless their worker's log is

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..declaration.specs import REMOTE_MARK
-from . import statement_names as names
+from . import statement_names
 from .project_modules import ModuleSource, is_of_project
 from .source_imports import Import
 from .statement_names import Statement
@@ -72,7 +72,7 @@ class SlicedFile:
         self.source = source
         self.namespace = namespace
         self._lines = frozenset(_remote_lines(source.tree, namespace))
-        self._all = names.statements(source.text, source.tree, self._lines)
+        self._all = statement_names.statements(source.text, source.tree, self._lines)
         self._statements = [each for each in self._all if not each.main_guard]
         stars = {id(each): self._star_names(each) for each in self._statements}
         self._bound = {id(each): each.bound | stars[id(each)] for each in self._statements}
@@ -201,7 +201,7 @@ class SlicedFile:
 
     def _star_names(self, statement: Statement) -> frozenset[str]:
         """The names that a ``from … import *`` has bound; none for other statements."""
-        if names.star_import(statement.node) is None:
+        if statement_names.star_import(statement.node) is None:
             return frozenset()
         found = next(self.source.imports_in(statement.node), None)
         module = sys.modules.get(found.module) if found else None

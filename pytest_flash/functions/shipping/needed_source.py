@@ -14,7 +14,7 @@ from typing import Any
 
 from ...errors import CannotTravelError, ConfigurationError
 from ..declaration.specs import FunctionSpec
-from . import worker_runtime as runtime
+from . import worker_runtime
 from .declared_packages import Declared
 from .file_slices import FileSlice, SlicedFile, wanted_from
 from .loaded_source import LoadedSource
@@ -338,10 +338,10 @@ class Gathering:
             target = (kind, module, self._home.path, method, limit)
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
-            f"{runtime.boot()}"
-            f"{self._name()} = sys.modules[{runtime.name() + '.entry_point'!r}].entry(\n"
+            f"{worker_runtime.boot()}"
+            f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
             f"    {target!r}, {awaits or bool(self._spec.method)}, {tuple(entries)!r},\n"
-            f"    {runtime.pack(dict(texts))!r},\n)\n"
+            f"    {worker_runtime.pack(dict(texts))!r},\n)\n"
         )
 
 

@@ -24,9 +24,7 @@ from typing import Any
 import cloudpickle
 
 from .. import onworker
-from ..onworker import pickles
-from ..onworker import placeholders as standin
-from ..onworker import source_edits as shaping
+from ..onworker import pickles, placeholders, source_edits
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
 from .statement_names import used_by
@@ -76,7 +74,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
             return self._by_code("", obj)
         if stand_in:
-            return standin.stand_in, (obj.__flash_behind__,)
+            return placeholders.stand_in, (obj.__flash_behind__,)
         return super().reducer_override(_by_its_own_name(obj))
 
     def _by_code(self, module: str, function: types.FunctionType) -> Any:
@@ -203,7 +201,7 @@ def _by_its_own_name(obj: Any) -> Any:
     behind = getattr(space.get(name), "__flash_behind__", None)
     if behind is None or behind is not obj or inspect.iscoroutinefunction(obj):
         return obj
-    renamed = shaping.itself(name)
+    renamed = source_edits.itself(name)
     made = types.FunctionType(
         _renamed(obj.__code__, name, renamed),
         {**space, renamed: obj},

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ...security import plain_pickle as plainpickle
+from ...security import plain_pickle
 from .records import CreatedEndpoint, Scope, VolumeRecord
 
 # Beyond any honest file: a record takes about 2 kB and 150 values.
@@ -108,8 +108,8 @@ def _load_plain(data: bytes) -> object:
     if len(data) > SIZE_LIMIT:
         raise DamagedError(f"it is larger than {SIZE_LIMIT >> 20} MiB")
     try:
-        value = plainpickle.loads(data)
-    except plainpickle.NotPlainError as error:
+        value = plain_pickle.loads(data)
+    except plain_pickle.NotPlainError as error:
         raise DamagedError(f"it {error}") from error
     _require_plain(value)
     return value

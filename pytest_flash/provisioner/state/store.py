@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ProvisioningError
-from . import file_format as statefile
+from . import file_format
 from .disk import FOLDER, STATE_FILE, make_private_folder, read_file, replace_file, set_aside
 from .file_format import DamagedError, Document, NewerError, RecordEntry, VolumeEntry
 from .live_sessions import is_alive, sweep
@@ -229,11 +229,11 @@ class State:
         version, seen = _version(self.path), self._seen
         if seen is not None and seen[0] == version:
             return seen[1]
-        data = read_file(self.path, statefile.SIZE_LIMIT)
+        data = read_file(self.path, file_format.SIZE_LIMIT)
         if data is None:
             return Document(salt=secrets.token_hex(_SALT_BYTES))
         try:
-            document = statefile.decode(data)
+            document = file_format.decode(data)
         except NewerError as error:
             raise ProvisioningError(
                 f"{self.path} was written by a newer pytest-flash ({error}); upgrade with "
@@ -256,7 +256,7 @@ class State:
 
     def _save(self, document: Document) -> None:
         try:
-            data = statefile.encode(document)
+            data = file_format.encode(document)
         except DamagedError as error:
             raise ProvisioningError(f"{self.path} would not be read again: {error}") from error
         replace_file(self.path, data)

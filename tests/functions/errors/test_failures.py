@@ -24,7 +24,7 @@ from pytest_flash.errors import (
 )
 from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.functions.errors.job_failures import failure
-from pytest_flash.functions.protocol.messages import FunctionResponse
+from pytest_flash.functions.protocol.function_messages import FunctionResponse
 from pytest_flash.runpod import Endpoint, JobState, JobStatus
 
 

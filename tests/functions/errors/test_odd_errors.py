@@ -13,7 +13,7 @@ import pytest
 
 from pytest_flash import CpuLiveServerless, remote
 from pytest_flash.functions.calling.job_results import Outcome
-from pytest_flash.functions.onworker import error_description as describe
+from pytest_flash.functions.onworker import error_description
 from pytest_flash.functions.onworker.signing import Signer
 from tests.functions.workers import MinimalWorker
 
@@ -169,5 +169,5 @@ def test_a_class_that_a_module_refuses_here_is_no_error(minimal: MinimalWorker, 
 def test_a_library_may_replace_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json, "dumps", functools.partial(json.dumps, indent=2))
     signer = Signer(b"secret")
-    line = describe.signed(describe.describe(KeyError("x"), ("", "", 0)), signer)
-    assert describe.find(f"before\n{line}\nafter\n", signer) is not None
+    line = error_description.signed(error_description.describe(KeyError("x"), ("", "", 0)), signer)
+    assert error_description.find(f"before\n{line}\nafter\n", signer) is not None

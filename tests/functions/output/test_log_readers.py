@@ -14,7 +14,7 @@ from pytest_flash.functions.onworker.live_output import Piece, marked
 from pytest_flash.functions.onworker.signing import Signer
 from pytest_flash.functions.output.job_output import JobListener
 from pytest_flash.functions.output.log_readers import Listeners, Manners
-from pytest_flash.functions.protocol.messages import CapturedOutput
+from pytest_flash.functions.protocol.function_messages import CapturedOutput
 from pytest_flash.runpod import JobState, JobStatus, LogClient
 from tests.runpod.scripted import (
     Exchange,

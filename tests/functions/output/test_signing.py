@@ -15,20 +15,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.functions.onworker import error_description as describe
+from pytest_flash.functions.onworker import error_description
 from pytest_flash.functions.onworker.signing import Signer
-from pytest_flash.functions.protocol.messages import Secret
-from pytest_flash.security import plain_pickle as plainpickle
+from pytest_flash.functions.protocol.function_messages import Secret
+from pytest_flash.security import plain_pickle
 from tests.functions.output.forged_output import NAME, attacks, code
 
 OURS, OTHERS = Signer(b"ours"), Signer(b"another call's")
 DESCRIBED = {"output": ["said\n", "", 0], "traceback": "ünï 😀 \ud800\n", "errors": []}
-LINE = describe.signed(json.dumps(DESCRIBED), OURS)
+LINE = error_description.signed(json.dumps(DESCRIBED), OURS)
 NEVER = Path("/never/made")
 FORGED = [each.replace(NAME, OURS.name) for each in attacks(NEVER).values()]
 FORGED += [
-    describe.signed(json.dumps(DESCRIBED), OTHERS),
-    describe.signed(json.dumps(DESCRIBED), OTHERS).replace(OTHERS.name, OURS.name),
+    error_description.signed(json.dumps(DESCRIBED), OTHERS),
+    error_description.signed(json.dumps(DESCRIBED), OTHERS).replace(OTHERS.name, OURS.name),
     LINE.replace("said", "sayd"),
     LINE.replace(OURS.name, OTHERS.name),
     LINE.replace(OURS.name, OURS.name.upper()),
@@ -86,8 +86,8 @@ def test_a_description_is_found_among_whatever_was_printed(
 ) -> None:
     # As the worker leaves it: what follows was written to another stream.
     printed = f"{''.join(before)}\n{LINE}\n{''.join(after)}"
-    assert describe.find(printed, OURS) == DESCRIBED
-    assert describe.find(f"{''.join(before)}\n{''.join(after)}", OURS) is None
+    assert error_description.find(printed, OURS) == DESCRIBED
+    assert error_description.find(f"{''.join(before)}\n{''.join(after)}", OURS) is None
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
@@ -95,7 +95,7 @@ def test_many_imitations_hide_nothing(end: str) -> None:
     """A million characters of them, as much as a worker keeps."""
     imitation = f"[pytest-flash {OURS.name} {'0' * 32} {end}"
     flood = imitation * (1_000_000 // len(imitation))
-    assert describe.find(f"{flood}\n{LINE}\n{flood}", OURS) == DESCRIBED
+    assert error_description.find(f"{flood}\n{LINE}\n{flood}", OURS) == DESCRIBED
 
 
 def test_an_exception_is_described_by_json_alone() -> None:
@@ -110,7 +110,7 @@ def test_an_exception_is_described_by_json_alone() -> None:
     try:
         raise Odd from KeyError("first")
     except Odd as error:
-        text = describe.describe(error, ("", "", 0))
+        text = error_description.describe(error, ("", "", 0))
     assert text.isascii()
     assert text.isprintable()
     described = json.loads(text)
@@ -124,12 +124,12 @@ def test_a_pickle_that_runs_something_is_not_a_plain_one(tmp_path: Path, encoded
     hostile = base64.b64decode(code(made))
     data = pickle.dumps(hostile) if encoded else hostile
     if encoded:
-        assert plainpickle.loads(data, with_bytes=True) == hostile
-        with pytest.raises(plainpickle.NotPlainError, match="more than plain values"):
-            plainpickle.loads(data)
+        assert plain_pickle.loads(data, with_bytes=True) == hostile
+        with pytest.raises(plain_pickle.NotPlainError, match="more than plain values"):
+            plain_pickle.loads(data)
     else:
-        with pytest.raises(plainpickle.NotPlainError, match="more than plain values"):
-            plainpickle.loads(data, with_bytes=True)
+        with pytest.raises(plain_pickle.NotPlainError, match="more than plain values"):
+            plain_pickle.loads(data, with_bytes=True)
     assert not made.exists()
 
 
@@ -140,5 +140,5 @@ _instructions = st.sampled_from(
 
 @given(st.lists(_instructions | st.binary(max_size=3)).map(b"".join))
 def test_any_bytes_are_plain_values_or_refused(data: bytes) -> None:
-    with contextlib.suppress(plainpickle.NotPlainError):
-        plainpickle.loads(b"\x80\x05" + data, with_bytes=True)
+    with contextlib.suppress(plain_pickle.NotPlainError):
+        plain_pickle.loads(b"\x80\x05" + data, with_bytes=True)

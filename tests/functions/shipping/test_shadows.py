@@ -19,7 +19,7 @@ import pytest
 
 from pytest_flash import CpuLiveServerless, remote
 from pytest_flash.functions.calling.calls import RemoteCalls
-from pytest_flash.functions.shipping import worker_runtime as runtime
+from pytest_flash.functions.shipping import worker_runtime
 from tests.functions.workers import MinimalWorker
 
 TRAP = """\
@@ -68,9 +68,10 @@ def trapped(names: set[str], log: Path) -> str:
     entries = [(name, f"key {name}", name, f"/project/{name}.py", False) for name in sorted(names)]
     main = ("main", "", "main", "/project/main.py", False, (), False, (), ())
     return (
-        f"{runtime.boot()}work = sys.modules[{runtime.name() + '.entry_point'!r}].entry(\n"
+        f"{worker_runtime.boot()}work = "
+        f"sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
         f"    ('named', 'main', 'work', '', 10**7), True, {(*entries, main)!r},\n"
-        f"    {runtime.pack(texts)!r})\n"
+        f"    {worker_runtime.pack(texts)!r})\n"
     )
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 from pytest_flash.functions import onworker
-from pytest_flash.functions.shipping import worker_runtime as runtime
+from pytest_flash.functions.shipping import worker_runtime
 
 
 class Worded(ast.NodeTransformer):
@@ -24,6 +24,6 @@ class Worded(ast.NodeTransformer):
 @pytest.mark.parametrize("name", onworker.ORDER)
 def test_it_is_the_source_but_for_docstrings_and_comments(name: str) -> None:
     source = inspect.getsource(import_module(f"{onworker.__name__}.{name}"))
-    sent = runtime.without_words(source)
+    sent = worker_runtime.without_words(source)
     assert ast.dump(ast.parse(sent)) == ast.dump(Worded().visit(ast.parse(source)))
     assert len(sent) < len(source)

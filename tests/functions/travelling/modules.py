@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import HEAD, Case, remote
+from tests.functions.travelling import HEAD, Case, remote
 
 CASES: dict[str, Case] = {
     "sibling module": Case(

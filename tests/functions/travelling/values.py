@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import Case, remote
+from tests.functions.travelling import Case, remote
 
 CASES: dict[str, Case] = {
     "data of a module": Case(

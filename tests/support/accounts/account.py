@@ -15,8 +15,7 @@ import httpx
 from pytest_flash.runpod import Endpoint, ManagementClient
 from pytest_flash.settings import API_KEY, MANAGEMENT_URL, QUEUE_URL
 from pytest_flash.target import Target, embedded
-
-from ..environment import clean_environment
+from tests.support.environment import clean_environment
 
 
 @dataclass(frozen=True)

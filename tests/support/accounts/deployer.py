@@ -29,8 +29,7 @@ from pytest_flash.runner.app.locate import locate
 from pytest_flash.session import Identity, Session
 from pytest_flash.settings import read_environment
 from pytest_flash.target import open_live
-
-from ..environment import ROOT, clean_environment
+from tests.support.environment import ROOT, clean_environment
 
 # Seconds.
 _LIMIT = 120

@@ -10,8 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from . import imports, saves
-from .way import HOME, Answer, Files, Link, Same, Save, Way
+from tests.support.edits import imports, saves
+from tests.support.edits.way import HOME, Answer, Files, Link, Same, Save, Way
 
 __all__ = ["KINDS", "WAYS", "Answer", "Files", "Project", "Save", "Way"]
 

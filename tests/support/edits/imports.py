@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .way import HOME, Way, changed, function, value
+from tests.support.edits.way import HOME, Way, changed, function, value
 
 WAYS: dict[str, Way] = {
     "from package import module": Way(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .way import HOME, Link, Same, Way, changed, function, value
+from tests.support.edits.way import HOME, Link, Same, Way, changed, function, value
 
 _LAZY = """\
 import importlib

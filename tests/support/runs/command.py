@@ -14,8 +14,7 @@ from typing import Protocol
 import pytest
 
 from flash_cli.commands import run_command_line
-
-from ..environment import ROOT, clean_environment
+from tests.support.environment import ROOT, clean_environment
 
 # Seconds.
 _LIMIT = 120

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from ..environment import ROOT, clean_environment
-from ..system.processes import Process, descendants, wait_until
+from tests.support.environment import ROOT, clean_environment
+from tests.support.system.processes import Process, descendants, wait_until
 
 _PROGRAM = Path(__file__).parent / "flash_program.py"
 # In the app's line, or the note of a first start with broken code.

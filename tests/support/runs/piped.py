@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ..pytest_runs.forks import Forks, Run
+from tests.support.pytest_runs.forks import Forks, Run
 
 
 class Program(Protocol):

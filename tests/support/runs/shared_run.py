@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from ..system.processes import wait_until
-from .flash_run import FlashRun, starting
-from .saving import save
+from tests.support.runs.flash_run import FlashRun, starting
+from tests.support.runs.saving import save
+from tests.support.system.processes import wait_until
 
 _PLAIN = """\
 from fastapi import FastAPI

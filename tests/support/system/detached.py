@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .processes import wait_until
+from tests.support.system.processes import wait_until
 
 # The process that forks ends at once, so what it forks belongs to the system's first process.
 _PROGRAM = """

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from .processes import wait_until
+from tests.support.system.processes import wait_until
 
 # In hundredths of a second of processor time.
 _MEASURED = 50

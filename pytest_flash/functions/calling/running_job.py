@@ -22,7 +22,7 @@ from ...errors import (
 from ...runpod import Endpoint, JobStatus, QueueClient
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
-from ..protocol.messages import CapturedOutput
+from ..protocol.function_messages import CapturedOutput
 from ..protocol.short_values import shown
 from .call_events import CallReport
 from .job_results import Outcome, outcome_of

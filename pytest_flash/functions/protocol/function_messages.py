@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...security import plain_pickle as plainpickle
+from ...security import plain_pickle
 from ..declaration.specs import FunctionSpec
-from ..onworker import error_description as describe
+from ..onworker import error_description
 from ..onworker.entry_point import ANSWER
 from ..onworker.signing import SECRET_SIZE, Signer
 from ..onworker.transcript import LEFT_OUT
@@ -140,7 +140,7 @@ def read_description(
 
     Each line once where our code could tell.
     """
-    described = describe.find(response.stdout, signer)
+    described = error_description.find(response.stdout, signer)
     if described is None:
         return None, CapturedOutput(response.stdout)
     return described, CapturedOutput(*described["output"])
@@ -155,7 +155,7 @@ def read_result(
     Raises UnsignedResultError; reading the value raises whatever unpickling raises.
     """
     try:
-        answer = plainpickle.loads(base64.b64decode(response.result or ""), with_bytes=True)
+        answer = plain_pickle.loads(base64.b64decode(response.result or ""), with_bytes=True)
     except ValueError as error:
         raise UnsignedResultError(f"it {error}") from error
     if not isinstance(answer, tuple) or len(answer) != 4 or answer[0] != ANSWER:

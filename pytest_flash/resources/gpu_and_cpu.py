@@ -11,14 +11,14 @@ from .cpu import CpuInstanceType, usable_instances
 from .datacenter import CPU_DATA_CENTERS
 from .fields import comma_list, whole
 from .gpu import CudaVersion, GpuGroup, GpuType
-from .serverless import ServerlessResource
+from .serverless_base import ServerlessResource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from typing_extensions import Unpack
 
-    from .serverless import EndpointOptions
+    from .serverless_base import EndpointOptions
 
 # Official SDK: GB of container disk of a GPU worker.
 _GPU_DISK = 64

@@ -1,123 +1,33 @@
-"""What the management and the queue client share: headers, time limits, refusals as errors."""
+"""Responses and failed requests as errors, and what successful ones hold."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import importlib.util
 import json
-import platform
 import re
 import socket
-import ssl
-from importlib.metadata import version
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
 from pydantic import TypeAdapter
 
-from ..errors import (
-    AuthenticationError,
-    NotFoundError,
-    RunpodApiError,
-    RunpodConnectionError,
-    SettingsError,
-)
+from ..errors import AuthenticationError, NotFoundError, RunpodApiError, RunpodConnectionError
 from ..network.response_limits import OversizedError
 from ..security.api_key import HIDDEN
-from ..target import Target
+from .connection_options import key_named
 
 _DETAIL_LIMIT = 500
 _BODY_LIMIT = 200
 
-# What may stand in a header without folding. A key outside of it would be refused further down,
-# in an error text that quotes the whole header.
-_KEY = re.compile(r"[!-~]+")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
-_PROXIES = "see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY in the environment"
 # A machine without a file, a port or memory for one more connection, or without a network.
 _PASSING = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN),
     *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, socket.EAI_AGAIN),
 }
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-def headers(target: Target, key_source: str | None = None) -> dict[str, str]:
-    """The headers of every request; both planes take the key as a bearer token.
-
-    Raises SettingsError for a key that no header can carry; ``key_source`` says in words where
-    the key came from.
-    """
-    if not _KEY.fullmatch(target.api_key):
-        raise SettingsError(
-            f"{_key(key_source)} is empty, or holds a space, a line break or a character outside "
-            "ASCII; copy it again from the Runpod console under Settings > API Keys"
-        )
-    return {
-        "Authorization": f"Bearer {target.api_key}",
-        "User-Agent": _agent(),
-    }
-
-
-@functools.cache
-def _agent() -> str:
-    # Reads the package's files, which a process without a free one cannot.
-    return f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}"
-
-
-def proxy(target: Target, url: str) -> httpx.Proxy | None:
-    """What requests to ``url`` go through: what the target's environment named, never for loopback.
-
-    Raises SettingsError for a proxy that cannot be used.
-    """
-    named = target.network.proxy_for(url)
-    if named is None:
-        return None
-    try:
-        made = httpx.Proxy(named)
-    except (ValueError, httpx.InvalidURL):
-        made = None  # The error's text has the proxy's password in it.
-    if made is None or not made.url.host:
-        raise SettingsError(
-            f"the proxy for {_origin(url)} is not a URL such as http://proxy.example.com:3128; "
-            f"{_PROXIES}"
-        )
-    if made.url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
-        raise SettingsError(
-            f"the proxy for {_origin(url)} speaks SOCKS, which needs a package: "
-            f"pip install 'httpx[socks]'; {_PROXIES}"
-        )
-    return made
-
-
-def tls(target: Target, url: str) -> ssl.SSLContext | Literal[False]:
-    """How servers at ``url`` prove who they are; False for plain loopback.
-
-    Loading certificates costs 20 ms. Raises SettingsError where those that were named cannot be
-    read.
-    """
-    if not url.startswith("https:"):
-        return False
-    network = target.network
-    file, folder = network.certificates, network.certificate_folder
-    if file is None and folder is None:
-        context = httpx.create_ssl_context(trust_env=False)
-    else:
-        name = "SSL_CERT_FILE" if file is not None else "SSL_CERT_DIR"
-        try:
-            # As httpx does: the file alone where both are named.
-            context = ssl.create_default_context(
-                cafile=file, capath=folder if file is None else None
-            )
-        except OSError as error:
-            raise SettingsError(f"{name}={file or folder} cannot be used: {error}") from error
-    if hasattr(context, "keylog_filename"):  # Python takes it from the environment as it is now.
-        context.keylog_filename = network.key_log  # type: ignore[assignment] # None is none
-    return context
 
 
 def check(response: httpx.Response, key_source: str | None = None) -> None:
@@ -133,7 +43,7 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
     status, method, path = response.status_code, response.request.method, response.request.url.path
     if status == 401:
         hint = (
-            f"{_key(key_source)} was refused; check that it is complete and not revoked, or "
+            f"{key_named(key_source)} was refused; check that it is complete and not revoked, or "
             "create one in the Runpod console under Settings > API Keys"
         )
         raise AuthenticationError(status, title, detail, method, path, hint)
@@ -145,7 +55,7 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
     hint = ""
     if status == 403:
         hint = (
-            f"{_key(key_source)} may not do this; check its permissions in the Runpod console "
+            f"{key_named(key_source)} may not do this; check its permissions in the Runpod console "
             "under Settings > API Keys"
         )
     refused = RunpodApiError(status, title, detail, method, path, hint)
@@ -200,15 +110,6 @@ def retry_after(response: httpx.Response) -> int | None:
     """The integer seconds of ``Retry-After`` (REST v2 schema, TooManyRequestsError), or None."""
     value = response.headers.get("Retry-After", "").strip()
     return int(value) if _SECONDS.fullmatch(value) else None
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _key(source: str | None) -> str:
-    return f"the API key from {source}" if source else "the API key"
 
 
 def _line(response: httpx.Response) -> str:
