@@ -127,7 +127,7 @@ def test_a_day_at_the_console(
     expect(listed).to_have_count(2)
     failed = listed.first
     expect(failed).to_have_attribute("data-status", "FAILED")
-    failed.locator("button.row").click()
+    failed.locator("button.row").press("Enter")
     expect(failed.locator("pre.error")).to_contain_text("return 84 / by")
     expect(failed.locator("pre.error")).to_contain_text("ZeroDivisionError")
     expect(failed.locator(".detail")).to_contain_text("by=0")
@@ -155,7 +155,7 @@ def test_a_day_at_the_console(
     expect(page.locator("#broken")).to_contain_text(re.compile(r"main\.py:\d+"))
     expect(listed).to_have_count(4)
     failed = page.locator(f"[data-job='{failed.get_attribute('data-job')}']")
-    failed.locator("button.row").click()
+    failed.locator("button.row").press("Enter")
     failed.get_by_role("button", name="Run again").click()
     expect(failed.locator(".said")).to_contain_text("broken")
     save(shared.main, _APP)
@@ -237,7 +237,7 @@ def test_on_runpod_the_console_says_that_it_costs_and_keeps_the_key_to_itself(
     expect(page.locator("#target")).to_have_text("Runpod, billed")
     assert http.get(f"{url}/divide", params={"by": 2}).json() == 42
     job = page.locator("#jobs > li")
-    job.locator("button.row").click()
+    job.locator("button.row").press("Enter")
     button = job.get_by_role("button", name="Run again on Runpod")
     expect(button).to_be_enabled()
     seen = [page.content(), page.evaluate("document.cookie"), run.output]

@@ -82,6 +82,19 @@ def test_a_refusal_to_run_again_is_shown(console: Served, page: Page) -> None:
     expect(job.locator(".said")).to_have_text("no such function")
 
 
+def test_details_that_cannot_be_had_are_not_silently_missing(console: Served, page: Page) -> None:
+    now(console, started(), ended())
+    page.goto(console.entrance)
+    job = row(page, "1-1")
+    page.route("**/jobs/*", lambda route: route.abort())
+    job.locator("button.row").press("Enter")
+    expect(job.locator(".detail")).to_have_text(re.compile("close this job and open it again"))
+    page.unroute("**/jobs/*")
+    for _ in range(2):
+        job.locator("button.row").press("Enter")
+    expect(job.get_by_role("button", name="Run again")).to_be_visible()
+
+
 def test_texts_are_shown_as_they_are(console: Served, page: Page) -> None:
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     now(
@@ -89,7 +102,7 @@ def test_texts_are_shown_as_they_are(console: Served, page: Page) -> None:
     )
     page.goto(console.entrance)
     job = row(page, "1-1")
-    job.locator("button.row").click()
+    job.locator("button.row").press("Enter")
     expect(job.locator("pre.error")).to_have_text(evil)
     expect(job.locator(".name")).to_have_text(evil)
     assert page.locator("main img, main script").count() == 0

@@ -158,6 +158,7 @@ function newItem(row) {
   const part = (className) => element("span", { className });
   const item = {
     open: false,
+    asked: 0,
     when: part("when"),
     name: part("name"),
     where: part("where"),
@@ -226,9 +227,25 @@ async function toggle(id) {
 }
 
 async function load(id) {
-  const response = await fetch(`${path}/jobs/${encodeURIComponent(id)}`).catch(() => null);
   const item = items.get(id);
-  if (response?.ok && item) showDetail(item, await response.json());
+  const asked = ++item.asked;
+  const job = await details(id);
+  // An answer that was overtaken may be older than what is shown.
+  if (asked !== item.asked) return;
+  if (job !== null) showDetail(item, job);
+  else if (!item.detail.hasChildNodes()) {
+    const said = "flash run does not answer; close this job and open it again";
+    item.detail.replaceChildren(element("p", { textContent: said }));
+  }
+}
+
+async function details(id) {
+  try {
+    const response = await fetch(`${path}/jobs/${encodeURIComponent(id)}`);
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
 }
 
 function showDetail(item, job) {
