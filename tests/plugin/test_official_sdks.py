@@ -22,7 +22,8 @@ SETTINGS = """
 import os, runpod_flash
 def test_settings():
     assert os.environ["RUNPOD_API_KEY"] == "rpa_exported"
-    assert not [name for name in os.environ if name.endswith("_URL")]
+    urls = [name for name in os.environ if name.endswith("_URL")]
+    assert not [name for name in urls if name.startswith(("RUNPOD_", "FLASH_"))]
     assert set(runpod_flash.SEEN.values()) == {None, "rpa_exported"}
 """
 
@@ -97,7 +98,7 @@ import os, pytest
 @pytest.fixture
 def original(flash_config):
     os.environ["RUNPOD_API_KEY"] = "rpa_exported"
-    for name in [each for each in os.environ if each.endswith("_URL")]:
+    for name in [n for n in os.environ if n.startswith("RUNPOD_") and n.endswith("_URL")]:
         del os.environ[name]
 
 def test_the_next():

@@ -66,6 +66,6 @@ def contract() -> dict[str, Any]:
     """The official schema of REST v2."""
     path = SHARED / "contracts" / "runpod-rest-v2.json"
     if not path.exists():
-        pytest.skip("the official schema is not beside this repository")
+        pytest.skip("the official REST schema is not beside this checkout")
     schema: dict[str, Any] = json.loads(path.read_text())
     return schema

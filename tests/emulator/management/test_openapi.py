@@ -108,7 +108,7 @@ def test_it_describes_what_runpod_has(
     document: dict[str, Any], official: OfficialSchema | None
 ) -> None:
     if official is None:
-        pytest.skip("the official schema is not on this machine")
+        pytest.skip("the official REST schema is not beside this checkout")
     ours, theirs = ({_operation(*each) for each in found} for found in _both(document, official))
     assert ours == theirs
 
@@ -147,7 +147,7 @@ def test_every_operation_has_been_answered_as_runpod_would(
     emulator: Emulator, official: OfficialSchema | None
 ) -> None:
     if official is None:
-        pytest.skip("the official schema is not on this machine")
+        pytest.skip("the official REST schema is not beside this checkout")
     api = emulator.management
     endpoint, worker = _ended_worker(emulator)
     volume = {"name": "v", "size": 10, "dataCenter": "EU-RO-1"}
@@ -174,7 +174,7 @@ def test_strangers_are_refused_as_runpod_would(
     emulator: Emulator, official: OfficialSchema | None
 ) -> None:
     if official is None:
-        pytest.skip("the official schema is not on this machine")
+        pytest.skip("the official REST schema is not beside this checkout")
     base = str(emulator.management.base_url)
     with httpx.Client(base_url=base, event_hooks={"response": [official]}) as stranger:
         for operation in official.operations:
