@@ -86,11 +86,11 @@ async def _supervise(
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, desk.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
-        surroundings = SpawnContext(
+        context = SpawnContext(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
         beside = Beside()
-        spawner = Spawner(surroundings, Watcher(desk.tell, ask, beside.add), parent, adopted)
+        spawner = Spawner(context, Watcher(desk.tell, ask, beside.add), parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,

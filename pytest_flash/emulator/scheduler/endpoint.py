@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..queue.jobs import JobQueue, Output, QueuedJob
 from ..server.daemon_threads import in_thread
-from .worker_faults import Hindrance
+from .worker_faults import WorkerFaults
 from .worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ class EmulatedEndpoint:
     """
 
     def __init__(
-        self, record: EndpointRecord, surroundings: SchedulerContext, scope: str | None = None
+        self, record: EndpointRecord, context: SchedulerContext, scope: str | None = None
     ) -> None:
         self._record = record
-        self._surroundings = surroundings
+        self._context = context
         self._loop = asyncio.get_running_loop()
         self._queue = JobQueue(self._loop.time, self._job_ended)
-        self._hindrance = Hindrance(surroundings.faults, record.id, scope)
-        self._pool = WorkerPool(record, self._queue, surroundings, self._hindrance, self._settle)
+        self._worker_faults = WorkerFaults(context.faults, record.id, scope)
+        self._pool = WorkerPool(record, self._queue, context, self._worker_faults, self._settle)
         self._takers: deque[Taker] = deque()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._alarm: asyncio.Handle | None = None
@@ -113,7 +113,7 @@ class EmulatedEndpoint:
 
     def submit(self, submission: Submission, *, sync: bool, scope: str | None = None) -> QueuedJob:
         """Queue a job, submitted in ``scope``."""
-        timings = self._surroundings.timings
+        timings = self._context.timings
         job = QueuedJob(
             id=f"{'sync-' if sync else ''}{uuid.uuid4()}-e1",
             input=submission.input,
@@ -221,10 +221,10 @@ class EmulatedEndpoint:
         """A worker's result; ``last`` when it asks to be replaced after this job."""
         worker.retiring = worker.retiring or last
         job = self._queue.running_on(job_id, worker.id)
-        for _ in range(self._hindrance.deliveries(job.scope if job else None)):
+        for _ in range(self._worker_faults.deliveries(job.scope if job else None)):
             self._queue.finish(job_id, worker.id, output, error)
         self._pool.release(worker, job_id)
-        if self._hindrance.kill("after"):
+        if self._worker_faults.kill("after"):
             worker.kill()
         self._settle()
 
@@ -247,7 +247,7 @@ class EmulatedEndpoint:
 
     async def supply(self, dependencies: Sequence[str]) -> Supply:
         """Make ``dependencies`` importable for a worker. Raises SupplyError."""
-        source = self._surroundings.programs
+        source = self._context.programs
         return await in_thread(partial(source.supply, self._record, dependencies))
 
     # What holds it together
@@ -266,7 +266,7 @@ class EmulatedEndpoint:
             jobs: list[QueuedJob] = []
             if not self._pool.can_take(taker.worker):
                 pass
-            elif self._hindrance.kill("before"):
+            elif self._worker_faults.kill("before"):
                 taker.worker.served = True  # it had started well
                 taker.worker.kill()
             else:
@@ -278,7 +278,7 @@ class EmulatedEndpoint:
     def _endanger(self, worker: EmulatedWorker, jobs: Sequence[QueuedJob]) -> None:
         """Have a worker killed while it runs one of ``jobs``, if there is a fault for it."""
         for job in jobs:
-            if fault := self._hindrance.kill("during"):
+            if fault := self._worker_faults.kill("during"):
                 self._loop.call_later(fault.seconds, worker.kill_at, job.id)
 
     def _job_ended(self, job: QueuedJob) -> None:
@@ -286,7 +286,7 @@ class EmulatedEndpoint:
             _settle_future(waiter, None)
         self._pool.job_ended(job)
         if job.webhook is not None:
-            self._surroundings.webhooks.deliver(job.webhook, job.id, job.document())
+            self._context.webhooks.deliver(job.webhook, job.id, job.document())
 
     def _set_alarm(self) -> None:
         due = self._queue.next_due()

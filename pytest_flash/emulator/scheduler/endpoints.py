@@ -32,8 +32,8 @@ class EmulatedEndpoints:
     documents speak of an endpoint's jobs and workers, those of all its lanes are meant.
     """
 
-    def __init__(self, surroundings: SchedulerContext) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: SchedulerContext) -> None:
+        self._context = context
         self._endpoints: dict[str, EmulatedEndpoint] = {}
         self._releases: dict[str, Releases] = {}
         self._lanes: defaultdict[str, dict[Lane, EmulatedEndpoint]] = defaultdict(dict)
@@ -57,7 +57,7 @@ class EmulatedEndpoints:
     def submitting(self, endpoint_id: str, scope: str | None) -> EmulatedEndpoint:
         """Where a new job of this scope goes. Raises HttpError 404."""
         endpoint = self.get(endpoint_id)
-        faults = self._surroundings.faults
+        faults = self._context.faults
         if scope is None or not faults.any or (lane := faults.lane(scope, endpoint_id)) is None:
             return endpoint
         lanes = self._lanes[endpoint_id]
@@ -138,7 +138,7 @@ class EmulatedEndpoints:
 
     def _at_work(self, record: EndpointRecord, scope: str | None = None) -> EmulatedEndpoint:
         kind = EmulatedEndpoint if record.type == "QUEUE" else BalancedEndpoint
-        return kind(record, self._surroundings, scope)
+        return kind(record, self._context, scope)
 
     async def close(self) -> None:
         """End every endpoint and wait until no worker process is left."""

@@ -45,14 +45,14 @@ class BalancedEndpoint(EmulatedEndpoint):
     """An endpoint whose workers are HTTP servers. A request counts as a job while it lasts."""
 
     def __init__(
-        self, record: EndpointRecord, surroundings: SchedulerContext, scope: str | None = None
+        self, record: EndpointRecord, context: SchedulerContext, scope: str | None = None
     ) -> None:
         self._visits: dict[str, Visit] = {}
         self._healthy: set[str] = set()
         self._monitors: dict[str, asyncio.Task[None]] = {}
         # Runpod docs, load-balancing/overview: no retries.
-        options = replace(surroundings.options, redeliveries=0)
-        super().__init__(record, replace(surroundings, options=options), scope)
+        options = replace(context.options, redeliveries=0)
+        super().__init__(record, replace(context, options=options), scope)
 
     def admit(self, scope: str | None, preferred: str | None = None) -> Visit:
         """A request has come; ``dismiss`` must follow.
@@ -93,7 +93,7 @@ class BalancedEndpoint(EmulatedEndpoint):
     def absence(self) -> str:
         """Why there is no worker to serve a request, as far as one that starts can tell."""
         for worker in self._pool.active():
-            ports = self._surroundings.launcher.ports.of(worker.id)
+            ports = self._context.launcher.ports.of(worker.id)
             if worker.id in self._healthy or worker.process is None or ports is None:
                 continue
             path = health_path(self._record.container.env)
@@ -120,7 +120,7 @@ class BalancedEndpoint(EmulatedEndpoint):
     def _served(self, worker: EmulatedWorker, job: QueuedJob) -> None:
         self._queue.finish(job.id, worker.id, ABSENT, None)
         self._pool.release(worker, job.id)
-        if self._hindrance.kill("after"):
+        if self._worker_faults.kill("after"):
             worker.kill()
 
     def _settle(self) -> None:
@@ -143,7 +143,7 @@ class BalancedEndpoint(EmulatedEndpoint):
 
     def _dispatch(self) -> None:
         while self._queue.has_waiting and (worker := self._least_busy()) is not None:
-            if self._hindrance.kill("before"):
+            if self._worker_faults.kill("before"):
                 worker.served = True  # it had started well
                 worker.kill()
                 continue
@@ -173,8 +173,8 @@ class BalancedEndpoint(EmulatedEndpoint):
 
     async def _monitor(self, worker: EmulatedWorker) -> None:
         """Ask a worker for its health for as long as it is there."""
-        timings = self._surroundings.timings
-        ports = self._surroundings.launcher.ports.of(worker.id)
+        timings = self._context.timings
+        ports = self._context.launcher.ports.of(worker.id)
         path = health_path(self._record.container.env)
         unwell_since: float | None = None
         while ports is not None and worker.is_live and not worker.gone.is_set():

@@ -24,7 +24,7 @@ class StartFaultError(Exception):
     """A worker's start fails because a fault says so; the text is the fault's reason."""
 
 
-class Hindrance:
+class WorkerFaults:
     """Asked wherever a worker starts, takes a job or gives a result.
 
     Faults of workers occur to the workers of ``scope`` (None: those that no scope has for

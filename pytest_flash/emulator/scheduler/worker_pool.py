@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..account.endpoint_views import WorkerView
     from ..processes.worker_process import WorkerProcess
     from .context import SchedulerContext
-    from .worker_faults import Hindrance
+    from .worker_faults import WorkerFaults
 
 _log = logging.getLogger(__name__)
 
@@ -45,16 +45,16 @@ class WorkerPool:
         self,
         record: EndpointRecord,
         queue: JobQueue,
-        surroundings: SchedulerContext,
-        hindrance: Hindrance,
+        context: SchedulerContext,
+        worker_faults: WorkerFaults,
         changed: Callable[[], None],
     ) -> None:
         self._record = record
         self._queue = queue
-        self._launcher = surroundings.launcher
-        self._timings = surroundings.timings
-        self._options = surroundings.options
-        self._hindrance = hindrance
+        self._launcher = context.launcher
+        self._timings = context.timings
+        self._options = context.options
+        self._worker_faults = worker_faults
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._workers: dict[str, EmulatedWorker] = {}
@@ -272,7 +272,7 @@ class WorkerPool:
 
     async def _launch(self, worker: EmulatedWorker, record: EndpointRecord) -> None:
         try:
-            await self._hindrance.start(worker)
+            await self._worker_faults.start(worker)
             if worker.stopping:
                 self._drop(worker)
                 worker.gone.set()

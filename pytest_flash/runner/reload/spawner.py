@@ -83,12 +83,12 @@ class Spawner:
 
     def __init__(
         self,
-        surroundings: SpawnContext,
+        context: SpawnContext,
         watcher: Watcher,
         first: ParentProcess,
         adopted: Adopted,
     ) -> None:
-        self._surroundings = surroundings
+        self._context = context
         self._watcher = watcher
         self._orphans = adopted
         self._loop = asyncio.get_running_loop()
@@ -134,7 +134,7 @@ class Spawner:
         parent.waiting[self._numbers] = process, descriptor
         parent.send(StartProcess(self._numbers))
         parent.pass_on(descriptor)
-        self._loop.call_later(self._surroundings.parent_limit, self._give_up, parent, self._numbers)
+        self._loop.call_later(self._context.parent_limit, self._give_up, parent, self._numbers)
 
     def _give_up(self, parent: _Parent, number: int) -> None:
         """A parent that does not start what it was asked to hangs in an import: learn no more.
@@ -153,15 +153,15 @@ class Spawner:
     def _adopted(self, started: ParentProcess) -> _Parent:
         """Tell a parent what it needs to know, and hear what it reports."""
         parent = _Parent(started.process, Connection(started.control))
-        parent.send(Setup(self._surroundings.root))
-        parent.pass_on(*(each.fileno() for each in self._surroundings.sockets))
+        parent.send(Setup(self._context.root))
+        parent.pass_on(*(each.fileno() for each in self._context.sockets))
         self._loop.add_reader(parent.control.fileno(), self._receive, parent)
         return parent
 
     def _replace_parent(self) -> None:
         """From now on start from a parent that has imported nothing beyond the framework."""
         self._modules.clear()
-        self._parents.append(self._adopted(start_parent(fork=self._surroundings.fork)))
+        self._parents.append(self._adopted(start_parent(fork=self._context.fork)))
         self._release_old()
 
     def _learn(self, learned: Learned) -> None:
