@@ -23,8 +23,8 @@ from ..output.job_output import JobListener
 from ..output.log_readers import Listeners
 from ..protocol import function_messages
 from ..protocol.short_values import shown, shown_call
-from ..shipping.needed_source import Prepared
 from ..shipping.payload import Constructor, Packed, Shipping
+from ..shipping.prepared import Prepared
 from . import load_balanced_calls
 from .call_events import Arguments, Reports
 from .handle import JobHandle
