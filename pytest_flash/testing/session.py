@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ..functions.shipping.payload import Shipping
+    from ..progress import Job
     from ..resources import ServerlessResource
     from ..target import Target
     from .config import FlashConfig
-    from .observing.jobs import Job
 
 _CLOSING = 5.0
 _EXPLAINING = 2 * LONGEST

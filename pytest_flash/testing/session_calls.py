@@ -18,8 +18,8 @@ from ..functions.classes import RemoteClass
 from ..functions.declaration.specs import FunctionSpec
 from ..functions.shipping.synthetic_frames import remote_part
 from ..process.loop_thread import LoopThread, outcome, settled
+from ..progress import Job
 from ..runpod import Endpoint
-from .observing.jobs import Job
 from .observing.recorder import ActivityRecord, Recorder
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from .observing.run_summary import Totals
 
 if TYPE_CHECKING:
     from ..emulator.client.process import EmulatorProcess
+    from ..progress import Job
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
     from ..provisioner.state.session_processes import User
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..settings import Environment
     from ..target import Target
     from .config import FlashConfig
-    from .observing.jobs import Job
 
 # How long closing waits for provisioning that is under way, so that it is remembered.
 _FINISHING = 60.0
