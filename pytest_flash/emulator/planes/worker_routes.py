@@ -88,7 +88,7 @@ class WorkerRoutes:
         """
         endpoint, worker = self._worker(request)
         await self._accept(request, endpoint, worker)
-        if worker.stopping:  # as one that had waited longer is told
+        if worker.is_stopping:  # as one that had waited longer is told
             return Response(status_code=204)
         return _given(await self._take(request, endpoint, worker, 1))
 

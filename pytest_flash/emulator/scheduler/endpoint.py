@@ -15,6 +15,7 @@ from ..queue.jobs import JobQueue, Output, QueuedJob
 from ..server.daemon_threads import in_thread
 from .worker_faults import WorkerFaults
 from .worker_pool import WorkerPool
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
@@ -219,7 +220,8 @@ class EmulatedEndpoint:
         self, worker: EmulatedWorker, job_id: str, output: Output, error: str | None, *, last: bool
     ) -> None:
         """A worker's result; ``last`` when it asks to be replaced after this job."""
-        worker.retiring = worker.retiring or last
+        if last:
+            worker.advance(WorkerState.RETIRING)
         job = self._queue.running_on(job_id, worker.id)
         for _ in range(self._worker_faults.deliveries(job.scope if job else None)):
             self._queue.finish(job_id, worker.id, output, error)
@@ -267,7 +269,7 @@ class EmulatedEndpoint:
             if not self._pool.can_take(taker.worker):
                 pass
             elif self._worker_faults.kill("before"):
-                taker.worker.served = True  # it had started well
+                taker.worker.advance(WorkerState.SERVING)  # it had started well
                 taker.worker.kill()
             else:
                 while len(jobs) < taker.limit and (job := self._queue.take(taker.worker.id)):

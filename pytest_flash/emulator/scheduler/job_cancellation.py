@@ -47,7 +47,7 @@ class StopOrders:
             worker.order_stop(job_id)
 
     def _insist(self, worker: EmulatedWorker, job_id: str) -> None:
-        if job_id not in worker.jobs or worker.stopping:
+        if job_id not in worker.jobs or worker.is_stopping:
             return
         if job_id in worker.heeded:
             self._given_up(worker, job_id)

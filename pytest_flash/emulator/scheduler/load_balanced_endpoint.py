@@ -13,6 +13,7 @@ from ..account.health_checks import Health, check_health, health_path
 from ..queue.jobs import ABSENT, NO_INPUT, JobState, Policy, QueuedJob
 from .context import SchedulerContext
 from .endpoint import EmulatedEndpoint
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
@@ -144,7 +145,7 @@ class BalancedEndpoint(EmulatedEndpoint):
     def _dispatch(self) -> None:
         while self._queue.has_waiting and (worker := self._least_busy()) is not None:
             if self._worker_faults.kill("before"):
-                worker.served = True  # it had started well
+                worker.advance(WorkerState.SERVING)  # it had started well
                 worker.kill()
                 continue
             self._assign_next(worker)
@@ -177,7 +178,7 @@ class BalancedEndpoint(EmulatedEndpoint):
         ports = self._context.launcher.ports.of(worker.id)
         path = health_path(self._record.container.env)
         unwell_since: float | None = None
-        while ports is not None and worker.is_live and not worker.gone.is_set():
+        while ports is not None and worker.state.is_live and not worker.gone.is_set():
             health = await check_health(ports.health, path, timings.health_timeout)
             if self._is_well(worker, health):
                 unwell_since = None
@@ -203,7 +204,7 @@ class BalancedEndpoint(EmulatedEndpoint):
             return True  # a function that does not yield holds up everything else in its worker
         self._healthy.discard(worker.id)
         # Before it was healthy for the first time there is a limit for starting.
-        return not worker.ready and not health.is_unhealthy
+        return worker.state.is_starting and not health.is_unhealthy
 
 
 def _complaint(path: str, health: Health) -> str:

@@ -20,6 +20,7 @@ from .heartbeats import Pings
 from .job_cancellation import StopOrders
 from .start_backoff import Starts
 from .worker import EmulatedWorker
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
@@ -71,7 +72,7 @@ class WorkerPool:
     def worker(self, worker_id: str) -> EmulatedWorker | None:
         """The worker of this id that has not been told to end."""
         worker = self._workers.get(worker_id)
-        return None if worker is None or worker.stopping else worker
+        return None if worker is None or worker.is_stopping else worker
 
     def log(self, worker_id: str) -> WorkerLog | None:
         """The log of a worker that is, or was until lately."""
@@ -79,7 +80,7 @@ class WorkerPool:
 
     def active(self) -> list[EmulatedWorker]:
         """Every worker that has not been told to end."""
-        return [worker for worker in self._workers.values() if not worker.stopping]
+        return [worker for worker in self._workers.values() if not worker.is_stopping]
 
     def views(self) -> list[WorkerView]:
         """Every active worker, as the management plane shows it."""
@@ -107,7 +108,7 @@ class WorkerPool:
         missing = self._wanted(live) - len(live)
         if missing <= 0:
             return  # mostly: this is asked three times for each job
-        starting = sum(not worker.ready for worker in live)
+        starting = sum(worker.state.is_starting for worker in live)
         missing = self._starts.allowed(missing, starting=starting > 0)
         missing = min(missing, _STARTS_AT_ONCE - starting)
         if missing > 0 and (delay := self._starts.delay(self._loop.time())) > 0:
@@ -126,8 +127,7 @@ class WorkerPool:
         If it does not, no result will come for those that it was given: they were cancelled, their
         results could not be sent, or they never arrived.
         """
-        if not worker.ready:
-            worker.ready = True
+        if worker.advance(WorkerState.READY):
             self._note(worker, "is ready")
             self._rest(worker)
         if not busy:
@@ -139,7 +139,7 @@ class WorkerPool:
 
     def unhealthy(self, worker: EmulatedWorker, problem: str) -> None:
         """A worker will be of no use: it is given no job, and soon killed if it does not end."""
-        worker.problem = problem
+        worker.fail(problem)
         self._note(worker, problem, logging.WARNING)
         if worker.process is not None:
             grace = self._timings.stop_grace
@@ -152,8 +152,7 @@ class WorkerPool:
     def can_take(self, worker: EmulatedWorker) -> bool:
         """Whether a job that is given to this worker now will run."""
         return (
-            worker.is_live
-            and not worker.retiring
+            worker.state.takes_jobs
             and worker.version == self._record.version
             and worker.process is not None
             and worker.process.is_alive()
@@ -162,7 +161,7 @@ class WorkerPool:
     def assign(self, worker: EmulatedWorker, job: QueuedJob) -> None:
         """Note that a worker has been given a job."""
         worker.set_timer(None)
-        worker.served = True
+        worker.advance(WorkerState.SERVING)
         worker.jobs.add(job.id)
         self._starts.succeeded()
 
@@ -184,7 +183,7 @@ class WorkerPool:
             and not self._stops.runs_others(worker)
         ):
             # It could not be stopped in any other way.
-            worker.problem = f"was replaced because job {job.id} ran for too long"
+            worker.fail(f"was replaced because job {job.id} ran for too long")
             self._kill(worker)
         else:
             self._stops.give(worker, job.id)
@@ -192,7 +191,8 @@ class WorkerPool:
     def retried(self, job: QueuedJob) -> None:
         """A job is queued again: not for a worker that may run it still."""
         for worker in self._live():
-            worker.retiring = worker.retiring or job.id in worker.jobs
+            if job.id in worker.jobs:
+                worker.advance(WorkerState.RETIRING)
 
     def close(self) -> None:
         """Kill every worker and start no more."""
@@ -209,7 +209,7 @@ class WorkerPool:
                 await worker.gone.wait()
 
     def _live(self) -> list[EmulatedWorker]:
-        return [worker for worker in self._workers.values() if worker.is_live]
+        return [worker for worker in self._workers.values() if worker.state.is_live]
 
     def _wanted(self, live: list[EmulatedWorker]) -> int:
         load = Load(
@@ -225,11 +225,12 @@ class WorkerPool:
         version, surplus = self._record.version, len(live) - self._record.workers_max
         stopped = False
         for worker in live:
-            if not worker.jobs and (worker.version != version or worker.retiring or surplus > 0):
+            unwanted = worker.version != version or worker.state is WorkerState.RETIRING
+            if not worker.jobs and (unwanted or surplus > 0):
                 surplus -= 1
                 self._stop(worker)
                 stopped = True
-        return [worker for worker in live if not worker.stopping] if stopped else live
+        return [worker for worker in live if not worker.is_stopping] if stopped else live
 
     def _start_later(self, delay: float) -> None:
         if self._next_start is None:
@@ -273,7 +274,7 @@ class WorkerPool:
     async def _launch(self, worker: EmulatedWorker, record: EndpointRecord) -> None:
         try:
             await self._worker_faults.start(worker)
-            if worker.stopping:
+            if worker.is_stopping:
                 self._drop(worker)
                 worker.gone.set()
                 return
@@ -296,23 +297,23 @@ class WorkerPool:
             exited=partial(self._exited, worker),
             printed=partial(self._printed, worker),
         )
-        if worker.stopping:
+        if worker.is_stopping:
             process.kill()
         else:
             limit = self._timings.worker_start
             worker.set_timer(self._loop.call_later(limit, self._start_overdue, worker))
 
     def _refused(self, worker: EmulatedWorker, reason: str) -> None:
-        if worker.version == self._record.version and not worker.stopping:
+        if worker.version == self._record.version and not worker.is_stopping:
             worker.log.add("system", reason)
-            worker.problem = reason  # it stays, for all to see that the endpoint is unhealthy
+            worker.fail(reason)  # it stays, for all to see that the endpoint is unhealthy
             self._starts.refuse(reason)
         else:
             self._drop(worker)
 
     def _start_overdue(self, worker: EmulatedWorker) -> None:
         missed = "ask for a job" if self._record.type == "QUEUE" else "become healthy"
-        worker.problem = f"did not {missed} within {self._timings.worker_start:g} s"
+        worker.fail(f"did not {missed} within {self._timings.worker_start:g} s")
         if worker.process is not None:
             worker.process.kill()
 
@@ -326,7 +327,7 @@ class WorkerPool:
         for job_id in worker.jobs:
             if job := self._queue.running_on(job_id, worker.id):
                 self._lost(job, worker.death(code, f"while it ran job {job_id}"))
-        if not worker.served:
+        if worker.state.had_no_job:
             self._start_failed(worker, worker.death(code, "before it took a job"))
         self._keep(in_thread(partial(self._launcher.clean, worker.id)))
         self._changed()
@@ -340,8 +341,9 @@ class WorkerPool:
 
     def _silent(self, worker: EmulatedWorker) -> None:
         seconds = self._options.missed_pings * self._timings.ping_interval
-        worker.problem = f"sent no ping for {seconds:g} s"
-        self._note(worker, worker.problem, logging.WARNING)
+        problem = f"sent no ping for {seconds:g} s"
+        worker.fail(problem)
+        self._note(worker, problem, logging.WARNING)
         worker.kill()
 
     def _gave_up(self, worker: EmulatedWorker, job_id: str) -> None:
@@ -349,20 +351,20 @@ class WorkerPool:
         self._changed()
 
     def _ignored(self, worker: EmulatedWorker, job_id: str) -> None:
-        worker.problem = f"was replaced because it did not give up job {job_id}"
+        worker.fail(f"was replaced because it did not give up job {job_id}")
         self._kill(worker)
         self._changed()
 
     def _start_failed(self, worker: EmulatedWorker, reason: str) -> None:
-        if worker.version == self._record.version and not worker.stopping:
+        if worker.version == self._record.version and not worker.is_stopping:
             _log.warning("%s", reason)
             self._starts.failed(reason, self._loop.time())
 
     def _rest(self, worker: EmulatedWorker) -> None:
         """Let a worker that has nothing to do go home, or wait for its idle timeout."""
-        if worker.jobs or not worker.ready or worker.stopping:
+        if worker.jobs or worker.state.is_starting or not worker.state.is_live:
             return
-        if worker.retiring or worker.version != self._record.version:
+        if worker.state is WorkerState.RETIRING or worker.version != self._record.version:
             self._stop(worker)
         else:
             after = self._record.idle_timeout
