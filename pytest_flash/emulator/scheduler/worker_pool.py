@@ -14,7 +14,6 @@ from ..account.autoscaling import Load, desired_workers
 from ..account.ids import new_id
 from ..processes.image_programs import NoProgramError
 from ..processes.worker_logs import WorkerLog, WorkerLogs
-from ..queue.jobs import JobQueue, JobState, QueuedJob
 from ..server.daemon_threads import in_thread
 from .heartbeats import Pings
 from .job_cancellation import StopOrders
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ..processes.worker_process import WorkerProcess
     from .context import SchedulerContext
     from .worker_faults import WorkerFaults
+    from .workload import Workload
 
 _log = logging.getLogger(__name__)
 
@@ -45,13 +45,13 @@ class WorkerPool:
     def __init__(
         self,
         record: EndpointRecord,
-        queue: JobQueue,
+        workload: Workload,
         context: SchedulerContext,
         worker_faults: WorkerFaults,
         changed: Callable[[], None],
     ) -> None:
         self._record = record
-        self._queue = queue
+        self._workload = workload
         self._launcher = context.launcher
         self._timings = context.timings
         self._options = context.options
@@ -64,7 +64,7 @@ class WorkerPool:
         self._starts = Starts(self._timings)
         self._pings = Pings(self._timings.ping_interval, self._options.missed_pings, self._silent)
         self._stops = StopOrders(
-            queue, self._timings.cancel_grace, given_up=self._gave_up, ignored=self._ignored
+            workload, self._timings.cancel_grace, given_up=self._gave_up, ignored=self._ignored
         )
         self._next_start: asyncio.TimerHandle | None = None
         self._closed = False
@@ -104,7 +104,7 @@ class WorkerPool:
             return
         live = self._retire(self._live())
         if self._starts.hopeless is not None:
-            self._queue.fail_waiting(self._starts.hopeless)
+            self._workload.fail_waiting(self._starts.hopeless)
         missing = self._wanted(live) - len(live)
         if missing <= 0:
             return  # mostly: this is asked three times for each job
@@ -132,9 +132,8 @@ class WorkerPool:
             self._rest(worker)
         if not busy:
             for job_id in list(worker.jobs):
-                if job := self._queue.running_on(job_id, worker.id):
-                    text = f"worker {worker.id} asked for another job without a result for this one"
-                    self._queue.fail(job, f"{text}; its log may say why")
+                text = f"worker {worker.id} asked for another job without a result for this one"
+                self._workload.no_result(job_id, worker.id, f"{text}; its log may say why")
                 self.release(worker, job_id)
 
     def unhealthy(self, worker: EmulatedWorker, problem: str) -> None:
@@ -158,11 +157,11 @@ class WorkerPool:
             and worker.process.is_alive()
         )
 
-    def assign(self, worker: EmulatedWorker, job: QueuedJob) -> None:
+    def assign(self, worker: EmulatedWorker, job_id: str) -> None:
         """Note that a worker has been given a job."""
         worker.set_timer(None)
         worker.advance(WorkerState.SERVING)
-        worker.jobs.add(job.id)
+        worker.jobs.add(job_id)
         self._starts.succeeded()
 
     def release(self, worker: EmulatedWorker, job_id: str) -> None:
@@ -170,28 +169,28 @@ class WorkerPool:
         worker.forget(job_id)
         self._rest(worker)
 
-    def job_ended(self, job: QueuedJob) -> None:
-        """A job became terminal: free its worker, or stop the function that still runs there."""
-        worker = self.worker(job.worker_id)
-        if worker is None or job.id not in worker.jobs:
+    def job_ended(self, worker_id: str, job_id: str) -> None:
+        """A job has its result: its worker, if it had any, is free for others."""
+        worker = self.worker(worker_id)
+        if worker is not None and job_id in worker.jobs:
+            self.release(worker, job_id)
+
+    def stop_job(self, worker_id: str, job_id: str, *, late: bool) -> None:
+        """A job was cancelled, or is too ``late``: stop the function that still runs."""
+        worker = self.worker(worker_id)
+        if worker is None or job_id not in worker.jobs:
             return
-        if job.state not in (JobState.CANCELLED, JobState.TIMED_OUT):
-            self.release(worker, job.id)
-        elif (
-            job.state is JobState.TIMED_OUT
-            and not worker.listeners
-            and not self._stops.runs_others(worker)
-        ):
+        if late and not worker.listeners and not self._stops.runs_others(worker):
             # It could not be stopped in any other way.
-            worker.fail(f"was replaced because job {job.id} ran for too long")
+            worker.fail(f"was replaced because job {job_id} ran for too long")
             self._kill(worker)
         else:
-            self._stops.give(worker, job.id)
+            self._stops.give(worker, job_id)
 
-    def retried(self, job: QueuedJob) -> None:
+    def retried(self, job_id: str) -> None:
         """A job is queued again: not for a worker that may run it still."""
         for worker in self._live():
-            if job.id in worker.jobs:
+            if job_id in worker.jobs:
                 worker.advance(WorkerState.RETIRING)
 
     def close(self) -> None:
@@ -213,8 +212,8 @@ class WorkerPool:
 
     def _wanted(self, live: list[EmulatedWorker]) -> int:
         load = Load(
-            queued=self._queue.pressing,
-            running=self._queue.in_progress,
+            queued=self._workload.pressing,
+            running=self._workload.in_progress,
             busy=len([worker for worker in live if worker.jobs]),
         )
         bounds = self._record.workers_min, self._record.workers_max
@@ -325,19 +324,13 @@ class WorkerPool:
         worker.set_ping_timer(None)
         worker.gone.set()
         for job_id in worker.jobs:
-            if job := self._queue.running_on(job_id, worker.id):
-                self._lost(job, worker.death(code, f"while it ran job {job_id}"))
+            if self._workload.runs(job_id, worker.id):
+                death = worker.death(code, f"while it ran job {job_id}")
+                self._workload.worker_died(job_id, worker.id, death)
         if worker.state.had_no_job:
             self._start_failed(worker, worker.death(code, "before it took a job"))
         self._keep(in_thread(partial(self._launcher.clean, worker.id)))
         self._changed()
-
-    def _lost(self, job: QueuedJob, error: str) -> None:
-        """A job's worker died: the next one gets it, if the project wants that, else it fails."""
-        if job.redeliveries < self._options.redeliveries:
-            self._queue.redeliver(job)
-        else:
-            self._queue.fail(job, error)
 
     def _silent(self, worker: EmulatedWorker) -> None:
         seconds = self._options.missed_pings * self._timings.ping_interval
