@@ -192,7 +192,7 @@ class LocalPlatform:
         living = session_in(project.root / FOLDER) if config.live else None
         user = self._stack.enter_context(living) if living else User.current()
         identity = self._identity = _identity(config, environment, project, user)
-        session = Session(
+        session = Session.open(
             target,
             identity,
             environment,
