@@ -37,6 +37,7 @@ from tests.runpod.scripted import (
     scripted,
     silence,
     trickle,
+    trickle_headers,
 )
 
 Connect = Callable[..., ManagementClient]
@@ -219,10 +220,11 @@ def busy() -> Iterator[ScriptedServer]:
         yield made
 
 
+@pytest.mark.parametrize("act", [trickle, trickle_headers])
 def test_an_answer_that_never_ends_is_cut_off_at_the_deadline(
-    server: ScriptedServer, connect: Connect
+    server: ScriptedServer, connect: Connect, act: Act
 ) -> None:
-    server.always = trickle
+    server.always = act
     client = connect(retry=RetryPolicy(deadline=0.5))
 
     def ask() -> None:
