@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import json
 import os
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +17,21 @@ from ..onworker.bundle import Shipped
 from ..onworker.entry_point import CallTarget
 from . import worker_runtime
 from .declared_packages import Declared
-from .file_slices import FileSlice, SlicedFile, wanted_from
+from .effective_imports import effective_names
+from .file_slices import FileSlice, SlicedFile
+from .module_keys import keys
+from .module_lookups import with_parents
 from .pickling import pack_data
 from .prepared import ImportedModule, NamedValue, Prepared
 from .project_modules import (
     MAIN,
     ModuleSource,
     ProjectModules,
-    keys,
     name_on_worker,
-    short_hash,
-    with_parents,
 )
 from .references import Reference, References, SourceLines, TopLevelName, WholeModule
 from .refusals import Refusals
+from .source_facts import short_hash
 from .source_imports import Import
 
 # The official client's limit for the source of one call.
@@ -172,23 +172,23 @@ class Gathering:
 
     def _grow(self) -> bool:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
-        imports: list[tuple[Any, Any]] = []
+        slices: list[FileSlice] = []
         for module, wanted in list(self._wanted.items()):
             if module in self._whole:
                 continue  # Another slice has just imported it.
             travels = functools.partial(self._travels, module)
             taken = self._slices[module] = self._file(module).take(wanted, travels)
-            found = list(taken.imports())
-            imports.append((found, _tree_of(taken)))
-            self._load(found)
-        for module in list(self._wanted):
-            known = self._file(module).everything()
-            for found, tree in imports:
-                self._wanted[module] |= wanted_from(found, tree, module) & known
-            perhaps = self._slices[module].mentioned if module in self._slices else frozenset()
+            slices.append(taken)
+            self._load(taken.imports)
+        for module, wanted in list(self._wanted.items()):
+            file = self._file(module)
+            for taken in slices:
+                wanted |= taken.wants.get(module, frozenset()) & file.everything
+            perhaps = set(self._slices[module].mentioned if module in self._slices else ())
             for source in self._whole.values():
-                perhaps |= wanted_from(source.imports, source.tree, module)
-            self._offer(module, (perhaps & known) | self._effective(module))
+                perhaps |= source.facts.wants.get(module, frozenset())
+            effective = effective_names(file, wanted, self._whole.keys(), self._project)
+            self._offer(module, (perhaps & file.everything) | effective)
         after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
         return before != after
 
@@ -196,8 +196,11 @@ class Gathering:
         """Want what modules that travel whole import, or a text mentions, unless it cannot travel:
         who knows whether it is used. If it is, that is the error there."""
         left = self._left.setdefault(module, {})
+        file = self._file(module)
         for name in sorted(names - self._wanted[module] - left.keys()):
-            file = self._file(module)
+            if file.is_plain_import(name) and self._is_of_project(file.importing(name)):
+                self._wanted[module].add(name)
+                continue
             taken = file.take({name}, functools.partial(self._travels, module))
             try:
                 self._refusals.check(self._spec, taken, file, self._declared)
@@ -206,21 +209,11 @@ class Gathering:
             else:
                 self._wanted[module].add(name)
 
-    def _effective(self, module: str) -> frozenset[str]:
-        """The names of imports that nothing in ``module`` uses, of modules of the project that
-        travel, or import what travels and so may change it."""
-        found = frozenset[str]()
-        for statement, imports in self._file(module).effects:
-            if self._whole.keys() & set().union(*map(self._project.taken, imports)):
-                found |= statement.bound
-            for source in self._project.reached(self._project.named(imports)).values():
-                there = (self._project.taken(each) for each in source.imports)
-                mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
-                if mine or self._whole.keys() & set().union(*there):
-                    found |= statement.bound
-        return found
+    def _is_of_project(self, imports: Iterable[Import]) -> bool:
+        """Whether the project has all that ``imports`` load, so that nothing has to be declared."""
+        return all(each.module in self._project.named([each]) for each in imports)
 
-    def _load(self, imports: list[Any]) -> None:
+    def _load(self, imports: Iterable[Import]) -> None:
         names = self._project.named(imports)
         reached = self._project.reached(names)
         for name, source in reached.items():
@@ -296,9 +289,9 @@ class Gathering:
 
     def _absent(self) -> frozenset[str]:
         """The modules that are imported by what travels, and were not there."""
-        imports = [each for taken in self._slices.values() for each in taken.imports()]
-        imports += [each for source in self._whole.values() for each in source.imports]
-        return frozenset(self._project.absent(imports))
+        sliced = (self._project.absent(taken.imports) for taken in self._slices.values())
+        whole = map(self._project.absent_for, self._whole.values())
+        return frozenset[str]().union(*sliced, *whole)
 
     def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
         """The modules that ``module`` imports for what they do, and all that these import, with
@@ -337,11 +330,6 @@ class Gathering:
             f" {awaits or bool(self._spec.method)}, {modules!r},\n"
             f"    {worker_runtime.pack(dict(texts))!r},\n)\n"
         )
-
-
-def _tree_of(taken: FileSlice) -> Any:
-    """The needed statements as one tree."""
-    return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
 
 
 def changed(spec: FunctionSpec, file: str) -> ConfigurationError:

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from pytest_flash.functions.onworker.bundle import Bundle, Shipped
 from pytest_flash.functions.onworker.modules import Store
 from pytest_flash.functions.shipping import worker_runtime
-from pytest_flash.functions.shipping.project_modules import ProjectModules, keys
+from pytest_flash.functions.shipping.module_keys import keys
+from pytest_flash.functions.shipping.project_modules import ProjectModules
 
 PACKAGE = "views_of_it"
 MODULES = ("a", "b", "c", "d")
