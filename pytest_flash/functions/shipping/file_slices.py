@@ -91,12 +91,20 @@ class SlicedFile:
 
     def definition(self, name: str, line: int) -> Definition | None:
         """The function or class ``name`` outside of functions whose first line is ``line``."""
-        for node in _outside_functions(self.source.tree):
-            decorators = getattr(node, "decorator_list", [])
-            first = min([node.lineno, *(each.lineno for each in decorators)])
-            if isinstance(node, Definition) and node.name == name and line in (first, node.lineno):
+        for node, lines in self._definitions.get(name, ()):
+            if line in lines:
                 return node
         return None
+
+    @functools.cached_property
+    def _definitions(self) -> Mapping[str, Sequence[tuple[Definition, tuple[int, int]]]]:
+        """By name, each with its first line and that of its first decorator."""
+        found: dict[str, list[tuple[Definition, tuple[int, int]]]] = {}
+        for node in _outside_functions(self.source.tree):
+            if isinstance(node, Definition):
+                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                found.setdefault(node.name, []).append((node, (first, node.lineno)))
+        return found
 
     @property
     def everything(self) -> Set[str]:

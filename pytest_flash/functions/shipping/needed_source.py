@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Set
@@ -19,7 +18,6 @@ from . import worker_runtime
 from .declared_packages import Declared
 from .effective_imports import effective_names
 from .file_slices import FileSlice, SlicedFile
-from .module_keys import keys
 from .module_lookups import with_parents
 from .pickling import pack_data
 from .prepared import ImportedModule, NamedValue, Prepared
@@ -33,6 +31,7 @@ from .references import Reference, References, SourceLines, TopLevelName, WholeM
 from .refusals import Refusals
 from .source_facts import short_hash
 from .source_imports import Import
+from .whole_modules import SharedModules, WholeModules
 
 # The official client's limit for the source of one call.
 SOURCE_LIMIT = 8 * 1024 * 1024
@@ -110,6 +109,7 @@ class Gathering:
         refusals: Refusals,
         declared: Declared,
         files: dict[str, SlicedFile],
+        shared: SharedModules,
     ) -> None:
         self._spec = spec
         self._home = home
@@ -117,6 +117,7 @@ class Gathering:
         self._refusals = refusals
         self._declared = declared
         self._files = files
+        self._shared = shared
         self._wanted: dict[str, set[str]] = {}
         self._slices: dict[str, FileSlice] = {}
         self._whole: dict[str, ModuleSource] = {}
@@ -236,42 +237,43 @@ class Gathering:
         return {each.name for each in packed[1] if each.module == home}
 
     def _put_together(self) -> Prepared:
-        known = keys(self._whole, {m: s.source for m, s in self._slices.items()}, self._project)
+        spec, what = self._spec, f"the source that {self._spec.name} needs"
+        check = functools.partial(self._refusals.secrets_in, spec, what)
+        sliced = {module: taken.source for module, taken in self._slices.items()}
+        whole = self._shared.of(self._whole, sliced, check)
         entries: list[Shipped] = []
         texts: dict[str, str] = {}
-        for name, source in sorted(self._whole.items()):
-            entries.append(Shipped(name, known[name], source.digest, source.file, source.package))
-            texts[name] = source.text
         for module, taken in sorted(self._slices.items()):
-            name = name_on_worker(module)
-            entries.append(self._shipped_slice(module, taken, known))
-            texts[name] = taken.text
+            entries.append(self._shipped_slice(module, taken, whole.known))
+            texts[name_on_worker(module)] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)
             if file is not None and module not in self._whole:
                 # Known by its file: such lines are looked at, not executed.
                 texts[file.file] = file.masked(numbers)
-        present = {each.name for each in entries}
+        present = self._whole.keys() | {each.name for each in entries}
         above = {each for name in present for each in with_parents(name)[:-1]} - present
         entries += [Shipped(name, "", "", "", package=True, stub=True) for name in sorted(above)]
-        self._refusals.size(self._spec, texts, SOURCE_LIMIT)
-        what = f"the source that {self._spec.name} needs"
-        self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
+        sources = {**whole.texts, **texts}
+        self._refusals.size(spec, sources, SOURCE_LIMIT)
+        own = worker_runtime.serialized(texts)
+        check(own)
         values = tuple(
             NamedValue(module, name, line, self._files[module].namespace)
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
-        sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
-        loaded = [each.loaded for each in sources]
+        loaded = [each.loaded for each in (*self._whole.values(), *sliced.values())]
+        absent = (self._project.absent(taken.imports) for taken in self._slices.values())
         return Prepared(
             self._name(),
-            self._code(entries, texts),
+            self._code(whole, entries, worker_runtime.packed(own)),
             values,
-            texts,
+            sources,
             tuple(ImportedModule(e.name, e.module, e.spec) for e in loaded if e.module),
             tuple(each for each in loaded if each.module is None),
-            self._absent(),
+            whole.absent.union(*absent),
+            whole,
         )
 
     def _shipped_slice(self, module: str, taken: FileSlice, known: Mapping[str, str]) -> Shipped:
@@ -286,12 +288,6 @@ class Gathering:
             left=tuple(self._left.get(module, {}).items()),
             beside=self._beside(module),
         )
-
-    def _absent(self) -> frozenset[str]:
-        """The modules that are imported by what travels, and were not there."""
-        sliced = (self._project.absent(taken.imports) for taken in self._slices.values())
-        whole = map(self._project.absent_for, self._whole.values())
-        return frozenset[str]().union(*sliced, *whole)
 
     def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
         """The modules that ``module`` imports for what they do, and all that these import, with
@@ -320,15 +316,16 @@ class Gathering:
         kind, module = "method" if method else "named", name_on_worker(self._home.module)
         return CallTarget(kind, module, self._home.path, method, limit)
 
-    def _code(self, entries: list[Shipped], texts: Mapping[str, str]) -> str:
-        modules = tuple(map(worker_runtime.positional, entries))
+    def _code(self, whole: WholeModules, entries: list[Shipped], texts: str) -> str:
+        own = (repr(worker_runtime.positional(each)) for each in entries)
+        modules = "".join(f"{each}," for each in (*whole.modules, *own))
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{worker_runtime.boot()}"
             f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
             f"    {worker_runtime.positional(self._target())!r},"
-            f" {awaits or bool(self._spec.method)}, {modules!r},\n"
-            f"    {worker_runtime.pack(dict(texts))!r},\n)\n"
+            f" {awaits or bool(self._spec.method)}, ({modules}),\n"
+            f"    ({whole.packed!r}, {texts!r}),\n)\n"
         )
 
 

@@ -14,7 +14,7 @@ from ...user_files import is_users_own, saved
 from .loaded_source import LoadedSource, LoadedTexts
 from .module_lookups import Lookups, with_parents
 from .source_facts import KnownSources, SourceFacts, facts_of, short_hash
-from .source_imports import Bindings, Import, Place, bindings, imports_of
+from .source_imports import Bindings, Import, Place, bindings, imports_of, nodes_of
 
 MAIN = "__main__"
 
@@ -82,7 +82,7 @@ class ModuleSource:
     @functools.cached_property
     def bound(self) -> Bindings:
         """The names that its imports bind."""
-        return bindings(self.tree, self.place)
+        return bindings(nodes_of(self.tree), self.place)
 
     @functools.cached_property
     def facts(self) -> SourceFacts:
@@ -129,6 +129,7 @@ class ProjectModules:
     def __init__(self, texts: LoadedTexts | None = None, known: KnownSources | None = None) -> None:
         self._texts = texts or LoadedTexts()
         self._known = known or KnownSources()
+        self.generation = 0  # Another one where anything may have changed.
         self._before: dict[str, ModuleSource | None] = {}
         self._found: dict[str, ModuleSource | None] = {}
         self._lookups = Lookups()
@@ -140,6 +141,7 @@ class ProjectModules:
         sources = [each for each in self._found.values() if each is not None]
         if self._lookups.still_hold() and all(map(self._is_same, sources)):
             return
+        self.generation += 1
         self._before = {**self._before, **self._found}
         self._found = {}
         self._lookups = Lookups()
@@ -156,16 +158,19 @@ class ProjectModules:
         return self._found[name]
 
     def reached(self, names: Iterable[str]) -> dict[str, ModuleSource]:
-        """The project's modules among ``names`` with all that they import, packages included."""
+        """The project's modules among ``names`` with all that they import.
+
+        ``names`` come with the packages above them, as ``named`` gives them.
+        """
         found: dict[str, ModuleSource] = {}
-        waiting = [each for name in names for each in with_parents(name)]
+        waiting = list(names)
         while waiting:
             name = waiting.pop()
             source = self.find(name) if name not in found else None
             if source is None:
                 continue
             found[name] = source
-            waiting += self.named_by(source) - found.keys()
+            waiting += [each for each in self.named_by(source) if each not in found]
         return found
 
     def named(self, imports: Iterable[Import]) -> frozenset[str]:

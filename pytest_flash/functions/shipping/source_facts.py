@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .source_imports import Import, Place, bindings, imports_of
+from .source_imports import Import, Node, Place, bindings, imports_among, nodes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +33,18 @@ class SourceFacts:
 
 def facts_of(tree: ast.Module, place: Place) -> SourceFacts:
     """What ``tree``, the source of the module ``place``, tells."""
-    return SourceFacts(tuple(imports_of(tree, place, bindings(tree, place))), attributes_in(tree))
+    nodes = nodes_of(tree)
+    imports = imports_among(nodes, place, bindings(nodes, place))
+    return SourceFacts(tuple(imports), _attributes(nodes))
 
 
 def attributes_in(tree: ast.AST) -> frozenset[str]:
     """Every name that follows a dot in ``tree``."""
-    return frozenset(each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute))
+    return _attributes(nodes_of(tree))
+
+
+def _attributes(nodes: Iterable[Node]) -> frozenset[str]:
+    return frozenset(each.node.attr for each in nodes if isinstance(each.node, ast.Attribute))
 
 
 def wanted_names(

@@ -1,12 +1,78 @@
-"""What the modules that travel are known by on the worker: hashes of all that makes them up."""
+"""The modules that travel whole: what they are known by, and all of them ready to be sent."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Set
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from dataclasses import dataclass, field
 
+from ..onworker.bundle import Shipped
+from . import worker_runtime
 from .module_lookups import with_parents
 from .project_modules import ModuleSource, ProjectModules, name_on_worker
 from .source_facts import short_hash
+
+
+@dataclass(frozen=True, eq=False)
+class WholeModules:
+    """Modules that travel whole beside slices of others. ``known`` are the keys of all of them;
+    ``modules`` what the worker is told of each, and ``packed`` the ``texts``, as source text;
+    ``absent`` are modules that they import and that are not there."""
+
+    known: Mapping[str, str]
+    texts: Mapping[str, str] = field(repr=False)
+    modules: tuple[str, ...] = field(repr=False)
+    packed: str = field(repr=False)
+    absent: frozenset[str] = field(repr=False)
+
+
+class SharedModules:
+    """What travels whole with several functions, put together once."""
+
+    def __init__(self, project: ProjectModules) -> None:
+        self._project = project
+        self._made: weakref.WeakValueDictionary[object, WholeModules] = (
+            weakref.WeakValueDictionary()
+        )
+
+    def of(
+        self,
+        whole: Mapping[str, ModuleSource],
+        sliced: Mapping[str, ModuleSource],
+        check: Callable[[bytes], None],
+    ) -> WholeModules:
+        """``whole`` modules beside the ``sliced`` ones. ``check`` may refuse to send data.
+
+        It is kept for as long as what was made of it.
+        """
+        generation = self._project.generation
+        key = (generation, frozenset(whole.values()), frozenset(sliced.values()))
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = self._put_together(whole, sliced, check)
+        return found
+
+    def _put_together(
+        self,
+        whole: Mapping[str, ModuleSource],
+        sliced: Mapping[str, ModuleSource],
+        check: Callable[[bytes], None],
+    ) -> WholeModules:
+        known = keys(whole, sliced, self._project)
+        modules = (
+            Shipped(name, known[name], source.digest, source.file, source.package)
+            for name, source in sorted(whole.items())
+        )
+        texts = {name: source.text for name, source in sorted(whole.items())}
+        data = worker_runtime.serialized(texts)
+        check(data)
+        return WholeModules(
+            known,
+            texts,
+            tuple(repr(worker_runtime.positional(each)) for each in modules),
+            worker_runtime.packed(data),
+            frozenset[str]().union(*map(self._project.absent_for, whole.values())),
+        )
 
 
 def keys(
