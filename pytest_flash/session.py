@@ -14,6 +14,7 @@ from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted,
 from .functions.calling.calls import RemoteCalls
 from .functions.declaration.specs import FunctionSpec
 from .functions.shipping.loaded_source import LoadedTexts
+from .functions.shipping.source_facts import KnownSources
 from .project import Project, find_project, named_by_folder
 from .provisioner.account_volumes import AccountVolumes
 from .provisioner.endpoint_specification import Blueprint
@@ -92,7 +93,7 @@ class Session:
     Endpoints on a live target are remembered in the project's ``.runpod``; those of the embedded
     Runpod end with it. ``max_creations`` limits what is created on a live target. With
     ``record_values`` the events of calls tell arguments and results; ``heard`` says whether they
-    tell output while jobs run.
+    tell output while jobs run; ``known`` is what is known of the project's modules already.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Session:
         on_event: EventSink = ignore,
         record_values: bool = False,
         heard: bool = True,
+        known: KnownSources | None = None,
     ) -> None:
         self.target = target
         self._on_event = on_event
@@ -130,7 +132,7 @@ class Session:
             self._endpoint_for,
             on_event=on_event,
             record_values=record_values,
-            shipping=shipping_to(target, identity.project.root, environment, LoadedTexts()),
+            shipping=shipping_to(target, identity.project.root, environment, LoadedTexts(), known),
             balancer=LoadBalancerClient(target),
             logs=LogClient(target, pace=pace),
             heard=heard,

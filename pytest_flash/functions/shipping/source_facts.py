@@ -59,16 +59,20 @@ def wanted_names(
     return found
 
 
+# By the names of modules: the digest of a source, and what that tells.
+Learned = Mapping[str, tuple[str, SourceFacts]]
+
+
 class KnownSources:
     """What is known of modules, by their names: of each for the source that it has now.
 
-    ``earlier`` is what another process has learned, as ``on_learned`` gave it away there.
+    ``earlier`` is what another process has learned: ``encoded`` there, of what ``on_learned`` got.
     """
 
     def __init__(
         self,
         earlier: Mapping[str, bytes] | None = None,
-        on_learned: Callable[[dict[str, bytes]], None] = lambda _: None,
+        on_learned: Callable[[Learned], None] = lambda _: None,
     ) -> None:
         self._earlier = dict(earlier or {})
         self._known: dict[str, tuple[str, SourceFacts]] = {}
@@ -87,7 +91,7 @@ class KnownSources:
     def hand_out(self) -> None:
         """Give away what was learned since the last time."""
         if self._new:
-            learned = {name: pickle.dumps(_plain(*self._known[name])) for name in self._new}
+            learned = {name: self._known[name] for name in self._new}
             self._new.clear()
             self._on_learned(learned)
 
@@ -99,8 +103,12 @@ class KnownSources:
         return digest, SourceFacts(imports, attributes)
 
 
-def _plain(digest: str, facts: SourceFacts) -> tuple[str, tuple[Import, ...], frozenset[str]]:
-    return digest, facts.imports, facts.attributes
+def encoded(learned: Learned) -> dict[str, bytes]:
+    """What was learned, for another process of this program."""
+    return {
+        name: pickle.dumps((digest, facts.imports, facts.attributes))
+        for name, (digest, facts) in learned.items()
+    }
 
 
 def short_hash(text: str) -> str:
