@@ -5,11 +5,14 @@ from __future__ import annotations
 from tests.functions.travelling import Case, remote
 
 _GPU = "from pytest_flash import LiveServerless, remote\ngpu = LiveServerless(name='gpu')\n"
-_LOOKING = _GPU + remote(
-    "import inspect, sys\n"
-    "elsewhere = compile('', '/elsewhere.py', 'exec')\n"
-    "here = inspect.getmodule(sys._getframe())\n"
-    "return [inspect.getmodule(elsewhere), here.__name__, hasattr(sys.modules[x], '__path__')]"
+_LOOKING = (
+    _GPU
+    + remote(
+        "import inspect, sys\n"
+        "elsewhere = compile('', '/elsewhere.py', 'exec')\n"
+        "here = inspect.getmodule(sys._getframe())\n"
+        "return [inspect.getmodule(elsewhere), here.__name__, hasattr(sys.modules[x], '__path__')"
+    ).rstrip()
 )
 
 CASES: dict[str, Case] = {
@@ -17,13 +20,16 @@ CASES: dict[str, Case] = {
         "from looked.worker import f\n",
         [None, "looked.worker", True],
         ("looked",),
-        {"looked/__init__.py": "", "looked/worker.py": _LOOKING},
+        {"looked/__init__.py": "", "looked/worker.py": f"{_LOOKING}]\n"},
     ),
     "inspect.getmodule beside a folder without __init__": Case(
         "from bare.worker import f\n",
-        [None, "bare.worker", True],
+        [None, "bare.worker", True, 1],
         ("bare",),
-        {"bare/worker.py": _LOOKING, "bare/unrelated.py": ""},
+        {
+            "bare/worker.py": f"import bare.used\n{_LOOKING}, bare.used.K]\n",
+            "bare/used.py": "K = 1\n",
+        },
     ),
     "inspect.getfile and getsource of modules, functions and classes": Case(
         remote(
