@@ -24,6 +24,7 @@ from typing import Any
 import cloudpickle
 
 from .. import onworker
+from ..classes import BOUND_METHOD, INSTANCE
 from ..onworker import pickles, placeholders, source_edits
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
@@ -64,6 +65,16 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
         if not (stand_in or isinstance(obj, type | types.FunctionType)):
             return super().reducer_override(obj)
+        if stand_in == INSTANCE:
+            kind, args, kwargs = obj.__flash_behind__
+            return placeholders.instance, (
+                kind,
+                digest((args, kwargs), self._project),
+                args,
+                kwargs,
+            )
+        if isinstance(obj, types.FunctionType) and BOUND_METHOD in vars(obj):
+            return getattr, vars(obj)[BOUND_METHOD]
         module, path = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
         if module and self._project.find(module) is not None:
             if _leads_to(module, path, obj):
