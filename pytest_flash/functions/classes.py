@@ -12,13 +12,8 @@ from typing import Any, NoReturn, Union
 
 from ..errors import ConfigurationError
 from .declaration.signatures import Takes, taking
-from .declaration.specs import REMOTE_CONFIG, FunctionSpec
+from .declaration.specs import BOUND_METHOD, INSTANCE, REMOTE_CONFIG, FunctionSpec
 from .dispatch import caller_elsewhere, run_here
-
-INSTANCE = "instance"
-"""The mark of an instance, in place of True."""
-BOUND_METHOD = "__flash_bound_method__"
-"""An attribute of the methods of instances: the instance, and the method's name."""
 
 
 class RemoteClass:

@@ -11,6 +11,10 @@ from .routes import Route
 if TYPE_CHECKING:
     from ...resources import ServerlessResource
 
+INSTANCE = "instance"
+"""``__flash_stand_in__`` of the instances of remote classes, in place of True."""
+BOUND_METHOD = "__flash_bound_method__"
+"""An attribute of the methods of such an instance: the instance, and the method's name."""
 REMOTE_CONFIG = "__remote_config__"
 """What apps of the official SDK ask a decorated function for."""
 REMOTE_MARK = "__flash_remote__"

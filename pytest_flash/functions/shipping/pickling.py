@@ -24,7 +24,7 @@ from typing import Any
 import cloudpickle
 
 from .. import onworker
-from ..classes import BOUND_METHOD, INSTANCE
+from ..declaration.specs import BOUND_METHOD, INSTANCE
 from ..onworker import pickles, placeholders, source_edits
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
