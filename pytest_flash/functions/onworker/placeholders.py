@@ -35,6 +35,40 @@ def stand_in(target: Any) -> Any:
     return call
 
 
+def wrapped_stand_in(*wrappers: Callable[[], Any]) -> Callable[[Any], Any]:
+    """As ``stand_in``, wrapped for those that await it. Each of ``wrappers`` gives a decorator, the
+    outermost first, or raises where it stayed at the caller: that one is left out, as it is for
+    calls from there, which it has wrapped already."""
+
+    def decorate(target: Any) -> Any:
+        if isinstance(target, type):
+            return stand_in(target)
+        made: list[Any] = []
+
+        @functools.wraps(target)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if not made:
+                made.append(_wrapped(stand_in(target), wrappers))
+            value = made[0](*args, **kwargs)
+            return await value if inspect.isawaitable(value) else value
+
+        call.__dict__.pop("__wrapped__", None)
+        setattr(call, FUNCTION, target)
+        return call
+
+    return decorate
+
+
+def _wrapped(inner: Any, wrappers: tuple[Callable[[], Any], ...]) -> Any:
+    for each in reversed(wrappers):
+        try:
+            inner = each()(inner)
+        except (NameError, ImportError) as error:
+            if isinstance(error, ImportError) and not is_of_placeholder(error):
+                raise
+    return inner
+
+
 def behind(target: Any) -> Any:
     """The function or class behind a stand-in; anything else as it is."""
     return getattr(target, FUNCTION, target)

@@ -14,7 +14,11 @@ from . import pickles, source_edits
 from . import placeholders as standin
 from .bundle import Bundle, Shipped, Value
 
-WORDS = {source_edits.REMOTE: standin.stand_in, source_edits.MISSING: standin.missing}
+WORDS = {
+    source_edits.REMOTE: standin.stand_in,
+    source_edits.WRAPPED: standin.wrapped_stand_in,
+    source_edits.MISSING: standin.missing,
+}
 
 
 @dataclass(eq=False)
