@@ -11,6 +11,7 @@ import enum
 import fractions
 import functools
 import hashlib
+import importlib
 import inspect
 import io
 import marshal
@@ -116,16 +117,30 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
 _COMPILE = copyreg.dispatch_table[re.Pattern](re.compile(""))[0]
 
 
+_MAKERS = (getattr, _COMPILE, pickles.named, importlib.import_module)
+
+
 class _NotDataError(Exception):
     pass
 
 
 class DataPacker(Packer):
-    """Pickles plain data, enums and dataclasses, and raises for anything else."""
+    """Pickles plain data, enums and dataclasses, and raises for anything else.
+
+    So are modules that were loaded by their path, and what these define: the statement that loads
+    them would find no file on the worker, which has them by their names.
+    """
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
         kind = type(obj)
+        if issubclass(kind, types.ModuleType | types.FunctionType | type):
+            home = obj.__name__ if issubclass(kind, types.ModuleType) else obj.__module__
+            if self._project.is_found_by_path(home):
+                if not issubclass(kind, types.ModuleType):
+                    return super().reducer_override(obj)
+                self.references.add((home, EVERYTHING))
+                return importlib.import_module, (home,)
         if isinstance(obj, type):
             if self._is_on_workers(obj.__module__) and _is_of_data(obj):
                 return super().reducer_override(obj)
@@ -138,7 +153,7 @@ class DataPacker(Packer):
             or isinstance(obj, _DATA)
             or (isinstance(obj, tuple) and hasattr(kind, "_fields"))
             or (kind.__module__ == "collections" and kind.__name__ in _CONTAINERS)
-        ) or any(obj is each for each in (getattr, _COMPILE, pickles.named)):
+        ) or any(obj is each for each in _MAKERS):
             return NotImplemented
         raise _NotDataError
 
