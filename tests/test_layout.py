@@ -50,7 +50,9 @@ ALLOWED = {
     "resources runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
-    "": "functions resources shadowed_modules",
+    "missing_names": "emulator errors events",
+    "": "functions missing_names resources shadowed_modules",
+    "__main__": "flash_cli",
     "flash_cli": "console emulator errors events functions process progress project provisioner "
     "runner runpod session settings target",
 }
