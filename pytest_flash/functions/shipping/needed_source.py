@@ -9,16 +9,18 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import CannotTravelError, ConfigurationError
 from ..declaration.specs import FunctionSpec
+from ..onworker.bundle import Shipped
+from ..onworker.entry_point import CallTarget
 from . import worker_runtime
 from .declared_packages import Declared
 from .file_slices import FileSlice, SlicedFile, wanted_from
-from .loaded_source import LoadedSource
-from .pickling import EVERYTHING, pack_data
+from .pickling import pack_data
+from .prepared import ImportedModule, NamedValue, Prepared
 from .project_modules import (
     MAIN,
     ModuleSource,
@@ -28,35 +30,15 @@ from .project_modules import (
     short_hash,
     with_parents,
 )
+from .references import Reference, References, SourceLines, TopLevelName, WholeModule
 from .refusals import Refusals
 from .source_imports import Import
 
 # The official client's limit for the source of one call.
 SOURCE_LIMIT = 8 * 1024 * 1024
 
-References = frozenset[tuple[str, str]]
-
 # Runpod docs, operation-reference and load-balancing overview: what a result may be, in bytes.
 _RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Source text that defines ``name`` when a worker executes it, ready for every call.
-
-    ``values`` are the names whose values travel, with the lines that bind them and the namespaces
-    that have them; ``sources`` the texts that are in ``code``, by module. It was made from the
-    modules that were ``imported`` here, with their specs, and others that were ``unloaded``;
-    ``absent`` ones were not there.
-    """
-
-    name: str
-    code: str
-    values: tuple[tuple[str, str, int, Mapping[str, Any]], ...]
-    sources: Mapping[str, str] = field(repr=False)
-    imported: tuple[tuple[str, Any, object], ...] = field(repr=False)
-    unloaded: tuple[LoadedSource, ...] = field(repr=False)
-    absent: frozenset[str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -146,12 +128,13 @@ class Gathering:
         if self._home is not None:
             self._check_unchanged(self._home)
             self._want(self._home.module, self._home.path.partition(".")[0])
-        for module, name in references:
-            self._refer(module, name)
+        for each in references:
+            self._refer(each)
         while self._grow():
             pass
-        for each in self._slices.values():
-            self._refusals.check(self._spec, each, self._files[each.source.name], self._declared)
+        for taken in self._slices.values():
+            file = self._files[taken.source.name]
+            self._refusals.check(self._spec, taken, file, self._declared)
         return self._put_together()
 
     def _check_unchanged(self, home: Home) -> None:
@@ -173,20 +156,19 @@ class Gathering:
                 raise _changed(self._spec) from error
         return known
 
-    def _want(self, module: str, name: str) -> None:
+    def _want(self, module: str, name: str | None) -> None:
         wanted = self._wanted.setdefault(module, set())
-        if name:
+        if name is not None:
             wanted.add(name)
 
-    def _refer(self, module: str, name: str) -> None:
+    def _refer(self, to: Reference) -> None:
         """A pickle names something: a slice of its module will do, unless it travels whole."""
-        if name == EVERYTHING:
-            self._load([Import(module, 0)])
-        elif name[:1].isdigit():
-            first, last = map(int, name.split("-"))
-            self._shown.setdefault(module, set()).update(range(first, last + 1))
-        elif module not in self._whole and module in sys.modules:
-            self._want(module, name)
+        if isinstance(to, WholeModule):
+            self._load([Import(to.module, 0)])
+        elif isinstance(to, SourceLines):
+            self._shown.setdefault(to.module, set()).update(range(to.first, to.last + 1))
+        elif to.module not in self._whole and to.module in sys.modules:
+            self._want(to.module, to.name if isinstance(to, TopLevelName) else None)
 
     def _grow(self) -> bool:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
@@ -253,41 +235,38 @@ class Gathering:
         """The names of ``home`` that ``value``, bound to ``name`` there, needs; None where it is
         no data, or the very class that ``name`` stands for."""
         packed = pack_data(value, self._project)
-        if packed is None or (home, name) in packed[1]:
+        if packed is None or TopLevelName(home, name) in packed[1]:
             return None
-        for module, top in packed[1]:
-            sliced = module == MAIN or module in self._wanted
-            self._refer(module, top if sliced else EVERYTHING)
-        return {top for module, top in packed[1] if module == home}
+        for each in packed[1]:
+            sliced = each.module == MAIN or each.module in self._wanted
+            self._refer(each if sliced else WholeModule(each.module))
+        names = (each for each in packed[1] if isinstance(each, TopLevelName))
+        return {each.name for each in names if each.module == home}
 
     def _put_together(self) -> Prepared:
         known = keys(self._whole, {m: s.source for m, s in self._slices.items()}, self._project)
-        entries: list[tuple[Any, ...]] = []
+        entries: list[Shipped] = []
         texts: dict[str, str] = {}
         for name, source in sorted(self._whole.items()):
-            entries.append((name, known[name], source.digest, source.file, source.package))
+            entries.append(Shipped(name, known[name], source.digest, source.file, source.package))
             texts[name] = source.text
         for module, taken in sorted(self._slices.items()):
             name = name_on_worker(module)
-            source = taken.source
-            lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
-            imports = self._imported(taken, known)
-            own = (source.digest, source.file, source.package)
-            entries.append((name, "", *own, lines, False, imports, left, self._beside(module)))
+            entries.append(self._shipped_slice(module, taken, known))
             texts[name] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)
             if file is not None and module not in self._whole:
                 # Known by its file: such lines are looked at, not executed.
                 texts[file.file] = file.masked(numbers)
-        present = {entry[0] for entry in entries}
+        present = {each.name for each in entries}
         above = {each for name in present for each in with_parents(name)[:-1]} - present
-        entries += [(name, "", "", "", True, None, True) for name in sorted(above)]
+        entries += [Shipped(name, "", "", "", package=True, stub=True) for name in sorted(above)]
         self._refusals.size(self._spec, texts, SOURCE_LIMIT)
         what = f"the source that {self._spec.name} needs"
         self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
         values = tuple(
-            (module, name, line, self._files[module].namespace)
+            NamedValue(module, name, line, self._files[module].namespace)
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
@@ -298,9 +277,22 @@ class Gathering:
             self._code(entries, texts),
             values,
             texts,
-            tuple((each.name, each.module, each.spec) for each in loaded if each.module),
+            tuple(ImportedModule(e.name, e.module, e.spec) for e in loaded if e.module),
             tuple(each for each in loaded if each.module is None),
             self._absent(),
+        )
+
+    def _shipped_slice(self, module: str, taken: FileSlice, known: Mapping[str, str]) -> Shipped:
+        return Shipped(
+            name_on_worker(module),
+            key="",
+            digest=taken.source.digest,
+            file=taken.source.file,
+            package=taken.source.package,
+            remote_lines=taken.remote_lines,
+            imports=self._imported(taken, known),
+            left=tuple(self._left.get(module, {}).items()),
+            beside=self._beside(module),
         )
 
     def _absent(self) -> frozenset[str]:
@@ -329,18 +321,21 @@ class Gathering:
         name = self._spec.function.__name__
         return name if name.isidentifier() else "remote_function"
 
-    def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
+    def _target(self) -> CallTarget:
         limit, method = _RESULT_LIMITS[self._spec.resource.routing], self._spec.method or ""
         if self._home is None:
-            target: tuple[Any, ...] = ("carried", "", "", method, limit)
-        else:
-            kind, module = "method" if method else "named", name_on_worker(self._home.module)
-            target = (kind, module, self._home.path, method, limit)
+            return CallTarget("carried", "", "", method, limit)
+        kind, module = "method" if method else "named", name_on_worker(self._home.module)
+        return CallTarget(kind, module, self._home.path, method, limit)
+
+    def _code(self, entries: list[Shipped], texts: Mapping[str, str]) -> str:
+        modules = tuple(map(worker_runtime.positional, entries))
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{worker_runtime.boot()}"
             f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
-            f"    {target!r}, {awaits or bool(self._spec.method)}, {tuple(entries)!r},\n"
+            f"    {worker_runtime.positional(self._target())!r},"
+            f" {awaits or bool(self._spec.method)}, {modules!r},\n"
             f"    {worker_runtime.pack(dict(texts))!r},\n)\n"
         )
 

@@ -100,11 +100,13 @@ class ProjectModules:
         self._texts = texts or LoadedTexts()
         self._found: dict[str, ModuleSource | None] = {}
         self._before: dict[str, ModuleSource | None] = {}
+        self._by_path: dict[ModuleSource, bool] = {}
 
     def refresh(self) -> None:
         """Look again at what may have changed: files, and which modules there are."""
         self._before = {**self._before, **self._found}
         self._found = {}
+        self._by_path = {}
 
     def find(self, name: str) -> ModuleSource | None:
         """The module ``name`` if it belongs to the project: source outside of installed packages.
@@ -121,8 +123,11 @@ class ProjectModules:
         source = self.find(name) if name in sys.modules else None
         if source is None or not source.file:
             return False
-        spec = _spec(name)
-        return spec is None or spec.origin != source.file
+        known = self._by_path.get(source)
+        if known is None:  # Asked at every call of a function that uses such a value.
+            spec = _spec(name)
+            known = self._by_path[source] = spec is None or spec.origin != source.file
+        return known
 
     def reached(self, names: Iterable[str]) -> dict[str, ModuleSource]:
         """The project's modules among ``names`` with all that they import, packages included."""
