@@ -16,6 +16,7 @@ from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted,
 from .functions.calling.calls import RemoteCalls
 from .functions.declaration.specs import FunctionSpec
 from .functions.shipping.loaded_source import LoadedTexts
+from .functions.shipping.source_facts import KnownSources
 from .project import Project, find_project, named_by_folder
 from .provisioner.account_volumes import AccountVolumes
 from .provisioner.endpoint_specification import Blueprint
@@ -146,11 +147,13 @@ class Session:
         on_event: EventSink = ignore,
         record_values: bool = False,
         heard: bool = True,
+        known: KnownSources | None = None,
     ) -> Session:
         """Put one together, and take over what older versions have remembered.
 
         ``max_creations`` limits what is created on a live target. With ``record_values`` the events
-        of calls tell arguments and results; ``heard`` says whether they tell output while jobs run.
+        of calls tell arguments and results; ``heard`` says whether they tell output while jobs run;
+        ``known`` is what is known of the project's modules already.
         """
         key = environment.get(API_KEY)
         pace = Pace() if target.is_live else Pace.unlimited()
@@ -170,7 +173,7 @@ class Session:
         calls = RemoteCalls.connected(
             target,
             EndpointSource(provisioner, provisioning),
-            shipping_to(target, identity.project.root, environment, LoadedTexts()),
+            shipping_to(target, identity.project.root, environment, LoadedTexts(), known),
             on_event=on_event,
             pace=pace,
             record_values=record_values,

@@ -24,6 +24,7 @@ ALLOWED = {
     "import_times": "",
     "shadowed_modules": "user_files",
     "network": "errors",
+    "http": "",
     "files": "errors network",
     "process": "",
     "security": "errors",
@@ -31,9 +32,9 @@ ALLOWED = {
     "settings": "errors files network security",
     "target": "errors network process scope security settings",
     "resources": "errors security",
-    "runpod": "errors network resources scope security settings target",
+    "runpod": "errors http network resources scope security settings target",
     "sdks": "errors network settings",
-    "emulator": "errors files functions.onworker network process project scope settings",
+    "emulator": "errors files functions.onworker http network process project scope settings",
     "functions": "errors events import_times process resources runpod security session settings "
     "shadowed_modules target user_files",
     "provisioner": "errors events files functions.declaration network process resources runpod "
@@ -43,9 +44,9 @@ ALLOWED = {
     "session": "errors events functions project provisioner resources runpod settings target "
     "worker_packages",
     "console": "errors events functions network process progress runpod",
-    "runner": "console emulator.client errors events files functions process progress project "
+    "runner": "console emulator.client errors events files functions http process progress project "
     "provisioner runpod sdks session settings shadowed_modules target user_files",
-    "testing": "emulator.client errors events functions process progress project provisioner "
+    "testing": "emulator.client errors events functions http process progress project provisioner "
     "resources runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",

@@ -69,7 +69,6 @@ class FlashSession:
         self._platform = platform
         self._ready: dict[ServerlessResource, Endpoint] = {}
         self._loop = LoopThread("flash-calls")
-        self._transport: clients.SharedTransport | None = None
         self._app: ObservedApp | None = None
         self._closed = False
         # What is undone at the end of the test and, above it, of fixtures that outlive it.
@@ -142,9 +141,7 @@ class FlashSession:
 
     def client(self, url: str, endpoints: Endpoints) -> httpx.Client:
         """A client of the server at ``url``, to be closed."""
-        if self._transport is None:
-            self._transport = clients.SharedTransport()
-        return clients.client(url, self._patience(endpoints), self._transport)
+        return clients.client(url, self._patience(endpoints))
 
     def async_client(self, url: str, endpoints: Endpoints) -> httpx.AsyncClient:
         """An asynchronous client of the server at ``url``, for any loop."""
@@ -205,8 +202,6 @@ class FlashSession:
         self._remote.close()
         self._loop.run(self._remote.queue.aclose(), _CLOSING)
         self._loop.stop()
-        if self._transport is not None:
-            self._transport.shut()
 
     async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None = None) -> Endpoint:
         known = self._ready.get(spec.resource)

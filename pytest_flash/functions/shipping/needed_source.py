@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
-import json
 import os
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +16,22 @@ from ..onworker.bundle import Shipped
 from ..onworker.entry_point import CallTarget
 from . import worker_runtime
 from .declared_packages import Declared
-from .file_slices import FileSlice, SlicedFile, wanted_from
+from .effective_imports import effective_names
+from .file_slices import FileSlice, SlicedFile
+from .module_lookups import with_parents
 from .pickling import pack_data
 from .prepared import ImportedModule, NamedValue, Prepared
 from .project_modules import (
     MAIN,
     ModuleSource,
     ProjectModules,
-    keys,
     name_on_worker,
-    short_hash,
-    with_parents,
 )
 from .references import Reference, References, SourceLines, TopLevelName, WholeModule
 from .refusals import Refusals
+from .source_facts import short_hash
 from .source_imports import Import
+from .whole_modules import SharedModules, WholeModules
 
 # The official client's limit for the source of one call.
 SOURCE_LIMIT = 8 * 1024 * 1024
@@ -110,6 +109,7 @@ class Gathering:
         refusals: Refusals,
         declared: Declared,
         files: dict[str, SlicedFile],
+        shared: SharedModules,
     ) -> None:
         self._spec = spec
         self._home = home
@@ -117,6 +117,7 @@ class Gathering:
         self._refusals = refusals
         self._declared = declared
         self._files = files
+        self._shared = shared
         self._wanted: dict[str, set[str]] = {}
         self._slices: dict[str, FileSlice] = {}
         self._whole: dict[str, ModuleSource] = {}
@@ -172,23 +173,23 @@ class Gathering:
 
     def _grow(self) -> bool:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
-        imports: list[tuple[Any, Any]] = []
+        slices: list[FileSlice] = []
         for module, wanted in list(self._wanted.items()):
             if module in self._whole:
                 continue  # Another slice has just imported it.
             travels = functools.partial(self._travels, module)
             taken = self._slices[module] = self._file(module).take(wanted, travels)
-            found = list(taken.imports())
-            imports.append((found, _tree_of(taken)))
-            self._load(found)
-        for module in list(self._wanted):
-            known = self._file(module).everything()
-            for found, tree in imports:
-                self._wanted[module] |= wanted_from(found, tree, module) & known
-            perhaps = self._slices[module].mentioned if module in self._slices else frozenset()
+            slices.append(taken)
+            self._load(taken.imports)
+        for module, wanted in list(self._wanted.items()):
+            file = self._file(module)
+            for taken in slices:
+                wanted |= taken.wants.get(module, frozenset()) & file.everything
+            perhaps = set(self._slices[module].mentioned if module in self._slices else ())
             for source in self._whole.values():
-                perhaps |= wanted_from(source.imports, source.tree, module)
-            self._offer(module, (perhaps & known) | self._effective(module))
+                perhaps |= source.facts.wants.get(module, frozenset())
+            effective = effective_names(file, wanted, self._whole.keys(), self._project)
+            self._offer(module, (perhaps & file.everything) | effective)
         after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
         return before != after
 
@@ -196,8 +197,11 @@ class Gathering:
         """Want what modules that travel whole import, or a text mentions, unless it cannot travel:
         who knows whether it is used. If it is, that is the error there."""
         left = self._left.setdefault(module, {})
+        file = self._file(module)
         for name in sorted(names - self._wanted[module] - left.keys()):
-            file = self._file(module)
+            if file.is_plain_import(name) and self._is_of_project(file.importing(name)):
+                self._wanted[module].add(name)
+                continue
             taken = file.take({name}, functools.partial(self._travels, module))
             try:
                 self._refusals.check(self._spec, taken, file, self._declared)
@@ -206,21 +210,11 @@ class Gathering:
             else:
                 self._wanted[module].add(name)
 
-    def _effective(self, module: str) -> frozenset[str]:
-        """The names of imports that nothing in ``module`` uses, of modules of the project that
-        travel, or import what travels and so may change it."""
-        found = frozenset[str]()
-        for statement, imports in self._file(module).effects:
-            if self._whole.keys() & set().union(*map(self._project.taken, imports)):
-                found |= statement.bound
-            for source in self._project.reached(self._project.named(imports)).values():
-                there = (self._project.taken(each) for each in source.imports)
-                mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
-                if mine or self._whole.keys() & set().union(*there):
-                    found |= statement.bound
-        return found
+    def _is_of_project(self, imports: Iterable[Import]) -> bool:
+        """Whether the project has all that ``imports`` load, so that nothing has to be declared."""
+        return all(each.module in self._project.named([each]) for each in imports)
 
-    def _load(self, imports: list[Any]) -> None:
+    def _load(self, imports: Iterable[Import]) -> None:
         names = self._project.named(imports)
         reached = self._project.reached(names)
         for name, source in reached.items():
@@ -244,42 +238,43 @@ class Gathering:
         return {each.name for each in names if each.module == home}
 
     def _put_together(self) -> Prepared:
-        known = keys(self._whole, {m: s.source for m, s in self._slices.items()}, self._project)
+        spec, what = self._spec, f"the source that {self._spec.name} needs"
+        check = functools.partial(self._refusals.secrets_in, spec, what)
+        sliced = {module: taken.source for module, taken in self._slices.items()}
+        whole = self._shared.of(self._whole, sliced, check)
         entries: list[Shipped] = []
         texts: dict[str, str] = {}
-        for name, source in sorted(self._whole.items()):
-            entries.append(Shipped(name, known[name], source.digest, source.file, source.package))
-            texts[name] = source.text
         for module, taken in sorted(self._slices.items()):
-            name = name_on_worker(module)
-            entries.append(self._shipped_slice(module, taken, known))
-            texts[name] = taken.text
+            entries.append(self._shipped_slice(module, taken, whole.known))
+            texts[name_on_worker(module)] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)
             if file is not None and module not in self._whole:
                 # Known by its file: such lines are looked at, not executed.
                 texts[file.file] = file.masked(numbers)
-        present = {each.name for each in entries}
+        present = self._whole.keys() | {each.name for each in entries}
         above = {each for name in present for each in with_parents(name)[:-1]} - present
         entries += [Shipped(name, "", "", "", package=True, stub=True) for name in sorted(above)]
-        self._refusals.size(self._spec, texts, SOURCE_LIMIT)
-        what = f"the source that {self._spec.name} needs"
-        self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
+        sources = {**whole.texts, **texts}
+        self._refusals.size(spec, sources, SOURCE_LIMIT)
+        own = worker_runtime.serialized(texts)
+        check(own)
         values = tuple(
             NamedValue(module, name, line, self._files[module].namespace)
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
-        sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
-        loaded = [each.loaded for each in sources]
+        loaded = [each.loaded for each in (*self._whole.values(), *sliced.values())]
+        absent = (self._project.absent(taken.imports) for taken in self._slices.values())
         return Prepared(
             self._name(),
-            self._code(entries, texts),
+            self._code(whole, entries, worker_runtime.packed(own)),
             values,
-            texts,
+            sources,
             tuple(ImportedModule(e.name, e.module, e.spec) for e in loaded if e.module),
             tuple(each for each in loaded if each.module is None),
-            self._absent(),
+            whole.absent.union(*absent),
+            whole,
         )
 
     def _shipped_slice(self, module: str, taken: FileSlice, known: Mapping[str, str]) -> Shipped:
@@ -294,12 +289,6 @@ class Gathering:
             left=tuple(self._left.get(module, {}).items()),
             beside=self._beside(module),
         )
-
-    def _absent(self) -> frozenset[str]:
-        """The modules that are imported by what travels, and were not there."""
-        imports = [each for taken in self._slices.values() for each in taken.imports()]
-        imports += [each for source in self._whole.values() for each in source.imports]
-        return frozenset(self._project.absent(imports))
 
     def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
         """The modules that ``module`` imports for what they do, and all that these import, with
@@ -328,21 +317,17 @@ class Gathering:
         kind, module = "method" if method else "named", name_on_worker(self._home.module)
         return CallTarget(kind, module, self._home.path, method, limit)
 
-    def _code(self, entries: list[Shipped], texts: Mapping[str, str]) -> str:
-        modules = tuple(map(worker_runtime.positional, entries))
+    def _code(self, whole: WholeModules, entries: list[Shipped], texts: str) -> str:
+        own = (repr(worker_runtime.positional(each)) for each in entries)
+        modules = "".join(f"{each}," for each in (*whole.modules, *own))
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{worker_runtime.boot()}"
             f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
             f"    {worker_runtime.positional(self._target())!r},"
-            f" {awaits or bool(self._spec.method)}, {modules!r},\n"
-            f"    {worker_runtime.pack(dict(texts))!r},\n)\n"
+            f" {awaits or bool(self._spec.method)}, ({modules}),\n"
+            f"    ({whole.packed!r}, {texts!r}),\n)\n"
         )
-
-
-def _tree_of(taken: FileSlice) -> Any:
-    """The needed statements as one tree."""
-    return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
 
 
 def changed(spec: FunctionSpec, file: str) -> ConfigurationError:

@@ -25,7 +25,9 @@ from .prepared import NamedValue, Prepared
 from .project_modules import ProjectModules, name_on_worker
 from .references import References
 from .refusals import Refusals
+from .source_facts import KnownSources
 from .synthetic_frames import at
+from .whole_modules import SharedModules
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Shipping:
 
     ``secrets`` may not leave this machine. ``image`` gives the requirements that a function's
     worker image brings, None where nobody knows. ``texts`` are those of the modules that are
-    loaded here.
+    loaded here, and ``known`` is what they tell.
     """
 
     def __init__(
@@ -49,9 +51,12 @@ class Shipping:
         secrets: Collection[str] = (),
         image: Callable[[FunctionSpec], Collection[str] | None] = lambda _: None,
         texts: LoadedTexts | None = None,
+        known: KnownSources | None = None,
     ) -> None:
         self._texts = texts or LoadedTexts()
-        self._project = ProjectModules(self._texts)
+        self._known = known or KnownSources()
+        self._project = ProjectModules(self._texts, self._known)
+        self._shared = SharedModules(self._project)
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._takes: dict[FunctionSpec, Takes] = {}
@@ -148,9 +153,12 @@ class Shipping:
             self._refusals.secrets_in(spec, f"a dependency of {spec.name}", requirements)
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
-            gathering = Gathering(spec, home, self._project, self._refusals, declared, self._files)
+            gathering = Gathering(
+                spec, home, self._project, self._refusals, declared, self._files, self._shared
+            )
             with _as_loaded(spec):
                 prepared = self._prepared[key] = gathering.prepared(references)
+            self._known.hand_out()
         return prepared
 
     def _is_current(self, prepared: Prepared) -> bool:

@@ -197,8 +197,8 @@ def digest(value: Any, project: ProjectModules) -> bytes:
 def pack_data(
     value: Any, project: ProjectModules
 ) -> tuple[bytes, frozenset[TopLevelName | WholeModule]] | None:
-    """As ``pack``, for what ``DataPacker`` takes, which refers to its classes and modules and to
-    nothing else; None for all else."""
+    """As ``pack``, for what ``DataPacker`` pickles, which refers to names and modules only; None
+    for all else."""
     file = io.BytesIO()
     packer = DataPacker(file, project)
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .loaded_source import LoadedSource
+from .whole_modules import WholeModules
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Prepared:
 
     ``values`` are those that travel beside it; ``sources`` the texts that are in ``code``, by
     module. It was made from the modules that were ``imported`` here and others that were
-    ``unloaded``; ``absent`` ones were not there.
+    ``unloaded``; ``absent`` ones were not there. ``whole`` is what it shares with other functions.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Prepared:
     imported: tuple[ImportedModule, ...] = field(repr=False)
     unloaded: tuple[LoadedSource, ...] = field(repr=False)
     absent: frozenset[str] = field(repr=False)
+    whole: WholeModules = field(repr=False)

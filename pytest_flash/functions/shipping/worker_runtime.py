@@ -37,7 +37,17 @@ def boot() -> str:
 
 def pack(value: object) -> str:
     """``value`` as compressed JSON in printable characters."""
-    return base64.b85encode(zlib.compress(json.dumps(value).encode())).decode()
+    return packed(serialized(value))
+
+
+def serialized(value: object) -> bytes:
+    """``value`` as JSON."""
+    return json.dumps(value).encode()
+
+
+def packed(data: bytes) -> str:
+    """``data``, compressed, in printable characters."""
+    return base64.b85encode(zlib.compress(data)).decode()
 
 
 def positional(value: CallTarget | Shipped | Value) -> tuple[Any, ...]:

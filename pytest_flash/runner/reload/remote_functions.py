@@ -6,6 +6,7 @@ without them starts without the cost, and none waits for the emulator before it 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,13 @@ from ...functions.declaration.specs import FunctionSpec
 from ...functions.registry import registry
 from ...settings import Environment
 from ..app.import_from_source import Imports
-from .ipc_messages import Assignment, Link
+from .ipc_messages import Assignment, Link, SourcesKnown
 
 if TYPE_CHECKING:
     from ...events import EndpointFound
     from ...functions.calling.calls import RemoteCalls
     from ...functions.calling.handle import JobHandle
+    from ...functions.shipping.source_facts import Learned
     from ...provisioner.discover import ResourceUse
     from ...provisioner.plan import Plan
     from ...provisioner.provisioning_run import Rollout
@@ -167,7 +169,19 @@ class Remotes:
             await to_thread.run_sync(self.session)
         return self.session().calls
 
+    def _pass_on(self, learned: Learned) -> None:
+        """Have the next process know what this one has learned, without a call waiting for that."""
+        if self._assignment.reload:
+            threading.Thread(target=self._report, args=(learned,), daemon=True).start()
+
+    def _report(self, learned: Learned) -> None:
+        from ...functions.shipping.source_facts import encoded
+
+        with contextlib.suppress(OSError):  # `flash run` has gone.
+            self._link.report(SourcesKnown(encoded(learned)))
+
     def _open(self) -> Session:
+        from ...functions.shipping.source_facts import KnownSources
         from ...session import Identity, Session
 
         assignment = self._assignment
@@ -178,4 +192,5 @@ class Remotes:
             adopt=assignment.provision.adopt,
             on_event=self._link.report,
             record_values=assignment.console is not None,
+            known=KnownSources(assignment.sources, self._pass_on),
         )

@@ -71,7 +71,7 @@ def trapped(names: set[str], log: Path) -> str:
         f"{worker_runtime.boot()}work = "
         f"sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
         f"    ('named', 'main', 'work', '', 10**7), True, {(*entries, main)!r},\n"
-        f"    {worker_runtime.pack(texts)!r})\n"
+        f"    ({worker_runtime.pack(texts)!r},))\n"
     )
 
 
