@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from ...backoff import Backoff
 from ...errors import (
     JobLostError,
     NotFoundError,
@@ -29,7 +30,7 @@ from .job_results import Outcome, outcome_of
 from .poll_rate import Turns
 from .submission import until_cancelled
 
-_POLL_FIRST, _POLL_LAST = 0.05, 0.5
+_INTERVALS = Backoff(0.05, 0.5, factor=1.5)
 _POLLS_AT_ONCE = 20
 # How long a caller that was cancelled is held back while its job is being cancelled.
 _CANCELLING = 2.0
@@ -57,12 +58,12 @@ class Polling:
         A poll that fails is repeated, after the pause that a 429 asks for. Raises NotFoundError
         for a job that is not known any more, and after an outage the last failure.
         """
-        interval, answered = _POLL_FIRST, time.monotonic()
+        intervals, answered = _INTERVALS.pauses(), time.monotonic()
         asked = 0.0
         while not job.state.is_terminal:
-            await anyio.sleep(max(interval, asked))
+            await anyio.sleep(max(next(intervals), asked))
             await anyio.sleep(self._turns.take(endpoint.id))
-            interval, asked = min(interval * 1.5, _POLL_LAST), 0.0
+            asked = 0.0
             try:
                 job = await self.queue.status(endpoint.id, job.id)
                 answered = time.monotonic()
