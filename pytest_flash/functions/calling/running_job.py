@@ -20,6 +20,7 @@ from ...errors import (
     RunpodConnectionError,
     RunpodError,
 )
+from ...rate_limit import SlidingWindow
 from ...runpod import Endpoint, JobStatus, QueueClient
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
@@ -27,7 +28,6 @@ from ..protocol.function_messages import CapturedOutput
 from ..protocol.short_values import shown
 from .call_events import CallReport
 from .job_results import Outcome, outcome_of
-from .poll_rate import Turns
 from .submission import until_cancelled
 
 _INTERVALS = Backoff(0.05, 0.5, factor=1.5)
@@ -46,7 +46,7 @@ class Polling:
     def __init__(self, queue: QueueClient, outage: float) -> None:
         self.queue = queue
         self._outage = outage
-        self._turns = Turns(queue.status_rate, _POLLS_AT_ONCE)
+        self._windows: dict[str, SlidingWindow] = {}
 
     async def until_terminal(
         self, endpoint: Endpoint, job: JobStatus, seen: Callable[[JobStatus], None]
@@ -62,7 +62,7 @@ class Polling:
         asked = 0.0
         while not job.state.is_terminal:
             await anyio.sleep(max(next(intervals), asked))
-            await anyio.sleep(self._turns.take(endpoint.id))
+            await anyio.sleep(self._turn(endpoint.id))
             asked = 0.0
             try:
                 job = await self.queue.status(endpoint.id, job.id)
@@ -73,6 +73,14 @@ class Polling:
                     raise
                 asked = float(getattr(error, "retry_after", None) or 0)
         return job
+
+    def _turn(self, endpoint_id: str) -> float:
+        """Take the next turn of an endpoint; how many seconds it is away."""
+        window = self._windows.get(endpoint_id)
+        if window is None:
+            seconds = _POLLS_AT_ONCE / self.queue.status_rate
+            window = self._windows[endpoint_id] = SlidingWindow(_POLLS_AT_ONCE, seconds)
+        return window.reserve(time.monotonic())
 
 
 class Flight:
