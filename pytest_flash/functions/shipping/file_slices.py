@@ -266,12 +266,14 @@ def _outside_functions(node: ast.AST) -> Iterator[Any]:
 
 
 def _remote_lines(tree: ast.Module, namespace: Mapping[str, Any]) -> Iterator[int]:
-    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it."""
+    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it, and of those
+    that an Endpoint is or makes."""
     for node in ast.walk(tree):
         if not isinstance(node, Definition):
             continue
         for index, decorator in enumerate(node.decorator_list):
-            if isinstance(decorator, ast.Call) and _is_remote(decorator.func, namespace):
+            made_by = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if _is_remote(made_by, namespace):
                 # What stands above wraps the stand-in, which stays at the caller.
                 yield from (each.lineno for each in node.decorator_list[: index + 1])
 
