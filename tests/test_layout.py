@@ -48,7 +48,7 @@ ALLOWED = {
     "runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
-    "": "functions resources shadowed_modules",
+    "": "errors functions resources shadowed_modules",
     "flash_cli": "console emulator errors events functions process project provisioner runner "
     "runpod session settings target",
 }
