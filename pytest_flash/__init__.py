@@ -72,7 +72,11 @@ _ELSEWHERE = {
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import sys
+
+        from .missing_names import missing_name
+
+        raise missing_name(name, __all__, sys._getframe(1))
     from importlib import import_module
 
     from .shadowed_modules import own_finder

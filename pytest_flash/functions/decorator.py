@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import difflib
 import functools
@@ -18,7 +19,7 @@ from ..resources.definition_warnings import warn
 from .calling.handle import JobHandle
 from .classes import RemoteClass, methods
 from .declaration.routes import route_of
-from .declaration.specs import REMOTE_MARK, FunctionSpec
+from .declaration.specs import REMOTE_CONFIG, REMOTE_MARK, FunctionSpec
 from .dispatch import caller_elsewhere, in_order, run_blocking, run_here
 from .registry import Caller, registry
 
@@ -60,10 +61,17 @@ class RemoteFunction(Generic[P, R]):
         self.spec = spec
         self.runs_here = local
         functools.update_wrapper(self, spec.function)
+        _mark_awaited(self)
 
     @property
     def __flash_behind__(self) -> Callable[..., Any]:
         return self.spec.function
+
+    def __getattr__(self, name: str) -> Any:
+        # No attribute: by that, other SDKs' functions are known.
+        if name == REMOTE_CONFIG:
+            return self.spec.remote_config
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function and return its result."""
@@ -248,6 +256,15 @@ def _named_after(function: Callable[..., Any], kind: type[F]) -> type[F]:
         named[method].__qualname__ = f"{function.__qualname__}{suffix}"
         named[method].__doc__ = known.__doc__
     return type(kind.__name__, (kind,), {**named, "__module__": kind.__module__})
+
+
+def _mark_awaited(function: Any) -> None:
+    """Let ``iscoroutinefunction`` say that calls of ``function`` are awaited."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        # What asyncio's goes by; that of inspect looks at code alone.
+        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
 def _look_at_unknown(unknown: dict[str, Any]) -> None:

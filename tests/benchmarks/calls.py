@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import statistics
 import subprocess
@@ -13,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from pytest_flash import CpuLiveServerless
-from pytest_flash.runpod.connection_pool import KeepAliveTransport
+from pytest_flash.http.messages import Request, Timeouts
+from pytest_flash.http.pool import AsyncClient
 from pytest_flash.settings import API_KEY
 from tests.benchmarks.bare import bare_uvicorn
 from tests.benchmarks.graphql import graphql
@@ -131,11 +131,11 @@ def payloads(place: Stand, bare: str) -> list[list[object]]:
 
     async def measure() -> list[list[object]]:
         rows: list[list[object]] = []
-        transport = KeepAliveTransport()
-        async with httpx.AsyncClient(transport=transport, timeout=60) as client:
+        async with contextlib.aclosing(AsyncClient()) as client:
 
             async def carried(value: bytes) -> bytes:
-                return (await client.post(bare, content=value)).content
+                request = Request.to("POST", bare, (), value)
+                return (await client.send(request, Timeouts(60, 60))).body
 
             async def called(value: bytes) -> Any:
                 return await calls.call(spec, (value,), {})

@@ -108,8 +108,8 @@ def test_an_unknown_keyword_gets_a_suggestion() -> None:
 
 
 def test_a_keyword_near_nothing_is_ignored_with_one_warning() -> None:
+    given: dict[str, Any] = {"hf_models_to_cache": ["m"], "zzz": 1}
     with pytest.warns(FlashWarning, match="ignores hf_models_to_cache, zzz: it takes") as warned:
-        given: dict[str, Any] = {"hf_models_to_cache": ["m"], "zzz": 1}
         remote(GPU, **given)
     assert [each.filename for each in warned] == [__file__]
 

@@ -17,5 +17,13 @@ ORDER = (
         "module_views",
         "module_places",
     ),
-    *("modules", "signing", "error_description", "live_output", "transcript", "entry_point"),
+    *(
+        "module_files",
+        "modules",
+        "signing",
+        "error_description",
+        "live_output",
+        "transcript",
+        "entry_point",
+    ),
 )

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from . import placeholders as standin
 from . import source_edits
 from .bundle import STANDIN, Bundle, Shipped, Value
+from .module_files import FolderFinder, ModuleFiles, keep_from_disk, spec_of
 from .module_places import Places, Shared
 from .module_views import View, Views, Whole
 from .slices import WORDS, Slice, placeholders
@@ -58,7 +59,7 @@ class _FrameRoom:
         sys.setrecursionlimit(self._limit)
 
 
-class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Every module that this process was sent."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -150,9 +151,15 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         shipped = view.bundle.shipped.get(name) if view is not None else None
         if view is None or shipped is None or (shipped.sliced and name not in view.growing):
             return None
-        return importlib.machinery.ModuleSpec(
-            name, self, origin=shipped.file, is_package=shipped.package
-        )
+        spec = spec_of(shipped, view.bundle, self)
+        for folder in spec.submodule_search_locations or ():
+            keep_from_disk(FolderFinder(name, self.own_bundle, self.find_spec), folder)
+        return spec
+
+    def own_bundle(self) -> Bundle | None:
+        """What the call that asks has."""
+        view = self._view()
+        return view.bundle if view is not None else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
         """As the import system asks."""
@@ -266,7 +273,6 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
     module = whole.module
-    module.__file__ = shipped.file
     tree = ast.parse(text, shipped.file)
     imports = source_edits.tolerate_missing(tree)
     module.__dict__.update(WORDS)

@@ -157,6 +157,15 @@ class ProjectModules:
             self._found[name] = self._look_for(name)
         return self._found[name]
 
+    def is_found_by_path(self, name: str) -> bool:
+        """Whether ``name`` is a loaded module of the project that imports would not find: its file
+        was given to ``importlib``."""
+        source = self.find(name) if name in sys.modules else None
+        if source is None or not source.file:
+            return False
+        spec = self._lookups.spec(name)
+        return spec is None or spec.origin != source.file
+
     def reached(self, names: Iterable[str]) -> dict[str, ModuleSource]:
         """The project's modules among ``names`` with all that they import.
 

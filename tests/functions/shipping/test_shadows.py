@@ -103,5 +103,5 @@ async def submitted(calls: RemoteCalls, made: dict[str, Any]) -> dict[str, Any]:
     """The answer of the emulator's worker."""
     endpoint = await calls._endpoint_for(loaded.spec, None)
     body = json.dumps({"input": made}).encode()
-    job = await calls._queue.runsync(endpoint.id, body, wait=60.0)
+    job = await calls.queue.runsync(endpoint.id, body, wait=60.0)
     return dict(job.output) if isinstance(job.output, dict) else {"error": job.error}
