@@ -213,8 +213,8 @@ def _way_out(spec: FunctionSpec, module: str) -> str:
     if other := other_version(spec.dependencies, named):
         return (
             f"{spec.name} declares {other[0]!r}, and {other[1]} is installed here: what was "
-            f"pickled needs a module of {module} that the declared version has not got. Install the "
-            "declared version here, or declare the one that is installed"
+            f"pickled needs a module of {module} that the declared version has not got. Install "
+            "the declared version here, or declare the one that is installed"
         )
     requirement = named[0] if named else module
     return (
