@@ -54,7 +54,7 @@ ALLOWED = {
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
     "missing_names": "emulator errors events",
-    "": "functions missing_names resources shadowed_modules",
+    "": "errors functions missing_names resources shadowed_modules",
     "__main__": "flash_cli",
     "flash_cli": "console emulator errors events functions process progress project provisioner "
     "runner runpod session settings target",
