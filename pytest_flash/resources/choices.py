@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 from typing import cast
 
-
-class Choice(str, Enum):
-    """A value out of a fixed set: equal to its text, and printed as it."""
-
-    def __str__(self) -> str:
-        return str(self.value)
+from ..wire.choice import Choice
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from ..wire.data_centers import DataCenter
 from .choices import some_of
-from .datacenter import DataCenter
 from .environment import environment, pairs
 
 LIVE_PREFIX = "live-"

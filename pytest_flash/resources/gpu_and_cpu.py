@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
+from ..wire.cpus import CpuInstanceType
+from ..wire.data_centers import CPU_DATA_CENTERS
+from ..wire.gpus import CudaVersion, GpuGroup, GpuType
 from .choices import some_of
-from .cpu import CpuInstanceType, usable_instances
-from .datacenter import CPU_DATA_CENTERS
+from .cpu import usable_instances
 from .fields import comma_list, whole
-from .gpu import CudaVersion, GpuGroup, GpuType
 from .serverless_base import ServerlessResource
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from ..wire.choice import Choice
+from ..wire.data_centers import DataCenter
 from .base_model import Model, nested
-from .choices import Choice, one_of
-from .datacenter import DataCenter
+from .choices import one_of
 from .fields import DataCenters, Environment, Identifier, Name, whole
 from .template import PodTemplate
 from .volume import NetworkVolume

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...wire.gpus import CudaVersion
 from ..account.catalog_data import (
     CPUS,
-    CUDA_VERSIONS,
     DATA_CENTERS,
     GPUS,
     VOLUME_TYPES,
@@ -89,7 +89,7 @@ def _gpu(gpu: CatalogGpuType, asked: GpuAvailability | None) -> dict[str, Any]:
     }
     if asked is None:
         return document
-    versions = [version for version in CUDA_VERSIONS if asked.accepts_cuda(version)]
+    versions = [version for version in map(str, CudaVersion) if asked.accepts_cuda(version)]
     offered = "SERVERLESS" in asked.products and bool(versions)
     centers = _centers_in(asked.countries) if offered else []
     document["cudaVersions"] = [

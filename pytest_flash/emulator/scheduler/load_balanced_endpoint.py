@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ...wire.job_state import JobState
 from ..account.health_checks import Health, check_health, health_path
-from ..queue.jobs import ABSENT, NO_INPUT, JobState, Policy, QueuedJob
+from ..queue.jobs import ABSENT, NO_INPUT, Policy, QueuedJob
 from .context import SchedulerContext
 from .endpoint import EmulatedEndpoint
 

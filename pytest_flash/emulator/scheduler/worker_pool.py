@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...functions.onworker.live_output import unmarked
 from ...process.exit_status import how_it_ended
+from ...wire.job_state import JobState
 from ..account.autoscaling import Load, desired_workers
 from ..account.ids import new_id
 from ..processes.image_programs import NoProgramError
 from ..processes.worker_logs import WorkerLog, WorkerLogs
-from ..queue.jobs import JobQueue, JobState, QueuedJob
+from ..queue.jobs import JobQueue, QueuedJob
 from ..server.daemon_threads import in_thread
 from .heartbeats import Pings
 from .job_cancellation import StopOrders

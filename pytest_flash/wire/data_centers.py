@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .choices import Choice
+from .choice import Choice
 
 
 class DataCenter(Choice):
