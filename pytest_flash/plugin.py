@@ -107,6 +107,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; refuse what cannot work, and to spend money on less than a word."""
     # Again, for a plugin that was named in a conftest.
     _watch_imports(config)
+    if _is_configured(config) or (config.rootpath / "__init__.py").is_file():
+        from .testing.app_folder import add_folder_of_package
+
+        add_folder_of_package(config)
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     if hasattr(config, "workerinput"):

@@ -18,6 +18,7 @@ from tests.support.environment import ROOT
 ALLOWED = {
     "errors": "",
     "events": "errors",
+    "progress": "events",
     "scope": "",
     "user_files": "",
     "import_times": "",
@@ -47,16 +48,18 @@ ALLOWED = {
     "settings target",
     "session": "errors events functions project provisioner resources runpod settings target "
     "worker_packages",
-    "console": "errors events functions network process runpod",
-    "runner": "console emulator.client errors events files functions http process project "
+    "console": "errors events functions network process progress runpod",
+    "runner": "console emulator.client errors events files functions http process progress project "
     "provisioner runpod sdks session settings shadowed_modules target user_files",
-    "testing": "emulator.client errors events functions http process project provisioner resources "
-    "runner.app runner.serving runpod sdks session settings target worker_packages",
+    "testing": "emulator.client errors events functions http process progress project provisioner "
+    "resources runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
-    "": "functions resources shadowed_modules",
-    "flash_cli": "console emulator errors events functions process project provisioner runner "
-    "runpod session settings target",
+    "missing_names": "emulator errors events",
+    "": "errors functions missing_names resources shadowed_modules",
+    "__main__": "flash_cli",
+    "flash_cli": "console emulator errors events functions process progress project provisioner "
+    "runner runpod session settings target",
 }
 # The sub-packages of a package, the lowest first: each may import those before it, and none of
 # the modules above them.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from ..wire.choices import some_of
 from ..wire.cpus import CpuInstanceType
-from .choices import some_of
 
 _choose = some_of("a CPU instance", CpuInstanceType)
 
@@ -11,23 +14,31 @@ _choose = some_of("a CPU instance", CpuInstanceType)
 def usable_instances(value: object) -> tuple[CpuInstanceType, ...]:
     """The instances that ``value`` names, one or several.
 
-    Raises ValueError for unknown ones, for none at all, and for those with one vCPU, which
-    REST v2 cannot order (schema ``BaseCpuConfig``: a power of two, at least 2).
+    Raises ValueError for unknown ones and for none at all.
     """
     instances = tuple(CpuInstanceType(instance) for instance in _choose(value))
     if not instances:
         raise ValueError("names no CPU instance; leave it out for cpu3g-2-8")
-    too_small = [instance for instance in instances if instance.vcpus < 2]
-    if too_small:
-        raise ValueError("; ".join(map(_too_small, too_small)))
     return instances
 
 
-def _too_small(instance: CpuInstanceType) -> str:
-    larger = next(
-        each for each in CpuInstanceType if each.flavor == instance.flavor and each.vcpus == 2
-    )
-    return (
-        f"{str(instance)!r} has 1 vCPU and Runpod's REST API orders 2 or more; "
-        f"the nearest is {str(larger)!r}"
-    )
+def enlarge(said: dict[str, Any]) -> Iterator[str]:
+    """Replace those of ``instanceIds`` that REST v2 cannot order (schema ``BaseCpuConfig``: a power
+    of two, at least 2 vCPUs) by the next larger ones; says so."""
+    try:
+        instances = [CpuInstanceType(each) for each in _choose(said["instanceIds"])]
+    except (KeyError, ValueError):
+        return  # The field's own check tells what is wrong.
+    found = [_orderable(each) for each in instances]
+    said["instanceIds"] = list(dict.fromkeys(found))
+    for small, large in zip(instances, found, strict=True):
+        if small is not large:
+            yield (
+                f"{str(large)!r} is used for {str(small)!r}: Runpod's REST API orders 2 vCPUs or "
+                "more"
+            )
+
+
+def _orderable(instance: CpuInstanceType) -> CpuInstanceType:
+    same = (each for each in CpuInstanceType if each.flavor == instance.flavor)
+    return next(each for each in same if each.vcpus >= max(instance.vcpus, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .choice import Choice
+from .choices import Choice
 
 GB_PER_VCPU: Mapping[str, int] = MappingProxyType({"cpu3g": 4, "cpu3c": 2, "cpu5c": 2, "cpu5g": 4})
 """Memory of the CPU flavors (Flash SDK 1.19; that of ``cpu5g`` is not documented and taken from
@@ -18,7 +18,8 @@ _DISK_PER_VCPU = {"cpu3g": 10, "cpu3c": 10, "cpu5c": 15}
 class CpuInstanceType(Choice):
     """A CPU instance, named ``<flavor>-<vCPUs>-<GB of memory>``.
 
-    Those with one vCPU are here because the official SDK has them; a resource refuses them.
+    Those with one vCPU are here because the official SDK has them; a resource takes the smallest
+    one of the flavor that REST v2 orders in their place.
     """
 
     CPU3G_1_4 = "cpu3g-1-4"

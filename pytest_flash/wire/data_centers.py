@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .choice import Choice
+from .choices import Choice
 
 
 class DataCenter(Choice):

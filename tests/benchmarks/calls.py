@@ -21,6 +21,7 @@ from pytest_flash.settings import API_KEY
 from tests.benchmarks.bare import bare_uvicorn
 from tests.benchmarks.graphql import graphql
 from tests.benchmarks.measure import machine, quantile, table
+from tests.benchmarks.projects import SIZES, projects_table
 from tests.benchmarks.sleeping import echo, sleep
 from tests.benchmarks.stand import Stand, stand
 from tests.conformance.environment import official_python
@@ -170,10 +171,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flight", type=int, default=1_000, help="calls at once (1,000)")
     parser.add_argument("--workers", type=int, default=20, help="for the calls at once (20)")
     parser.add_argument("--no-official", action="store_true", help="leave out the official SDK")
+    parser.add_argument(
+        "--projects",
+        type=int,
+        nargs="*",
+        metavar="MODULES",
+        help=f"measure projects of many modules instead ({', '.join(map(str, SIZES))})",
+    )
 
 
 def run(options: argparse.Namespace) -> str:
     """Everything, as Markdown."""
+    if options.projects is not None:
+        return f"{projects_table(options.projects or SIZES)}\n\n{machine()}"
     with stand() as place, bare_uvicorn() as bare:
         mine = ours(place, options.times)
         theirs = None if options.no_official else official(place, options.times)

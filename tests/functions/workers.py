@@ -15,6 +15,7 @@ import cloudpickle
 
 from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.events import EventSink, ignore
+from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.functions.calling.job_results import Outcome, outcome_of
 from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.functions.protocol import function_messages
@@ -85,6 +86,21 @@ class MinimalWorker:
         self._process.stdout.close()
 
 
+class OnMinimal:
+    """A caller that runs everything on the minimal worker."""
+
+    def __init__(self, worker: MinimalWorker, calls: RemoteCalls) -> None:
+        self._worker = worker
+        self._shipping = calls.shipping
+        self.construct = calls.construct
+
+    async def call(self, spec: Any, args: Any, kwargs: Any) -> Any:
+        return self._worker.outcome(spec, args, kwargs, self._shipping).get()
+
+    async def spawn(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
 @contextmanager
 def minimal_worker() -> Iterator[MinimalWorker]:
     """A worker for a ``with`` block."""
@@ -104,7 +120,7 @@ def emulated(folder: Path, on_event: EventSink = ignore) -> Iterator[Session]:
             process.management_url, process.queue_url, process.api_key, "a test asked"
         )
         identity = Identity(Project(folder, "tests"), "default", "test", User.current())
-        session = Session(target, identity, Environment({}), on_event=on_event)
+        session = Session.open(target, identity, Environment({}), on_event=on_event)
         try:
             yield session
         finally:

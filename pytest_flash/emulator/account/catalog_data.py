@@ -58,12 +58,11 @@ class CpuFlavor:
 
 @dataclass(frozen=True)
 class CatalogDataCenter:
-    """One data center. ``country`` is an ISO 3166-1 alpha-2 code."""
+    """One data center."""
 
     id: str
     name: str
     region: str
-    country: str
     has_cpus: bool
 
 
@@ -113,7 +112,6 @@ _REGIONS = {
     "AP": "ASIA",
     "OC": "OCEANIA",
 }
-_COUNTRIES = ("US", "CA")  # in other ids the second part is the country
 
 _PLACES: Mapping[DataCenter, str] = {
     DataCenter.US_CA_2: "California",
@@ -151,12 +149,11 @@ _PLACES: Mapping[DataCenter, str] = {
 
 
 def _data_center(center: DataCenter) -> CatalogDataCenter:
-    area, code, number = center.value.split("-")
+    area, _, number = center.value.split("-")
     return CatalogDataCenter(
         id=center.value,
         name=f"{area} {_PLACES[center]} {number}",
         region=_REGIONS[area],
-        country=area if area in _COUNTRIES else code,
         has_cpus=center in CPU_DATA_CENTERS,
     )
 

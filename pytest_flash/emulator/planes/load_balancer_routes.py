@@ -13,7 +13,8 @@ from starlette.websockets import WebSocket
 from ...http.errors import LocalProtocolError
 from ...http.messages import Headers
 from ..faults.request_faults import SCOPE_FIELD, scope_of
-from ..scheduler.load_balanced_endpoint import BalancedEndpoint, LostError, Visit
+from ..scheduler.balanced_requests import LostError, Visit
+from ..scheduler.load_balanced_endpoint import BalancedEndpoint
 from ..server.http_errors import HttpError
 from ..server.request_response import disconnected, error_response, first_of, read_body
 from ..server.websocket_protocol import MESSAGE_LIMIT

@@ -14,7 +14,11 @@ from . import pickles, source_edits
 from . import placeholders as standin
 from .bundle import Bundle, Shipped, Value
 
-WORDS = {source_edits.REMOTE: standin.stand_in, source_edits.MISSING: standin.missing}
+WORDS = {
+    source_edits.REMOTE: standin.stand_in,
+    source_edits.WRAPPED: standin.wrapped_stand_in,
+    source_edits.MISSING: standin.missing,
+}
 
 
 @dataclass(eq=False)
@@ -29,7 +33,7 @@ class Slice:
     digest: str
     imports: dict[int, str] = field(default_factory=dict)
     done: set[tuple[int, int]] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
+    seen: set[tuple[str, ...]] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
     digests: dict[str, bytes] = field(default_factory=dict)
     instances: dict[Any, Any] = field(default_factory=dict)
@@ -83,12 +87,9 @@ class Slice:
 
 
 def begun(shipped: Shipped) -> Slice:
-    """A module with nothing in it yet."""
+    """A module with nothing in it yet; the import system gives it what all modules have."""
     module = types.ModuleType(shipped.name)
-    module.__file__ = shipped.file
     module.__package__ = shipped.name if shipped.package else shipped.name.rpartition(".")[0]
-    if shipped.package:
-        module.__path__ = []
     module.__dict__.update(WORDS)
     return Slice(module, shipped.digest)
 

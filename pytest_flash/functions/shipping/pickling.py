@@ -11,6 +11,7 @@ import enum
 import fractions
 import functools
 import hashlib
+import importlib
 import inspect
 import io
 import marshal
@@ -24,15 +25,22 @@ from typing import Any
 import cloudpickle
 
 from .. import onworker
+from ..declaration.specs import BOUND_METHOD, INSTANCE
 from ..onworker import pickles, placeholders, source_edits
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
+from .references import (
+    HomeModule,
+    Reference,
+    References,
+    SourceLines,
+    TopLevelName,
+    WholeModule,
+)
 from .statement_names import used_by
 from .unsendable_values import refuse
 
 _PROTOCOL = 5
-# In place of a name: all of a module, which travels as an object.
-EVERYTHING = "*"
 # This package is not on workers: a function of it, which must need nothing else of it, is carried.
 _OURS = "pytest_flash."
 _DATA = (
@@ -46,28 +54,37 @@ _CONTAINERS = {"deque", "OrderedDict", "Counter", "defaultdict"}
 class Packer(cloudpickle.Pickler):  # type: ignore[misc]
     """Pickles for a worker that has the project's modules under their names.
 
-    ``references`` collects what the pickle expects there: a module of the project and the name at
-    its top level, empty for the module itself. A function that no name leads to, such
+    ``references`` collects what the pickle expects there. A function that no name leads to, such
     as a closure or a lambda, travels by its code and lives in its own module there.
     """
 
     def __init__(self, file: io.BytesIO, project: ProjectModules) -> None:
         super().__init__(file, protocol=_PROTOCOL)
-        self.references: set[tuple[str, str]] = set()
+        self.references: set[Reference] = set()
         self._project = project
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
         refuse(obj)
         if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
-            self.references.add((obj.__name__, EVERYTHING))
+            self.references.add(WholeModule(obj.__name__))
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
         if not (stand_in or isinstance(obj, type | types.FunctionType)):
             return super().reducer_override(obj)
+        if stand_in == INSTANCE:
+            kind, args, kwargs = obj.__flash_behind__
+            return placeholders.instance, (
+                kind,
+                digest((args, kwargs), self._project),
+                args,
+                kwargs,
+            )
+        if isinstance(obj, types.FunctionType) and BOUND_METHOD in vars(obj):
+            return getattr, vars(obj)[BOUND_METHOD]
         module, path = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
         if module and self._project.find(module) is not None:
             if _leads_to(module, path, obj):
-                self.references.add((module, path.partition(".")[0]))
+                self.references.add(TopLevelName(module, path.partition(".")[0]))
                 return pickles.named, (name_on_worker(module), path)
             if isinstance(obj, types.FunctionType) and _is_home(module, obj):
                 return self._by_code(module, obj)
@@ -81,9 +98,8 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         code = self._code_of(module, function)
         if module:
             used = used_by(code) & function.__globals__.keys()
-            self.references.update((module, name) for name in used)
-            # The lines travel for tracebacks and inspect.getsource alone.
-            self.references |= {(module, ""), (module, lines_of(code))}
+            self.references.update(TopLevelName(module, name) for name in used)
+            self.references |= {HomeModule(module), SourceLines(module, *_lines_of(code))}
         names = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__")
         attributes = {name: getattr(function, name) for name in names}
         attributes["__module__"] = name_on_worker(module)
@@ -105,16 +121,30 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
 _COMPILE = copyreg.dispatch_table[re.Pattern](re.compile(""))[0]
 
 
+_MAKERS = (getattr, _COMPILE, pickles.named, importlib.import_module)
+
+
 class _NotDataError(Exception):
     pass
 
 
 class DataPacker(Packer):
-    """Pickles plain data, enums and dataclasses, and raises for anything else."""
+    """Pickles plain data, enums and dataclasses, and raises for anything else.
+
+    So are modules that were loaded by their path, and what these define: the statement that loads
+    them would find no file on the worker, which has them by their names.
+    """
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
         kind = type(obj)
+        if issubclass(kind, types.ModuleType | types.FunctionType | type):
+            home = obj.__name__ if issubclass(kind, types.ModuleType) else obj.__module__
+            if self._project.is_found_by_path(home):
+                if not issubclass(kind, types.ModuleType):
+                    return super().reducer_override(obj)
+                self.references.add(WholeModule(home))
+                return importlib.import_module, (home,)
         if isinstance(obj, type):
             if self._is_on_workers(obj.__module__) and _is_of_data(obj):
                 return super().reducer_override(obj)
@@ -127,7 +157,7 @@ class DataPacker(Packer):
             or isinstance(obj, _DATA)
             or (isinstance(obj, tuple) and hasattr(kind, "_fields"))
             or (kind.__module__ == "collections" and kind.__name__ in _CONTAINERS)
-        ) or any(obj is each for each in (getattr, _COMPILE, pickles.named)):
+        ) or any(obj is each for each in _MAKERS):
             return NotImplemented
         raise _NotDataError
 
@@ -136,7 +166,7 @@ class DataPacker(Packer):
         return top in sys.stdlib_module_names or self._project.find(module) is not None
 
 
-def pack(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[tuple[str, str]]]:
+def pack(value: Any, project: ProjectModules) -> tuple[bytes, References]:
     """``value`` pickled, and what of the project the pickle refers to.
 
     Raises whatever pickling raises: the value's own code may run.
@@ -166,21 +196,23 @@ def digest(value: Any, project: ProjectModules) -> bytes:
 
 def pack_data(
     value: Any, project: ProjectModules
-) -> tuple[bytes, frozenset[tuple[str, str]]] | None:
-    """As ``pack``, for plain data, enums and dataclasses; None for all else."""
+) -> tuple[bytes, frozenset[TopLevelName | WholeModule]] | None:
+    """As ``pack``, for what ``DataPacker`` pickles, which refers to names and modules only; None
+    for all else."""
     file = io.BytesIO()
     packer = DataPacker(file, project)
     try:
         packer.dump(value)
     except Exception:  # noqa: BLE001 - what cannot be pickled, in whatever way, is no plain data
         return None
-    return file.getvalue(), frozenset(packer.references)
+    named = (each for each in packer.references if isinstance(each, TopLevelName | WholeModule))
+    return file.getvalue(), frozenset(named)
 
 
-def lines_of(code: types.CodeType) -> str:
-    """First and last line of ``code``, as ``12-15``: in references, where no name is a number."""
+def _lines_of(code: types.CodeType) -> tuple[int, int]:
+    """First and last line of ``code``."""
     lines = [line for each in _functions(code) for _, _, line in each.co_lines() if line]
-    return f"{code.co_firstlineno}-{max(lines, default=code.co_firstlineno)}"
+    return code.co_firstlineno, max(lines, default=code.co_firstlineno)
 
 
 @functools.lru_cache(maxsize=256)

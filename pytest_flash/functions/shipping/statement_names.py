@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import CodeType
 
 from ..onworker import source_edits
+from .source_facts import attributes_in
 
 _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL"}
 _BINDS = {"STORE_NAME", "STORE_GLOBAL"}
@@ -24,10 +25,13 @@ _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast
 @dataclass(frozen=True, eq=False)
 class Statement:
     """A top-level statement: as the file has it, and without remote decorators (see
-    ``source_edits.strip``). Each of its properties is found when it is first asked for."""
+    ``source_edits.strip``). Each of its properties is found when it is first asked for.
+
+    ``wrapping``: the names that decorators above ``@remote`` need, if they are there."""
 
     node: ast.stmt
     stripped: ast.stmt
+    wrapping: frozenset[str] = frozenset()
 
     @property
     def first(self) -> int:
@@ -54,6 +58,11 @@ class Statement:
     def used(self) -> frozenset[str]:
         """The global names that it, and every function in it, refers to."""
         return used_by(self._code)
+
+    @functools.cached_property
+    def attributes(self) -> frozenset[str]:
+        """Every name that follows a dot in it."""
+        return attributes_in(self.node)
 
     @functools.cached_property
     def bound(self) -> frozenset[str]:
@@ -87,7 +96,7 @@ class Statement:
     @functools.cached_property
     def mentioned(self) -> frozenset[str]:
         """Names that it may look up: those in the texts beside ``globals()`` and ``eval``."""
-        return frozenset(
+        return self.wrapping | frozenset(
             name
             for code in _nested(self._code)
             if _names(code, _READS) & _LOOKS_UP
@@ -116,7 +125,16 @@ def statements(text: str, tree: ast.Module, remote_lines: frozenset[int]) -> lis
     """The top-level statements of ``tree``, the source ``text`` of a file."""
     stripped = ast.parse(text)
     source_edits.strip(stripped, remote_lines)
-    return [Statement(*each) for each in zip(tree.body, stripped.body, strict=True)]
+    return [
+        Statement(node, bare, _wrapping(node, remote_lines))
+        for node, bare in zip(tree.body, stripped.body, strict=True)
+    ]
+
+
+def _wrapping(node: ast.stmt, remote_lines: frozenset[int]) -> frozenset[str]:
+    around = source_edits.wrappers(node, remote_lines)
+    inside = (each for decorator in around for each in ast.walk(decorator))
+    return frozenset(each.id for each in inside if isinstance(each, ast.Name))
 
 
 def used_by(code: CodeType) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -10,27 +11,16 @@ import json
 import re
 import zlib
 from importlib import import_module
+from typing import Any
 
 from .. import onworker
+from ..onworker.bundle import Shipped, Value
+from ..onworker.child_processes import BOOT
+from ..onworker.entry_point import CallTarget
 
 # Statements and lines of their own, in the way that our formatter writes them.
 _DOCSTRING = re.compile(r'^( *)""".*?"""$', re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^ *#.*\n", re.MULTILINE)
-
-_BOOT = """\
-import sys
-if {name!r} not in sys.modules:
-    import base64, json, types, zlib
-    made = types.ModuleType({name!r})
-    made.__path__ = []
-    sys.modules[{name!r}] = made
-    for part, text in json.loads(zlib.decompress(base64.b85decode({packed!r}))):
-        part = types.ModuleType({name!r} + "." + part)
-        part.__package__ = {name!r}
-        sys.modules[part.__name__] = part
-        setattr(made, part.__name__.rpartition(".")[2], part)
-        exec(compile(text, "<pytest-flash>", "exec"), part.__dict__)
-"""
 
 
 @functools.cache
@@ -42,12 +32,32 @@ def name() -> str:
 @functools.cache
 def boot() -> str:
     """Source text that makes the package importable under ``name()``."""
-    return _BOOT.format(name=name(), packed=pack(_sources()))
+    return BOOT.format(name=name(), packed=pack(_sources()))
 
 
 def pack(value: object) -> str:
     """``value`` as compressed JSON in printable characters."""
-    return base64.b85encode(zlib.compress(json.dumps(value).encode())).decode()
+    return packed(serialized(value))
+
+
+def serialized(value: object) -> bytes:
+    """``value`` as JSON."""
+    return json.dumps(value).encode()
+
+
+def packed(data: bytes) -> str:
+    """``data``, compressed, in printable characters."""
+    return base64.b85encode(zlib.compress(data)).decode()
+
+
+def positional(value: CallTarget | Shipped | Value) -> tuple[Any, ...]:
+    """The fields of ``value`` as the worker makes it again from them: in their order, without the
+    defaults at the end, since they travel with every call."""
+    fields = dataclasses.fields(value)
+    values = [getattr(value, each.name) for each in fields]
+    while values[-1] == fields[len(values) - 1].default:
+        values.pop()
+    return tuple(values)
 
 
 @functools.cache

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import cast
+from enum import Enum
+from typing import Any, cast
 
-from ..wire.choice import Choice
+
+class Choice(str, Enum):
+    """A value out of a fixed set: equal to its text, and printed as it."""
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
@@ -55,6 +61,17 @@ def some_of(what: str, *kinds: type[Choice]) -> Callable[[object], tuple[Choice,
         return tuple(dict.fromkeys(chosen))
 
     return choose
+
+
+def comma_list(choose: Callable[[object], Any]) -> Callable[[object], Any]:
+    """``choose`` for several values, which one string may hold with commas between them."""
+
+    def check(value: object) -> Any:
+        if isinstance(value, str):
+            return choose([part.strip() for part in value.split(",") if part.strip()])
+        return choose(value)
+
+    return check
 
 
 def _member(value: object, kinds: tuple[type[Choice], ...]) -> Choice | None:
