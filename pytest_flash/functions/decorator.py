@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
+from ..resources.definition_warnings import warn
 from .calling.handle import JobHandle
 from .classes import RemoteClass, methods
 from .declaration.routes import route_of
@@ -32,6 +33,8 @@ _LOCAL_PATH = re.compile(
     r"\s*(?:[./~\\]|[A-Za-z]:[/\\]|(?:[^@]*@\s*)?file:|[^/:]+\.(?:whl|tar\.gz|zip)$)"
 )
 
+# How near an unknown keyword is to one that there is where it is taken for a slip of the pen.
+_A_SLIP = 0.75
 _ARGUMENTS = (
     "resource_config",
     "dependencies",
@@ -183,9 +186,10 @@ def _remote(
     With ``local=True`` the function runs in this process instead. ``method`` and ``path`` belong
     to functions of load-balancing endpoints: the route that a deployed Flash app would give them.
 
-    Raises ConfigurationError for unknown keywords and values that cannot work.
+    Other keywords are ignored with a FlashWarning, as the official SDK ignores them, but for slips
+    of the pen. Raises ConfigurationError for these and for values that cannot work.
     """
-    _refuse_unknown(unknown)
+    _look_at_unknown(unknown)
     if not isinstance(resource_config, ServerlessResource):
         raise ConfigurationError(
             f"@remote needs a resource, such as @remote(LiveServerless(name='gpu')); "
@@ -263,11 +267,13 @@ def _mark_awaited(function: Any) -> None:
         function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
-def _refuse_unknown(unknown: dict[str, Any]) -> None:
+def _look_at_unknown(unknown: dict[str, Any]) -> None:
     for name in unknown:
-        near = difflib.get_close_matches(name, _ARGUMENTS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(_ARGUMENTS)}"
-        raise ConfigurationError(f"@remote has no argument {name!r}; {hint}")
+        if near := difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=_A_SLIP):
+            raise ConfigurationError(f"@remote has no argument {name!r}; did you mean {near[0]!r}?")
+    if unknown:
+        ignored = ", ".join(unknown)
+        warn(f"@remote ignores {ignored}: it takes {', '.join(_ARGUMENTS)}")
 
 
 def requirements_of(name: str, value: Any) -> tuple[str, ...]:

@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.environment import clean_environment
+from tests.support.environment import ROOT, clean_environment
 from tests.support.runs.flash_run import FlashRun, starting
 
-HERE = Path(__file__).parent / "official"
+HERE = ROOT / "tests" / "apps" / "official"
 _IMPORT = re.compile(r"^from runpod_flash import", re.MULTILINE)
 
 # Serves each folder beside it that has a main.py.
