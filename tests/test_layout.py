@@ -24,6 +24,8 @@ ALLOWED = {
     "import_times": "",
     "shadowed_modules": "user_files",
     "network": "errors",
+    "backoff": "",
+    "rate_limit": "",
     "http": "",
     "files": "errors network",
     "process": "",
@@ -32,11 +34,12 @@ ALLOWED = {
     "settings": "errors files network security",
     "target": "errors network process scope security settings",
     "resources": "errors security",
-    "runpod": "errors http network resources scope security settings target",
+    "runpod": "backoff errors http network rate_limit resources scope security settings target",
     "sdks": "errors network settings",
-    "emulator": "errors files functions.onworker http network process project scope settings",
-    "functions": "errors events import_times process resources runpod security session settings "
-    "shadowed_modules target user_files",
+    "emulator": "backoff errors files functions.onworker http network process project rate_limit "
+    "scope settings",
+    "functions": "backoff errors events import_times process rate_limit resources runpod security "
+    "session settings shadowed_modules target user_files",
     "provisioner": "errors events files functions.declaration network process resources runpod "
     "security settings target",
     "worker_packages": "emulator.startup functions.declaration functions.shipping provisioner "

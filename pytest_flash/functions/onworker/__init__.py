@@ -20,6 +20,7 @@ ORDER = (
     *(
         "module_files",
         "modules",
+        "child_processes",
         "signing",
         "error_description",
         "live_output",

@@ -92,6 +92,14 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
             self._leave(view)
             self._mine.reset(token)
 
+    def adopt(self, bundle: Bundle, values: Sequence[Value]) -> None:
+        """Make the modules of ``bundle`` importable for as long as this process lives, each
+        executed when it is first imported."""
+        view = self._views.of(bundle, self._running)
+        self._mine.set(view)
+        self._enter(view)
+        self._prepare(view, values)
+
     def show(self) -> None:
         """Let tracebacks and ``inspect`` find the lines of the call that asks."""
         view = self._view()
@@ -216,11 +224,15 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 view.parts[shipped.name] = before
             raise
 
-    def _grow(self, view: View, values: Sequence[Value]) -> None:
+    def _prepare(self, view: View, values: Sequence[Value]) -> list[Shipped]:
         sliced = [each for each in view.bundle.modules if each.sliced]
         self.show()
         for shipped in sliced:
             view.growing[shipped.name] = functools.partial(self._grow_one, view, shipped, values)
+        return sliced
+
+    def _grow(self, view: View, values: Sequence[Value]) -> None:
+        sliced = self._prepare(view, values)
         try:
             for shipped in sliced:
                 for name in _with_parents(shipped.name):  # As Python does: packages first.

@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from pytest_flash.functions.calling.calls import RemoteCalls
-from tests.functions.travelling import by_path, code, introspection, modules, values, wrapping
+from tests.functions.travelling import (
+    by_path,
+    code,
+    introspection,
+    modules,
+    processes,
+    values,
+    wrapping,
+)
 from tests.functions.workers import MinimalWorker
 
 Import = Callable[[dict[str, str]], Any]
-PARTS = (modules, values, code, introspection, wrapping, by_path)
+PARTS = (modules, values, code, introspection, wrapping, by_path, processes)
 CASES = {name: case for each in PARTS for name, case in each.CASES.items()}
 
 
