@@ -71,26 +71,26 @@ class StreamConnection:
 
     def __init__(self, stream: ByteStream, timeouts: Timeouts) -> None:
         self._stream = stream
-        self._patience = timeouts.read
+        self.patience = timeouts.read
         self.protocol = ClientProtocol()
 
     async def write(self, data: bytes) -> None:
         """Send bytes."""
         try:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(self.patience):
                 await self._stream.send(data)
         except TimeoutError as error:
-            raise WriteTimeoutError(f"nothing was taken for {self._patience} s") from error
+            raise WriteTimeoutError(f"nothing was taken for {self.patience} s") from error
         except OSError as error:
             raise LostConnectionError(str(error)) from error
 
     async def read(self) -> bytes:
         """The bytes that came next; nothing at the end."""
         try:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(self.patience):
                 return await self._stream.receive()
         except TimeoutError as error:
-            raise ReadTimeoutError(f"nothing came for {self._patience} s") from error
+            raise ReadTimeoutError(f"nothing came for {self.patience} s") from error
         except OSError as error:
             raise LostConnectionError(str(error)) from error
 

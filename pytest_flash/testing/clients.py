@@ -24,6 +24,7 @@ from ..http.protocol import Head
 from ..http.streaming import StreamConnection
 from ..http.tls import context_for, default_context
 
+_SWITCHED = 101
 _KINDS: Mapping[type[errors.TransportError], type[httpx.TransportError]] = {
     errors.ConnectError: httpx.ConnectError,
     errors.ConnectTimeoutError: httpx.ConnectTimeout,
@@ -59,7 +60,8 @@ class AppTransport(httpx.BaseTransport):
         except BaseException:
             connection.close()
             raise
-        return _response(head, _Body(connection))
+        upgraded = _Upgraded(connection) if head.status == _SWITCHED else None
+        return _response(head, _Body(connection), upgraded)
 
 
 class AsyncAppTransport(httpx.AsyncBaseTransport):
@@ -81,7 +83,8 @@ class AsyncAppTransport(httpx.AsyncBaseTransport):
         except BaseException:
             await connection.aclose()
             raise
-        return _response(head, _AsyncBody(connection))
+        upgraded = _AsyncUpgraded(connection) if head.status == _SWITCHED else None
+        return _response(head, _AsyncBody(connection), upgraded)
 
 
 def client(url: str, timeout: float) -> httpx.Client:
@@ -179,8 +182,87 @@ def _context(request: Request) -> ssl.SSLContext | None:
     return default_context() if request.url.is_secure else None
 
 
-def _response(head: Head, body: _Body | _AsyncBody) -> httpx.Response:
-    extensions = {"http_version": b"HTTP/1.1", "reason_phrase": head.reason}
+class _Upgraded:
+    """The connection after a switch of protocols, as httpcore has it: packages for WebSockets go
+    on with it. Raises the errors of httpcore, as they expect."""
+
+    def __init__(self, connection: BlockingConnection) -> None:
+        self._connection = connection
+        self._unread = connection.protocol.unread
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What came next, at most so many bytes."""
+        if not self._unread:
+            self._connection.limit(Timeouts(timeout, timeout))
+            with _as_httpcore():
+                self._unread = self._connection.read()
+        data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it."""
+        self._connection.limit(Timeouts(timeout, timeout))
+        with _as_httpcore():
+            self._connection.write(buffer)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Nothing is known."""
+
+
+class _AsyncUpgraded:
+    """As ``_Upgraded``."""
+
+    def __init__(self, connection: StreamConnection) -> None:
+        self._connection = connection
+        self._unread = connection.protocol.unread
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What came next, at most so many bytes."""
+        if not self._unread:
+            self._connection.patience = timeout
+            with _as_httpcore():
+                self._unread = await self._connection.read()
+        data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it."""
+        self._connection.patience = timeout
+        with _as_httpcore():
+            await self._connection.write(buffer)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._connection.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Nothing is known."""
+
+
+@contextlib.contextmanager
+def _as_httpcore() -> Iterator[None]:
+    import httpcore
+
+    kinds = {
+        errors.ReadTimeoutError: httpcore.ReadTimeout,
+        errors.WriteTimeoutError: httpcore.WriteTimeout,
+    }
+    try:
+        yield
+    except errors.TransportError as error:
+        raise kinds.get(type(error), httpcore.ReadError)(str(error)) from error
+
+
+def _response(
+    head: Head, body: _Body | _AsyncBody, upgraded: _Upgraded | _AsyncUpgraded | None
+) -> httpx.Response:
+    extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "reason_phrase": head.reason}
+    if upgraded is not None:
+        extensions["network_stream"] = upgraded
     return httpx.Response(head.status, headers=head.headers, stream=body, extensions=extensions)
 
 

@@ -48,7 +48,7 @@ def seen_by_mocks():
 
 APP = """
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from pytest_flash import CpuLiveServerless, LiveServerless, remote
 
@@ -62,6 +62,11 @@ def double(x):
 @app.get("/double/{x}")
 async def doubled(x: int):
     return await double(x)
+
+@app.websocket("/echo")
+async def echo(socket: WebSocket):
+    await socket.accept()
+    await socket.send_text(await socket.receive_text())
 
 @app.get("/outside")
 async def outside():
@@ -97,6 +102,24 @@ def test_a_stream(flash_client, seen_by_mocks):
         assert "".join(answer.iter_text()) == "0 1 2 "
     assert seen_by_mocks == []
 
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+           "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+
+def test_a_switch_of_protocols(flash_client):
+    with flash_client.stream("GET", "/echo", headers=UPGRADE) as answer:
+        assert answer.status_code == 101
+        stream = answer.extensions["network_stream"]
+        stream.write(bytes([0x81, 0x82]) + bytes(4) + b"hi", timeout=60)
+        assert stream.read(1, timeout=60) + stream.read(9, timeout=60) == b"\\x81\\x02hi"
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_switch_of_protocols_by_the_asynchronous_client(flash_async_client):
+    async with flash_async_client.stream("GET", "/echo", headers=UPGRADE) as answer:
+        stream = answer.extensions["network_stream"]
+        await stream.write(bytes([0x81, 0x82]) + bytes(4) + b"hi", timeout=60)
+        assert await stream.read(9, timeout=60) == b"\\x81\\x02hi"
+
 def test_faults_and_what_the_emulator_does(flash_client, flash_emulator, seen_by_mocks):
     flash_emulator.kill_worker(count=None)
     with pytest.raises(JobFailedError, match="SIGKILL"):
@@ -120,4 +143,4 @@ def mocked(shared_project: Project) -> InnerRun:
 
 
 def test_mocks_see_what_the_app_sends_and_nothing_of_ours(mocked: InnerRun) -> None:
-    mocked.check("test_mocked", passed=6)
+    mocked.check("test_mocked", passed=9)
