@@ -107,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; refuse what cannot work, and to spend money on less than a word."""
     # Again, for a plugin that was named in a conftest.
     _watch_imports(config)
+    own_finder()  # Ahead of the rewriter of this run, which may not be the process's first.
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     if hasattr(config, "workerinput"):

@@ -6,6 +6,8 @@ import ast
 import builtins
 from collections.abc import Iterator
 
+from .parsing import parse
+
 REMOTE = "_flash_remote"
 MISSING = "_flash_missing"
 _ITSELF = "_flash_itself_"
@@ -95,7 +97,7 @@ def _guarded(statement: ast.stmt, names: list[str]) -> ast.stmt:
         "except ImportError as _flash_error:\n"
         f"    globals().update({MISSING}(_flash_error, {names!r}, __file__, {statement.lineno}))\n"
     )
-    guarded = ast.parse(text).body[0]
+    guarded = parse(text).body[0]
     assert isinstance(guarded, ast.Try)
     for node in ast.walk(guarded):
         if hasattr(node, "lineno"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copyreg
 import dataclasses
 import datetime
@@ -25,6 +24,7 @@ import cloudpickle
 
 from .. import onworker
 from ..onworker import pickles, placeholders, source_edits
+from ..onworker.parsing import parse
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
 from .statement_names import used_by
@@ -187,7 +187,7 @@ def lines_of(code: types.CodeType) -> str:
 def _plain_code(code: types.CodeType, text: str) -> types.CodeType:
     """``code`` as the ``text`` of its file has it: pytest rewrites the asserts of tests."""
     try:
-        compiled = compile(ast.parse(text), code.co_filename, "exec", dont_inherit=True)
+        compiled = compile(parse(text), code.co_filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return code
     same = [each for each in _functions(compiled) if _is_same(each, code)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...user_files import is_users_own
+from ..onworker.parsing import parse
 from .loaded_source import LoadedSource, LoadedTexts
 from .source_imports import Bindings, Import, Place, bindings, imports_of
 
@@ -65,7 +66,7 @@ class ModuleSource:
     @functools.cached_property
     def tree(self) -> ast.Module:
         """Raises SyntaxError for what is no Python, such as a file that is being saved."""
-        return ast.parse(self.text, self.file)
+        return parse(self.text, self.file)
 
     def masked(self, visible: Collection[int]) -> str:
         """The text with every line blank but for those with these numbers."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..onworker.parsing import parse
+
 _REMOTE = "__flash_remote_frame__"
 
 
@@ -60,7 +62,7 @@ def _frame(
     body: list[ast.stmt] = [raising]
     for node in (raising, raising.exc):
         ast.copy_location(node, ast.Pass(**place, end_col_offset=end_column))  # type: ignore[type-var]
-    function = ast.parse("def function(): pass").body[0]
+    function = parse("def function(): pass").body[0]
     assert isinstance(function, ast.FunctionDef)
     function.body = body
     function.lineno = min(first, line)

@@ -71,7 +71,7 @@ class Watch(MetaPathFinder):
     def modules(self) -> tuple[Module, ...]:
         """What was imported and may be imported ahead: each after what it imports itself."""
         found = []
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name in self._before or name in self._late or is_official(name):
                 continue
             spec = getattr(module, "__spec__", None)
@@ -91,7 +91,7 @@ class Preloader(MetaPathFinder):
         self._asked: str | None = None
         self._files: dict[str, Saved] = {}
         import_from_source(root, self.note)
-        for module in list(sys.modules.values()):
+        for module in sys.modules.copy().values():
             if file := getattr(module, "__file__", None):
                 self.note(file)
 
