@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from pytest_flash.clock import monotonic
+
 from .activity import Activity
 from .output import Output
 
@@ -46,7 +48,7 @@ class Spinner:
                 if not activities:
                     self._thread = None
                     return
-                text = status(activities, time.monotonic())
+                text = status(activities, monotonic())
                 self._output.status(f"{frame} {text}" if text else "")
             time.sleep(_STEP)
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
+from ..process.event_loops import run
 from .registry import Caller, registry
 
 T = TypeVar("T")
@@ -48,14 +49,14 @@ def run_blocking(call: Callable[[], Awaitable[R]]) -> R:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(awaited())
+        return run(awaited())
     # This thread's loop is taken: another thread runs one, while this one waits for it.
     done: list[R] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            done.append(asyncio.run(awaited()))
+            done.append(run(awaited()))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failed.append(error)
 

@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..process.exit_status import ends_within
+
 if TYPE_CHECKING:
     from ..target import Target
     from .session_records import Ledger
@@ -100,11 +102,12 @@ def _tell(reaper: subprocess.Popen[bytes], text: bytes) -> None:
 
 
 def _end(reaper: subprocess.Popen[bytes]) -> None:
-    try:
-        reaper.communicate(timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
+    assert reaper.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        reaper.stdin.close()
+    if not ends_within(reaper, _PATIENCE):
         reaper.kill()
-        reaper.communicate()
+        reaper.wait()
 
 
 def main() -> None:

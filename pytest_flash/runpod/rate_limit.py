@@ -8,6 +8,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from ..clock import monotonic
+
 # REST v2 allows 60 requests in 60 seconds (schema, header RateLimit-Policy). A request arrives
 # some time after its turn, so the window is wider by more than the spread of that delay.
 REQUESTS_PER_MINUTE = 59
@@ -28,7 +30,7 @@ class Pace:
         self,
         limit: int = REQUESTS_PER_MINUTE,
         window: float = WINDOW,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if limit < 1 or window < 0:

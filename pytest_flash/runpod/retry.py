@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..clock import monotonic
 from ..errors import RunpodConnectionError, RunpodError
 
 
@@ -27,7 +28,7 @@ class RetryPolicy:
     longest_wait: float = 60.0
     deadline: float = 120.0
     settle: float = 5.0
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = monotonic
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
 

@@ -11,14 +11,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from ...clock import monotonic
 from ...errors import EmulatorError
-from ...process.exit_status import await_end, how_it_ended, is_stopped
+from ...process.exit_status import await_end, ends_within, how_it_ended, is_stopped
 from ...settings import API_KEY
 from ..startup.announcement import KEY_VARIABLE, Announcement
 
@@ -57,7 +57,7 @@ class EmulatorProcess:
         try:
             process, lifeline = _spawn(project, words.file, quiet=log is None)
             try:
-                announcement = _announced(process, time.monotonic() + timeout)
+                announcement = _announced(process, monotonic() + timeout)
             except BaseException:
                 _end(process, lifeline)
                 raise
@@ -210,7 +210,7 @@ def _announced(process: subprocess.Popen[bytes], deadline: float) -> Announcemen
     with process.stdout as stdout:
         line = b""
         while not line.endswith(b"\n"):
-            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - monotonic()))
             if not ready:
                 raise TimeoutError("it did not announce itself in time")
             chunk = os.read(stdout.fileno(), 65536)
@@ -222,9 +222,7 @@ def _announced(process: subprocess.Popen[bytes], deadline: float) -> Announcemen
 
 def _end(process: subprocess.Popen[bytes], lifeline: IO[bytes]) -> None:
     lifeline.close()
-    try:
-        process.wait(0 if is_stopped(process.pid) else _STOP_LIMIT)
-    except subprocess.TimeoutExpired:
+    if not ends_within(process, 0 if is_stopped(process.pid) else _STOP_LIMIT):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
+
+from ...clock import monotonic
 
 
 class Turns:
@@ -14,9 +15,7 @@ class Turns:
     of many jobs do, gets an equal share. ``clock`` counts seconds.
     """
 
-    def __init__(
-        self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = monotonic) -> None:
         self._apart = 1 / rate
         self._ahead = (burst - 1) / rate
         self._clock = clock

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 import anyio
 
+from ...clock import monotonic
 from ...errors import (
     JobLostError,
     NotFoundError,
@@ -57,7 +57,7 @@ class Polling:
         A poll that fails is repeated, after the pause that a 429 asks for. Raises NotFoundError
         for a job that is not known any more, and after an outage the last failure.
         """
-        interval, answered = _POLL_FIRST, time.monotonic()
+        interval, answered = _POLL_FIRST, monotonic()
         asked = 0.0
         while not job.state.is_terminal:
             await anyio.sleep(max(interval, asked))
@@ -65,10 +65,10 @@ class Polling:
             interval, asked = min(interval * 1.5, _POLL_LAST), 0.0
             try:
                 job = await self.queue.status(endpoint.id, job.id)
-                answered = time.monotonic()
+                answered = monotonic()
                 seen(job)
             except (RunpodApiError, RunpodConnectionError) as error:
-                if not _passes(error) or time.monotonic() - answered > self._outage:
+                if not _passes(error) or monotonic() - answered > self._outage:
                     raise
                 asked = float(getattr(error, "retry_after", None) or 0)
         return job
@@ -206,9 +206,9 @@ class Flight:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         with anyio.CancelScope(shield=True):
-            while not task.done() and (left := deadline - time.monotonic()) > 0:
+            while not task.done() and (left := deadline - monotonic()) > 0:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({task}, timeout=left)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
 
+from ...clock import monotonic
 from ...errors import NotFoundError, RunpodApiError, RunpodConnectionError
 from ...runpod import Endpoint
 from ..declaration.specs import FunctionSpec
@@ -79,7 +79,7 @@ class _Pauses:
     """Ever longer ones, for up to ``seconds`` in all."""
 
     def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
+        self._deadline = monotonic() + seconds
         self._next = _PAUSE_FIRST
 
     async def after(self, error: RunpodApiError | RunpodConnectionError) -> bool:
@@ -87,7 +87,7 @@ class _Pauses:
         # Not all at once, where many were refused together.
         asked = getattr(error, "retry_after", None) or 0
         wait = max(asked, self._next) * (1 + random.random() / 4)
-        if time.monotonic() + wait > self._deadline:
+        if monotonic() + wait > self._deadline:
             return False
         await anyio.sleep(wait)
         self._next = min(self._next * 2, _PAUSE_LAST)

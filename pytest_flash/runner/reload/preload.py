@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
@@ -20,6 +19,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from ...clock import wall_time_ns
 from ...sdks import is_official, loaded
 from ...user_files import Saved, is_project_file, saved
 from ..app.import_from_source import import_from_source
@@ -171,7 +171,7 @@ class Preloader(MetaPathFinder):
 
 
 def _is_new(modified: int) -> bool:
-    return 0 <= time.time_ns() - modified < _TICK
+    return 0 <= wall_time_ns() - modified < _TICK
 
 
 def thread_count() -> int:

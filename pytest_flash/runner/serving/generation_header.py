@@ -6,6 +6,7 @@ import http.client
 import time
 from urllib.parse import urlsplit
 
+from ...clock import monotonic
 from ...errors import ServerError
 
 HEADER = "X-Flash-Generation"
@@ -37,9 +38,9 @@ def wait_for_generation(url: str, generation: int = 1, timeout: float = 30.0) ->
 
     Raises ServerError when that takes longer than ``timeout`` seconds.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     while True:
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         found = generation_at(url, max(min(left, _SLOWEST), _POLL))
         if found is not None and found >= generation:
             return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
+from ...clock import monotonic
 from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice
 from ...functions.declaration.specs import FunctionSpec
 from .jobs import Job, Jobs
@@ -26,7 +26,7 @@ class HandlerError:
 class ActivityRecord:
     """What belongs to one test, or to none; filled from any thread, under the recorder's lock."""
 
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=monotonic)
     jobs: dict[int, Job] = field(default_factory=dict)
     errors: list[HandlerError] = field(default_factory=list)
 
@@ -159,7 +159,7 @@ class Recorder:
             event.location,
             event.endpoint,
             event.endpoint_id,
-            started=time.monotonic(),
+            started=monotonic(),
         )
         original = _STUBBED.get()
         if original is not None:
