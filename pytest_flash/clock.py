@@ -15,9 +15,9 @@ TYPE_CHECKING = False  # As type checkers see it; importing typing would cost to
 if TYPE_CHECKING:
     from datetime import datetime
 
-# Linux's CLOCK_REALTIME_COARSE, which Python has no name for: the clock that file times are read
-# from, a few milliseconds wide.
-_COARSE = 5
+# Linux's CLOCK_REALTIME_COARSE and CLOCK_MONOTONIC_COARSE, which Python has no names for: they tick
+# together, every few milliseconds.
+_REALTIME_COARSE, _MONOTONIC_COARSE = 5, 6
 
 
 def monotonic() -> float:
@@ -32,9 +32,7 @@ def monotonic_ns() -> int:
 
 def wall_time_ns() -> int:
     """Nanoseconds since 1970, as file times have them."""
-    if sys.platform == "linux":
-        return time.clock_gettime_ns(_COARSE)
-    return _ANCHOR + monotonic_ns()
+    return monotonic_ns() + _since_1970()
 
 
 def wall_time() -> float:
@@ -49,6 +47,17 @@ def utc_now() -> datetime:
     # Under freezegun these are names of its own, which compute as the real ones do.
     since = timedelta(microseconds=wall_time_ns() // 1000)
     return datetime(1970, 1, 1, tzinfo=timezone.utc) + since
+
+
+def _since_1970() -> int:
+    """When the monotonic clock was at zero."""
+    if sys.platform != "linux":
+        return _ANCHOR
+    while True:
+        before = time.clock_gettime_ns(_MONOTONIC_COARSE)
+        date = time.clock_gettime_ns(_REALTIME_COARSE)
+        if time.clock_gettime_ns(_MONOTONIC_COARSE) == before:
+            return date - before
 
 
 # Elsewhere only the clock that is replaced tells the date: it is read once.

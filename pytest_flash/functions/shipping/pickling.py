@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import copyreg
 import dataclasses
 import datetime
@@ -64,6 +66,9 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
         if not (stand_in or isinstance(obj, type | types.FunctionType)):
             return super().reducer_override(obj)
+        made = pickles.subscription(obj) if isinstance(obj, type) else None
+        if made is not None:
+            return made
         module, path = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
         if module and self._project.find(module) is not None:
             if _leads_to(module, path, obj):
@@ -71,11 +76,26 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
                 return pickles.named, (name_on_worker(module), path)
             if isinstance(obj, types.FunctionType) and _is_home(module, obj):
                 return self._by_code(module, obj)
+            name = self._assigned_name(module, obj)
+            if name is not None:
+                self.references.add((module, name))
+                return pickles.named, (name_on_worker(module), name)
         if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
             return self._by_code("", obj)
         if stand_in:
             return placeholders.stand_in, (obj.__flash_behind__,)
         return super().reducer_override(_by_its_own_name(obj))
+
+    def _assigned_name(self, module: str, obj: Any) -> str | None:
+        """The name that a statement of ``module`` gives to a class, where it is not its own."""
+        source = self._project.find(module)
+        if not isinstance(obj, type) or source is None:
+            return None
+        for name in pickles.names_of(obj):
+            with contextlib.suppress(ChangedSinceError, SyntaxError):
+                if any(name in _targets(each) for each in source.tree.body):
+                    return name
+        return None
 
     def _by_code(self, module: str, function: types.FunctionType) -> Any:
         code = self._code_of(module, function)
@@ -232,6 +252,12 @@ def _is_same(one: types.CodeType, other: types.CodeType) -> bool:
         getattr(one, name) == getattr(other, name)
         for name in ("co_name", "co_firstlineno", "co_freevars", "co_argcount")
     )
+
+
+def _targets(statement: ast.stmt) -> set[str]:
+    if not isinstance(statement, ast.Assign):
+        return set()
+    return {each.id for each in statement.targets if isinstance(each, ast.Name)}
 
 
 def _leads_to(module: str, path: str, wanted: Any) -> bool:

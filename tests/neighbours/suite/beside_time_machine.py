@@ -7,7 +7,9 @@ from main import linger
 
 @pytest.mark.parametrize("tick", [False, True])
 def test_a_job_that_takes_longer_than_the_first_poll(flash_client, tick):
-    with time_machine.travel(datetime.datetime(2024, 5, 3, tzinfo=datetime.timezone.utc), tick=tick):
+    with time_machine.travel(
+        datetime.datetime(2024, 5, 3, tzinfo=datetime.timezone.utc), tick=tick
+    ):
         assert flash_client.get("/linger/1.5").json() == 1.5
 
 

@@ -3,6 +3,7 @@
 import httpx
 import requests
 from fastapi import FastAPI
+
 from pytest_flash import CpuLiveServerless, remote
 
 app = FastAPI()
