@@ -46,9 +46,7 @@ def run_blocking(call: Callable[[], Awaitable[R]]) -> R:
     async def awaited() -> R:
         return await call()
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_on_loop():
         return run(awaited())
     # This thread's loop is taken: another thread runs one, while this one waits for it.
     done: list[R] = []
@@ -66,6 +64,15 @@ def run_blocking(call: Callable[[], Awaitable[R]]) -> R:
     if failed:
         raise failed[0]
     return done[0]
+
+
+def _is_on_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def in_order(
