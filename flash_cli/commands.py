@@ -162,14 +162,14 @@ def run(
 @cli.command()
 @click.argument("url", default="http://localhost:8888")
 @click.option(
-    "--generation", default=1, show_default=True, help="Generation to wait for, or a later one."
+    "--generation", default=1, show_default=True, help="Wait for this generation or a later one."
 )
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
 def wait(url: str, generation: int, timeout: float) -> None:
-    """Wait until flash run answers at URL with a generation of the code, and print which.
+    """Wait until flash run serves the app at URL.
 
-    Each time the code is loaded is a generation; X-Flash-Generation on every response says which
-    one answered.
+    Prints the generation of the code that answered: it grows with each reload, and every response
+    carries it as X-Flash-Generation.
     """
     from pytest_flash.runner.serving.generation_header import wait_for_generation
 

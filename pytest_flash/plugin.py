@@ -81,7 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--flash-namespace",
         metavar="NAME",
-        help="keeps this run's endpoints apart (default: FLASH_NAMESPACE; under CI, one a run)",
+        help="keeps this run's endpoints apart (default: FLASH_NAMESPACE; in CI: one for each run)",
     )
     group.addoption(
         "--flash-max-endpoints",

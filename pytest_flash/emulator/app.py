@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -20,7 +20,6 @@ from .management.quota import Quota
 from .management.volume_routes import VolumeManagement
 from .planes.worker_routes import WorkerRoutes
 from .server.authentication import Guard, Plane, Refusal, bearer, bearer_or_key
-from .server.fast_routes import Direct
 from .server.http_errors import HttpError
 from .server.request_response import error_response, json_response, problem_response
 
@@ -64,8 +63,8 @@ def build_app(
     def gated(plane: PlaneName, app: ASGIApp, refusal: Refusal) -> ASGIApp:
         return FaultGate(plane, app, faults, refusal)
 
-    jobs = gated("queue", _served_directly(queue.routes(), error_response), error_response)
-    workers = _served_directly(WorkerRoutes(endpoints, timings).routes(), error_response)
+    jobs = gated("queue", _served(queue.routes(), error_response), error_response)
+    workers = _served(WorkerRoutes(endpoints, timings).routes(), error_response)
     rest = gated("management", _served(management, problem_response), problem_response)
     quota = Quota(rest, problem_response, monotonic, enforced=enforce_quota)
     balanced = gated("load_balancer", _served(balancer.routes(), error_response), error_response)
@@ -88,6 +87,10 @@ def _served(routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
         assert isinstance(error, HttpError)
         return refusal(error)
 
+    async def broken(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+        return refusal(HttpError(500, f"the emulator failed: {type(error).__name__}: {error}"))
+
     async def not_routed(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         detail = f"{request.method} {request.scope['path']}: {error.detail}"
@@ -102,24 +105,11 @@ def _served(routes: Sequence[BaseRoute], refusal: Refusal) -> ASGIApp:
         exception_handlers={
             HttpError: refused,
             HTTPException: not_routed,
-            Exception: _broken(refusal),
+            Exception: broken,
         },
     )
     app.router.redirect_slashes = False
     return app
-
-
-def _served_directly(routes: Sequence[Route], refusal: Refusal) -> ASGIApp:
-    """The same for a plane whose requests are many."""
-    return Direct(routes, refusal, _broken(refusal), _served(routes, refusal))
-
-
-def _broken(refusal: Refusal) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def broken(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
-        return refusal(HttpError(500, f"the emulator failed: {type(error).__name__}: {error}"))
-
-    return broken
 
 
 def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:

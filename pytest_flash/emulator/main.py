@@ -178,7 +178,7 @@ async def _close(endpoints: EmulatedEndpoints, serving: asyncio.Task[None]) -> N
 def _server(app: ASGIApp) -> uvicorn.Server:
     import uvicorn
 
-    from .server.single_write import OneWriteProtocol
+    from .server.header_limit import BoundedHeadProtocol
     from .server.websocket_protocol import MESSAGE_LIMIT, websocket_protocol
 
     class Server(uvicorn.Server):
@@ -191,7 +191,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     return Server(
         uvicorn.Config(
             app,
-            http=OneWriteProtocol,
+            http=BoundedHeadProtocol,
             ws=websocket_protocol,  # type: ignore[arg-type] # called as the class would be
             ws_max_size=MESSAGE_LIMIT,
             lifespan="off",

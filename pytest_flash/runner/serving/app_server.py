@@ -15,7 +15,6 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ...clock import monotonic
@@ -30,6 +29,7 @@ from .listening_sockets import listen, url_of
 GRACE_IS_OVER = "the server stops, and its grace is over"
 """What requests are told that are cancelled because they take longer than a server that ends."""
 
+_STARTUP_FAILED = 3  # as uvicorn exits
 _TICK = 1.0
 _POLL = 0.01
 _ARRIVAL = 0.25
@@ -99,7 +99,7 @@ class AppServer(uvicorn.Server):
         with self._start_log:
             await self.lifespan.startup()
         if self.lifespan.should_exit:
-            sys.exit(STARTUP_FAILURE)
+            sys.exit(_STARTUP_FAILED)
         await self.on_tick(0)  # Sets the headers of every response.
         self._acceptor = Acceptor(sockets[0], self._take, self._protocol)
         self._acceptor.open()

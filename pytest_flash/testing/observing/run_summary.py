@@ -64,16 +64,23 @@ class Totals:
             hardware = describe(wanted.resource)
             self.prices[wanted.endpoint_name] = (hardware, prices.range(wanted))
 
-    def lines(self) -> Iterator[str]:
-        """The summary; nothing when nothing was provisioned."""
+    def lines(self, *, all_passed: bool) -> Iterator[str]:
+        """The summary; nothing when nothing was provisioned.
+
+        A job that ends in an error is no failure by itself: tests may expect it. ``all_passed``
+        says that every test has passed at once.
+        """
         for name, event in sorted(self.ready.items()):
             fate = "" if not self.live else ", deleted" if name in self.removed else ", kept"
             yield f"{name}: {event.action} in {event.seconds:.1f} s{fate}"
         if self.run:
             slow = self.slowest
             slowest = f"; slowest: {slow.function}, {_time(slow) / 1000:.1f} s" if slow else ""
-            jobs, starts = _count(self.run, "job"), _count(self.cold, "cold start")
-            yield f"{jobs}, {self.failed} failed, {starts}{slowest}"
+            counts = [_count(self.run, "job"), _count(self.cold, "cold start")]
+            if self.failed:
+                where = " in tests that passed" if all_passed else ""
+                counts.insert(1, f"{self.failed} ended in an error{where}")
+            yield f"{', '.join(counts)}{slowest}"
         if self.live:
             yield from self._costs()
 

@@ -57,4 +57,9 @@ def test_a_long_head_is_served_and_counts_for_one_request_only(wire: socket.sock
     with wire:
         for _ in range(4):
             wire.sendall(long)
-            assert wire.recv(1 << 16).startswith(b"HTTP/1.1 401")
+            answer = b""
+            while not answer.endswith(b"}"):  # head and body may come apart
+                piece = wire.recv(1 << 16)
+                assert piece, answer
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 401")
