@@ -28,6 +28,7 @@ from .import_times import import_times
 from .sdks import loaded
 from .sdks.import_finder import stay_off, watch_imports
 from .shadowed_modules import own_finder
+from .testing import real_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
     own_finder()  # Ahead of the rewriter of this run, which may not be the process's first.
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
+    real_stderr.keep(config)
     if hasattr(config, "workerinput"):
         return  # A worker of pytest-xdist does what its controller was told.
     if config.getoption("flash_max_endpoints") < 0:

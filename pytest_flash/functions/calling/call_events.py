@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...events import EventSink, JobEnded, JobNamed, JobOutput, JobStarted
@@ -44,6 +45,10 @@ class Reports:
         return CallReport(number, spec, endpoint, arguments, self._on_event, self._workers)
 
 
+def _nothing() -> None:
+    """Nobody wants to know that a call has ended."""
+
+
 class CallReport:
     """Reports one call, each step at most once."""
 
@@ -63,6 +68,7 @@ class CallReport:
         self._workers = workers
         self._job_id: str | None = None
         self._ended = False
+        self.at_end: Callable[[], None] = _nothing
         on_event(
             JobStarted(
                 number,
@@ -135,6 +141,7 @@ class CallReport:
         if self._ended:
             return
         self._ended = True
+        self.at_end()
         self._on_event(
             JobEnded(
                 call=self._number,

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from ...clock import monotonic
-from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice
+from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice, Waiting
 from ...functions.declaration.specs import FunctionSpec
 from .jobs import Job, Jobs
 
@@ -41,14 +41,19 @@ class Recorder:
 
     One test runs at a time in a process, so what starts while it does is its own, unless it is of
     ``lasting``: what the app's lifespan does, and fixtures that outlive the test.
-    ``forward`` gets each ended job too, and ``say`` each line that a function prints.
+    ``forward`` gets each ended job too, and ``say`` each line that a function prints,
+    and ``notify`` what a call waits for.
     """
 
     def __init__(
-        self, forward: Callable[[Job], None], say: Callable[[str], None] | None = None
+        self,
+        forward: Callable[[Job], None],
+        say: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._forward = forward
         self._say = say
+        self._notify = notify
         self._lock = threading.Lock()
         self._record = ActivityRecord()
         self._now = self._record
@@ -150,6 +155,8 @@ class Recorder:
             self._printed(event)
         elif isinstance(event, JobEnded):
             self._ended(event)
+        elif isinstance(event, Waiting):
+            self._notify(event.text)
         elif isinstance(event, Notice) and self._say is not None:
             self._say(event.text)  # Why output does not come while jobs run.
 
