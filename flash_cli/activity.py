@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from pytest_flash import events
 from pytest_flash.clock import monotonic
 from pytest_flash.events import Event
+from pytest_flash.progress import EndpointProgress, Job, endpoints_after
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Something that goes on, in words, and when it began (seconds of the board's clock)."""
+    """Something that goes on, in words, when it began (seconds of the board's clock), and how
+    many ``others`` there are."""
 
     text: str
     began: float
+    others: int = 0
 
 
 class Board:
@@ -23,15 +26,25 @@ class Board:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._states: dict[str, str] = {}
+        self._endpoints: Mapping[str, EndpointProgress] = {}
+        self._jobs: dict[int, Job] = {}
         self._needs: dict[str, tuple[str, ...]] = {}
-        self._activities: dict[object, Activity] = {}
         self._served = 0
 
     @property
-    def activities(self) -> tuple[Activity, ...]:
-        """What goes on, the longest first."""
-        return tuple(self._activities.values())
+    def longest(self) -> Activity | None:
+        """What goes on for the longest time; None where nothing does. From any thread."""
+        jobs = list(self._jobs.values())
+        found = [
+            Activity(f"{each.pending.action} {each.name}", each.since)
+            for each in self._endpoints.values()
+            if each.pending is not None
+        ]
+        others = len(found) + len(jobs) - 1
+        found += [Activity(self._doing(job), job.started) for job in jobs[:1]]
+        if not found:
+            return None
+        return replace(min(found, key=lambda each: each.began), others=others)
 
     @property
     def begins(self) -> bool:
@@ -40,42 +53,32 @@ class Board:
 
     def state(self, endpoint: events.EndpointFound) -> str:
         """Lazy, provisioned, cold or warm, as far as it is known."""
-        known = self._states.get(endpoint.name)
-        return known or ("provisioned" if endpoint.exists else "lazy")
+        known = self._endpoints.get(endpoint.name)
+        if known is None or known.id is None:
+            return "provisioned" if endpoint.exists else "lazy"
+        return "warm" if known.warm else "cold" if known.is_new else "provisioned"
 
     def update(self, event: Event) -> None:
         """Take note of one event."""
+        now = self._clock()
+        self._endpoints = endpoints_after(self._endpoints, event, now)
+        if isinstance(event, events.JobStarted):
+            self._jobs[event.call] = Job.begun(event, now)
+        elif isinstance(event, events.JobEnded):
+            self._jobs.pop(event.call, None)
+        elif isinstance(event, events.Serving | events.AppBroken | events.ServerEnded):
+            self._jobs.clear()  # Calls of code that is gone may never be told of again.
         if isinstance(event, events.Serving):
             self._served += 1
-        if isinstance(event, events.EndpointPending):
-            self._begin(event.name, f"{event.action} {event.name}")
-        elif isinstance(event, events.EndpointReady):
-            self._activities.pop(event.name, None)
-            new = event.action in ("created", "recreated")
-            self._states[event.name] = "cold" if new else "provisioned"
-        elif isinstance(event, events.EndpointRemoved):
-            self._states.pop(event.name, None)
-        elif isinstance(event, events.JobStarted):
-            self._begin(event.call, self._doing(event))
-        elif isinstance(event, events.JobEnded):
-            self._activities.pop(event.call, None)
-            if event.worker_id is not None:
-                self._states[event.endpoint] = "warm"
-        elif isinstance(event, events.Serving):
-            self._activities.clear()  # Calls of the new code are numbered anew.
             self._needs = {
                 function.location: function.dependencies
                 for endpoint in event.endpoints
                 for function in endpoint.functions
             }
-        elif isinstance(event, events.AppBroken | events.ServerEnded):
-            self._activities.clear()  # Calls of code that is gone may never be told of again.
 
-    def _doing(self, event: events.JobStarted) -> str:
-        if self._states.get(event.endpoint) == "warm":
-            return f"{event.function} on {event.endpoint}"
-        needs = ", ".join(self._needs.get(event.location, ()))
-        return f"cold start of {event.endpoint}{f' with {needs}' if needs else ''}"
-
-    def _begin(self, key: object, text: str) -> None:
-        self._activities[key] = Activity(text, self._clock())
+    def _doing(self, job: Job) -> str:
+        endpoint = self._endpoints.get(job.endpoint)
+        if endpoint is not None and endpoint.warm:
+            return f"{job.function} on {job.endpoint}"
+        needs = ", ".join(self._needs.get(job.location, ()))
+        return f"cold start of {job.endpoint}{f' with {needs}' if needs else ''}"

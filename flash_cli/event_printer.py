@@ -20,7 +20,7 @@ class Terminal:
         self._output = output or Output()
         self._quiet = quiet
         self._board = Board()
-        self._spinner = Spinner(self._output, lambda: self._board.activities)
+        self._spinner = Spinner(self._output, lambda: self._board.longest)
 
     def show(self, event: Event) -> None:
         """Print one event."""

@@ -22,9 +22,9 @@ _WIDTH = 70
 class Spinner:
     """Shows what takes long, in a thread that lasts no longer than that does."""
 
-    def __init__(self, output: Output, activities: Callable[[], tuple[Activity, ...]]) -> None:
+    def __init__(self, output: Output, longest: Callable[[], Activity | None]) -> None:
         self._output = output
-        self._activities = activities
+        self._longest = longest
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -33,7 +33,7 @@ class Spinner:
         if not self._output.is_terminal:
             return
         with self._lock:
-            if not self._activities():
+            if self._longest() is None:
                 self._output.status("")
             elif self._thread is None:
                 self._thread = threading.Thread(
@@ -44,23 +44,22 @@ class Spinner:
     def _spin(self) -> None:
         for frame in itertools.cycle(_FRAMES):
             with self._lock:
-                activities = self._activities()
-                if not activities:
+                activity = self._longest()
+                if activity is None:
                     self._thread = None
                     return
-                text = status(activities, monotonic())
+                text = status(activity, monotonic())
                 self._output.status(f"{frame} {text}" if text else "")
             time.sleep(_STEP)
 
 
-def status(activities: tuple[Activity, ...], now: float) -> str:
-    """The longest of ``activities`` and how many others there are; empty while all are short."""
-    longest = activities[0]
-    seconds = now - longest.began
+def status(activity: Activity, now: float) -> str:
+    """``activity``, how long it takes, and how many others there are; empty while it is short."""
+    seconds = now - activity.began
     if seconds < _PATIENCE:
         return ""
-    others = f", and {len(activities) - 1} more" if len(activities) > 1 else ""
+    others = f", and {activity.others} more" if activity.others else ""
     tail = f", {seconds:.1f} s{others}"
     room = _WIDTH - len(tail)
-    text = longest.text if len(longest.text) <= room else f"{longest.text[: room - 1]}…"
+    text = activity.text if len(activity.text) <= room else f"{activity.text[: room - 1]}…"
     return text + tail

@@ -53,7 +53,7 @@ def undeploy(request: Request) -> int:
     project = find_project(folder)
     identity = Identity(project, namespace, "run", User.current())
     target = open_live(environment, reason="flash undeploy", granted=False)
-    session = Session(target, identity, environment, on_event=Terminal().show)
+    session = Session.open(target, identity, environment, on_event=Terminal().show)
     with contextlib.closing(session):
         assert session.ledger is not None
         work = Undeploy(session.management, session.provisioner, session.ledger, project.declared)

@@ -14,6 +14,7 @@ from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted,
 from .functions.calling.calls import RemoteCalls
 from .functions.declaration.specs import FunctionSpec
 from .functions.shipping.loaded_source import LoadedTexts
+from .functions.shipping.source_facts import KnownSources
 from .project import Project, find_project, named_by_folder
 from .provisioner.account_volumes import AccountVolumes
 from .provisioner.endpoint_specification import Blueprint
@@ -28,11 +29,8 @@ from .provisioner.state.store import FOLDER, State
 from .resources import ServerlessResource
 from .runpod import (
     Endpoint,
-    LoadBalancerClient,
-    LogClient,
     ManagementClient,
     Pace,
-    QueueClient,
 )
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
@@ -86,17 +84,58 @@ class UnderWay:
             return self._changed.wait_for(lambda: self._count == 0, timeout)
 
 
+class EndpointSource:
+    """Gives functions their endpoints, which are made when they are first called."""
+
+    def __init__(self, provisioner: Provisioner, under_way: UnderWay) -> None:
+        self._provisioner = provisioner
+        self._under_way = under_way
+
+    async def __call__(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
+        """The endpoint that ``spec`` runs on; not ``gone``, which turned out not to exist."""
+        known = self._provisioner.known(spec.resource)
+        if known is not None and known is not gone:
+            return known
+        # A thread, since provisioning is synchronous and may take a minute.
+        return await to_thread.run_sync(self._provision, spec, gone)
+
+    def _provision(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
+        with self._under_way:
+            return self._provisioner.ensure(spec.resource, spec.file, gone)
+
+
 class Session:
     """A target with the clients that talk to it. Use ``calls`` to run remote functions.
 
-    Endpoints on a live target are remembered in the project's ``.runpod``; those of the embedded
-    Runpod end with it. ``max_creations`` limits what is created on a live target. With
-    ``record_values`` the events of calls tell arguments and results; ``heard`` says whether they
-    tell output while jobs run.
+    Endpoints on a live target are remembered in the project's ``.runpod``, through ``ledger``;
+    those of the embedded Runpod end with it. ``provisioning`` is how many functions are being
+    given an endpoint.
     """
 
     def __init__(
         self,
+        target: Target,
+        management: ManagementClient,
+        provisioner: Provisioner,
+        calls: RemoteCalls,
+        *,
+        volumes: AccountVolumes,
+        ledger: Ledger | None,
+        provisioning: UnderWay,
+        on_event: EventSink,
+    ) -> None:
+        self.target = target
+        self.management = management
+        self.provisioner = provisioner
+        self.calls = calls
+        self.volumes = volumes
+        self.ledger = ledger
+        self.provisioning = provisioning
+        self._on_event = on_event
+
+    @classmethod
+    def open(
+        cls,
         target: Target,
         identity: Identity,
         environment: Environment,
@@ -106,34 +145,47 @@ class Session:
         on_event: EventSink = ignore,
         record_values: bool = False,
         heard: bool = True,
-    ) -> None:
-        self.target = target
-        self._on_event = on_event
-        self.provisioning = UnderWay()
+        known: KnownSources | None = None,
+    ) -> Session:
+        """Put one together, and take over what older versions have remembered.
+
+        ``max_creations`` limits what is created on a live target. With ``record_values`` the events
+        of calls tell arguments and results; ``heard`` says whether they tell output while jobs run;
+        ``known`` is what is known of the project's modules already.
+        """
         key = environment.get(API_KEY)
         pace = Pace() if target.is_live else Pace.unlimited()
         source = key.source if key else None
-        self.management = ManagementClient(target, key_source=source, pace=pace)
-        self.ledger = ledger_of(target, identity, on_event) if target.is_live else None
-        self.volumes = AccountVolumes(self.management, create=not target.is_live)
-        self.provisioner = Provisioner(
-            self.management,
-            Blueprint(identity.owner, environment, self.volumes, live=target.is_live),
-            ledger=self.ledger,
+        management = ManagementClient(target, key_source=source, pace=pace)
+        ledger = ledger_of(target, identity, on_event) if target.is_live else None
+        volumes = AccountVolumes(management, create=not target.is_live)
+        provisioner = Provisioner(
+            management,
+            Blueprint(identity.owner, environment, volumes, live=target.is_live),
+            ledger=ledger,
             adopt=adopt,
             on_event=on_event,
             max_creations=max_creations if target.is_live else None,
         )
-        self.queue = QueueClient(target)
-        self.calls = RemoteCalls(
-            self.queue,
-            self._endpoint_for,
+        provisioning = UnderWay()
+        calls = RemoteCalls.connected(
+            target,
+            EndpointSource(provisioner, provisioning),
+            shipping_to(target, identity.project.root, environment, LoadedTexts(), known),
             on_event=on_event,
+            pace=pace,
             record_values=record_values,
-            shipping=shipping_to(target, identity.project.root, environment, LoadedTexts()),
-            balancer=LoadBalancerClient(target),
-            logs=LogClient(target, pace=pace),
             heard=heard,
+        )
+        return cls(
+            target,
+            management,
+            provisioner,
+            calls,
+            volumes=volumes,
+            ledger=ledger,
+            provisioning=provisioning,
+            on_event=on_event,
         )
 
     def rollout(self) -> Rollout:
@@ -155,17 +207,6 @@ class Session:
         """Close the management connections; a queue connection closes with its event loop."""
         self.calls.close()
         self.management.close()
-
-    async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
-        known = self.provisioner.known(spec.resource)
-        if known is not None and known is not gone:
-            return known
-        # A thread, since provisioning is synchronous and may take a minute.
-        return await to_thread.run_sync(self._provision, spec, gone)
-
-    def _provision(self, spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
-        with self.provisioning:
-            return self.provisioner.ensure(spec.resource, spec.file, gone)
 
 
 def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Ledger:
@@ -202,7 +243,7 @@ def connect_from_environment() -> RemoteCalls:
     session = begin_session(project.root / FOLDER)
     identity = Identity(project, namespace, "run", session.user)
     heard = _LOG.isEnabledFor(logging.INFO)
-    return Session(target, identity, environment, on_event=_log, heard=heard).calls
+    return Session.open(target, identity, environment, on_event=_log, heard=heard).calls
 
 
 def _log(event: Event) -> None:

@@ -10,6 +10,7 @@ from .emulator.startup.config import Preinstalled, load_preinstalled
 from .functions.declaration.specs import FunctionSpec
 from .functions.shipping.loaded_source import LoadedTexts
 from .functions.shipping.payload import Shipping
+from .functions.shipping.source_facts import KnownSources
 from .provisioner.images import image_override
 from .settings import API_KEY, Environment
 from .target import Target
@@ -42,13 +43,19 @@ class WorkerPackages:
 
 
 def shipping_to(
-    target: Target, project: Path, environment: Environment, texts: LoadedTexts
+    target: Target,
+    project: Path,
+    environment: Environment,
+    texts: LoadedTexts,
+    known: KnownSources | None = None,
 ) -> Shipping:
     """What finds out what functions need, for workers of ``target``: of modules that are loaded
-    here, their ``texts``.
+    here, their ``texts``; ``known`` is what these tell.
 
     Neither its key nor the one in the environment may travel.
     """
     secrets = [each for each in (target.api_key, environment.value(API_KEY)) if each]
     texts.keep()
-    return Shipping(secrets, WorkerPackages(project, environment, live=target.is_live), texts)
+    return Shipping(
+        secrets, WorkerPackages(project, environment, live=target.is_live), texts, known
+    )

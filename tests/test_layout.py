@@ -19,11 +19,13 @@ ALLOWED = {
     "errors": "",
     "clock": "",
     "events": "errors",
+    "progress": "events",
     "scope": "",
     "user_files": "",
     "import_times": "",
     "shadowed_modules": "user_files",
     "network": "errors",
+    "http": "",
     "files": "errors network",
     "process": "",
     "security": "errors",
@@ -31,9 +33,9 @@ ALLOWED = {
     "settings": "errors files network security",
     "target": "errors network process scope security settings",
     "resources": "errors security",
-    "runpod": "errors network resources scope security settings target",
+    "runpod": "errors http network resources scope security settings target",
     "sdks": "errors network settings",
-    "emulator": "errors files functions.onworker network process project scope settings",
+    "emulator": "errors files functions.onworker http network process project scope settings",
     "functions": "errors events import_times process resources runpod security session settings "
     "shadowed_modules target user_files",
     "provisioner": "errors events files functions.declaration network process resources runpod "
@@ -42,16 +44,16 @@ ALLOWED = {
     "settings target",
     "session": "errors events functions project provisioner resources runpod settings target "
     "worker_packages",
-    "console": "errors events functions network process runpod",
-    "runner": "console emulator.client errors events files functions process project provisioner "
-    "runpod sdks session settings shadowed_modules target user_files",
-    "testing": "emulator.client errors events functions process project provisioner resources "
-    "runner.app runner.serving runpod sdks session settings target worker_packages",
+    "console": "errors events functions network process progress runpod",
+    "runner": "console emulator.client errors events files functions http process progress project "
+    "provisioner runpod sdks session settings shadowed_modules target user_files",
+    "testing": "emulator.client errors events functions http process progress project provisioner "
+    "resources runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
     "": "functions resources shadowed_modules",
-    "flash_cli": "console emulator errors events functions process project provisioner runner "
-    "runpod session settings target",
+    "flash_cli": "console emulator errors events functions process progress project provisioner "
+    "runner runpod session settings target",
 }
 # The sub-packages of a package, the lowest first: each may import those before it, and none of
 # the modules above them.

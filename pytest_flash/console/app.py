@@ -20,8 +20,8 @@ from starlette.responses import (
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..progress import Job
 from .access import cookie_name, objection
-from .history import JobEntry
 from .journal import Journal
 from .rerun import CannotRepeatError
 from .stream import Streams
@@ -56,7 +56,7 @@ class Console:
     """
 
     def __init__(
-        self, journal: Journal, door: Pass, workers: WorkerWatch, again: Callable[[JobEntry], None]
+        self, journal: Journal, door: Pass, workers: WorkerWatch, again: Callable[[Job], None]
     ) -> None:
         self.path = door.path
         self._token = door.token.encode()
@@ -116,18 +116,18 @@ class Console:
         return StreamingResponse(self._streams.messages(), media_type="text/event-stream")
 
     async def _job(self, request: Request) -> Response:
-        job = self._journal.history.jobs.get(request.path_params["job"])
-        if job is None:
+        entry = self._journal.history.jobs.get(request.path_params["job"])
+        if entry is None:
             return _forgotten()
         # In ASCII: a function may print or return half a surrogate pair.
-        return Response(json.dumps(details(job)), media_type="application/json")
+        return Response(json.dumps(details(entry)), media_type="application/json")
 
     async def _repeat(self, request: Request) -> Response:
-        job = self._journal.history.jobs.get(request.path_params["job"])
-        if job is None:
+        entry = self._journal.history.jobs.get(request.path_params["job"])
+        if entry is None:
             return _forgotten()
         try:
-            self._again(job)
+            self._again(entry.job)
         except CannotRepeatError as error:
             return JSONResponse({"error": str(error)}, 409)
         return JSONResponse({}, 202)

@@ -10,7 +10,7 @@ from ..errors import FlashError, RemoteError
 from ..events import EventSink, Notice
 from ..functions.classes import RemoteClass
 from ..functions.declaration.specs import FunctionSpec
-from .history import JobEntry
+from ..progress import Job
 
 if TYPE_CHECKING:
     from ..functions.calling.calls import RemoteCalls
@@ -34,7 +34,7 @@ class Repeater:
         self._on_event = on_event
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, job: JobEntry) -> None:
+    def start(self, job: Job) -> None:
         """Begin a call like that of ``job``, reported as any other.
 
         Raises CannotRepeatError when its arguments were not kept or the function is gone.
@@ -56,7 +56,7 @@ class Repeater:
         except Exception:  # noqa: BLE001, S110 - the function's own, reported as its job's end
             pass
 
-    def _function(self, job: JobEntry) -> FunctionSpec:
+    def _function(self, job: Job) -> FunctionSpec:
         file, name = job.location.rpartition(":")[0], job.function
         here = {each.name: each for each in self._functions() if each.file == file}
         kind, _, method = name.rpartition(".")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..events import EndpointFound
+from ..progress import Job
 from .history import History, JobEntry
 
 if TYPE_CHECKING:
@@ -31,31 +32,33 @@ def overview(history: History, workers: Mapping[str, Workers]) -> dict[str, Any]
     }
 
 
-def row(job: JobEntry) -> dict[str, Any]:
+def row(entry: JobEntry) -> dict[str, Any]:
     """What the list of jobs shows of one."""
+    job = entry.job
     return {
-        "id": job.id,
+        "id": entry.id,
         "function": job.function,
         "endpoint": job.endpoint,
-        "generation": job.generation,
+        "generation": entry.generation,
         "started": job.started,
-        "ended": job.ended,
+        "ended": job.finished,
         "status": _status(job),
-        "delay": job.delay,
-        "execution": job.execution,
+        "delay": job.delay_time,
+        "execution": job.execution_time,
         "cold": job.cold,
         "input": _first_line(job.input or ""),
         "outcome": _outcome(job),
     }
 
 
-def details(job: JobEntry) -> dict[str, Any]:
+def details(entry: JobEntry) -> dict[str, Any]:
     """Everything about one job."""
+    job = entry.job
     return {
-        **row(job),
+        **row(entry),
         "location": job.location,
-        "jobId": job.job_id,
-        "worker": job.worker,
+        "jobId": job.id,
+        "worker": job.worker_id,
         "input": job.input,
         "output": job.output,
         "error": job.error,
@@ -65,13 +68,13 @@ def details(job: JobEntry) -> dict[str, Any]:
     }
 
 
-def _status(job: JobEntry) -> str:
-    if job.ended is None:
+def _status(job: Job) -> str:
+    if not job.ended:
         return "RUNNING"
-    return job.state or "NO_ANSWER"
+    return job.status or "NO_ANSWER"
 
 
-def _outcome(job: JobEntry) -> str:
+def _outcome(job: Job) -> str:
     if job.error is None:
         return _first_line(job.output or "")
     lines = [line for line in job.error.splitlines() if line.strip()]
@@ -113,9 +116,10 @@ def _endpoint(
 
 
 def _state(found: EndpointFound, history: History, workers: Workers | None) -> str:
-    if found.name in history.pending:
-        return history.pending[found.name]
-    if found.name not in history.endpoint_ids:
+    endpoint = history.endpoints.get(found.name)
+    if endpoint is not None and endpoint.pending is not None:
+        return endpoint.pending.action
+    if endpoint is None or endpoint.id is None:
         return "provisioned" if found.exists else "lazy"
     if workers is None:
         return "provisioned"

@@ -90,7 +90,9 @@ async def _supervise(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
         beside = Beside()
-        spawner = Spawner(context, Watcher(desk.tell, ask, beside.add), parent, adopted)
+        sources: dict[str, bytes] = {}
+        watcher = Watcher(desk.tell, ask, beside.add, sources.update)
+        spawner = Spawner(context, watcher, parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
             choice,
@@ -110,7 +112,7 @@ async def _supervise(
         if not is_loopback(listener):
             desk.tell(Notice(_exposed(assignment)))
         batches = _changes(options, location, beside) if assignment.reload else _never()
-        generations = Generations(spawner, assignment, target, desk, options.timings)
+        generations = Generations(spawner, assignment, target, desk, options.timings, sources)
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
             _tell_what_stays(target.result(), assignment, desk)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import httpx
-
 from ..errors import RunpodConnectionError, RunpodError
+from ..http.messages import Response
 from .management_requests import Api
 from .retry import Failure, RetryPolicy, Tries
 
@@ -29,7 +28,7 @@ class Creation(Generic[T]):
     what: str
     path: str
     request: Mapping[str, Any]
-    read: Callable[[httpx.Response], T]
+    read: Callable[[Response], T]
     find: Callable[[], T | None] | None
 
 

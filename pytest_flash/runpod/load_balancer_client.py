@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from ..errors import RunpodConnectionError
+from ..http.client_per_loop import PerLoop
+from ..http.messages import Response, Timeouts
 from ..target import Target
 from . import response_errors
-from .client_per_loop import PerLoop
 from .models import Endpoint
 from .queue_requests import Sender
 
 # Runpod docs, load-balancing/overview: up to 2 minutes for a worker and 5.5 for the processing.
-_TIMEOUT = httpx.Timeout(470.0, connect=10.0, pool=None)
-_WORKER_ID = "X-Runpod-Worker-Id"
+_TIMEOUT = Timeouts(connect=10.0, read=470.0)
+_WORKER_ID = b"x-runpod-worker-id"
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,16 @@ class LoadBalancerClient:
         return Sender(self._target, self._target.queue_url, _TIMEOUT)
 
 
-def _answer(response: httpx.Response) -> BalancerResponse:
+def _answer(response: Response) -> BalancerResponse:
     """What the worker answered, else the balancer's refusal as an error.
 
     Every answer of a worker carries its id (Runpod docs, worker-affinity).
     """
-    worker_id = response.headers.get(_WORKER_ID)
+    worker_id = response.header(_WORKER_ID) or None
     if worker_id is None:
         response_errors.check(response)
     try:
         content = response.json()
     except (ValueError, RecursionError):
         content = response.text
-    return BalancerResponse(response.status_code, worker_id, content)
+    return BalancerResponse(response.status, worker_id, content)

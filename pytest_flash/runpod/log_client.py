@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from ..network.response_limits import aread, ask, begun
+from ..http.client_per_loop import PerLoop
+from ..http.errors import DecodingError, TransportError
+from ..http.messages import Header, Request, Response, Timeouts
 from ..target import Target
 from . import connection_options, paths, response_errors
-from .client_per_loop import PerLoop
 from .models import Workers, one
 from .rate_limit import Pace, exhausted_for
 from .sse import EventReader
+
+if TYPE_CHECKING:
+    from ..http.pool import AsyncClient
+    from ..http.proxied import ProxiedAsyncClient
 
 # Requests for logs in a minute: of the account's 60 the rest is for endpoints.
 LOG_REQUESTS_PER_MINUTE = 10
@@ -51,21 +54,22 @@ class LogClient:
         self.is_live = target.is_live
         self._target = target
         self._paces = (budget, pace or Pace.unlimited())
+        self._timeouts = Timeouts(connect=10.0, read=_QUIET_LIVE if target.is_live else _QUIET)
         self._clients = PerLoop(self._open)
 
     async def running(self, endpoint_id: str) -> list[str]:
         """The ids of the workers that have a job. ``GET /v2/serverless/{id}/workers``."""
         client = await self._ready()
-        path = f"/v2/serverless/{paths.endpoint(endpoint_id)}/workers"
+        request = self._request(f"{paths.endpoint(endpoint_id)}/workers")
         try:
-            response = await ask(client, client.build_request("GET", path))
-        except httpx.RequestError as error:
-            fault = response_errors.transport_error(error)
+            response = await client.send(request, self._timeouts)
+        except TransportError as error:
+            fault = response_errors.transport_error(request, error)
         else:
             self._check(response)
             workers = one(Workers, response_errors.body(response), "the list of workers")
             return [each.id for each in workers.workers if each.status == "RUNNING"]
-        # Not within the handler: the frames of httpx's error hold the request's headers.
+        # Not within the handler: the frames of the error hold the request's headers.
         raise fault
 
     async def follow(
@@ -78,57 +82,53 @@ class LogClient:
         """
         client = await self._ready()
         endpoint, worker = paths.endpoint(endpoint_id), paths.worker(worker_id)
-        path = f"/v2/serverless/{endpoint}/workers/{worker}/logs"
-        asked = {"source": "container", **({} if after else {"tail": str(_TAIL)})}
-        headers = {"Last-Event-ID": after} if after else {}
-        request = client.build_request("GET", path, params=asked, headers=headers)
+        tail = "" if after else f"&tail={_TAIL}"
+        headers = [(b"Last-Event-ID", after.encode())] if after else []
+        request = self._request(f"{endpoint}/workers/{worker}/logs?source=container{tail}", headers)
         reader = EventReader()
         try:
-            async with begun(client, request) as response:
-                self._check(response if response.is_success else await aread(response))
-                _refuse_packed(response)
-                async for chunk in response.aiter_raw():
+            async with client.stream(request, self._timeouts) as response:
+                begun = response.head.response(request, b"")
+                self._check(begun if begun.is_success else await response.whole())
+                _refuse_packed(begun)
+                async for chunk in response.chunks:
                     for event in reader.feed(chunk):
                         yield LogEntry(event.id, _line(event.data))
-        except httpx.RequestError as error:
-            fault = response_errors.transport_error(error)
+        except TransportError as error:
+            fault = response_errors.transport_error(request, error)
         else:
             return
         raise fault
 
-    async def _ready(self) -> httpx.AsyncClient:
+    async def _ready(self) -> AsyncClient | ProxiedAsyncClient:
         for pace in self._paces:
             while (left := pace.turn()) > 0:  # noqa: ASYNC110 - nothing but time brings a turn
                 await asyncio.sleep(left)
         return await self._clients.get()
 
-    def _check(self, response: httpx.Response) -> None:
-        wait = response_errors.retry_after(response) if response.status_code == 429 else None
-        exhausted = exhausted_for(response.headers.get("RateLimit", ""))
+    def _check(self, response: Response) -> None:
+        wait = response_errors.retry_after(response) if response.status == 429 else None
+        exhausted = exhausted_for(response.header(b"ratelimit"))
         for pace in self._paces:
             pace.hold(max(wait or 0, exhausted))
         response_errors.check(response)
 
-    def _open(self) -> httpx.AsyncClient:
-        url = self._target.management_url
-        return httpx.AsyncClient(
-            base_url=url,
-            # Packed, a few bytes of a stream could be very many.
-            headers={**connection_options.headers(self._target), "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(_QUIET_LIVE if self.is_live else _QUIET, connect=10.0),
-            # Streams stay open: nobody waits for one to end.
-            limits=httpx.Limits(max_connections=None),
-            verify=connection_options.tls(self._target, url),
-            proxy=connection_options.proxy(self._target, url),
-            trust_env=False,
-        )
+    def _request(self, path: str, headers: Sequence[Header] = ()) -> Request:
+        url = f"{self._target.management_url}/v2/serverless/{path}"
+        # Packed, a few bytes of a stream could be very many.
+        fixed = connection_options.headers(self._target, encodings="identity")
+        return Request.to("GET", url, [*fixed, *headers])
+
+    def _open(self) -> AsyncClient | ProxiedAsyncClient:
+        return connection_options.open_async_client(self._target, self._target.management_url)
 
 
-def _refuse_packed(response: httpx.Response) -> None:
-    encoding = response.headers.get("Content-Encoding", "identity")
+def _refuse_packed(response: Response) -> None:
+    encoding = response.header(b"content-encoding") or "identity"
     if encoding != "identity":
-        text = f"the stream's Content-Encoding is {encoding!r}, which was not asked for"
-        raise httpx.DecodingError(text, request=response.request)
+        raise DecodingError(
+            f"the stream's Content-Encoding is {encoding!r}, which was not asked for"
+        )
 
 
 def _line(data: str) -> str:

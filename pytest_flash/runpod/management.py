@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
 
-import httpx
-
 from ..errors import RunpodConnectionError, RunpodError
+from ..http.messages import Timeouts
 from ..resources.environment import OWNER_VARIABLE
 from ..target import Target
 from . import paths, response_errors
@@ -18,7 +17,7 @@ from .models import CpuType, Endpoint, GpuListing, Volume, Workers, many, one
 from .rate_limit import Pace
 from .retry import EMBEDDED, RetryPolicy
 
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_TIMEOUT = Timeouts(connect=10.0, read=30.0)
 
 _ENDPOINTS = "/v2/serverless"
 _VOLUMES = "/v2/network-volumes"
@@ -44,7 +43,7 @@ class ManagementClient:
         key_source: str | None = None,
         retry: RetryPolicy | None = None,
         pace: Pace | None = None,
-        timeout: httpx.Timeout = _TIMEOUT,
+        timeout: Timeouts = _TIMEOUT,
     ) -> None:
         policy = retry or (RetryPolicy() if target.is_live else EMBEDDED)
         own_pace = (

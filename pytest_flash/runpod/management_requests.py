@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
-import httpx
-
 from ..errors import NotFoundError, RunpodApiError, RunpodConnectionError
-from ..network.response_limits import ENCODINGS, LimitedBody, OversizedError, naming, read_response
+from ..http.errors import ConnectError, LocalProtocolError, OversizedError, TransportError
+from ..http.messages import Request, Response, Timeouts
 from ..target import Target
 from . import connection_options, response_errors
 from .rate_limit import Pace, exhausted_for
@@ -16,10 +17,6 @@ from .retry import Failure, RetryPolicy, Tries
 
 T = TypeVar("T")
 
-# The connection was never made: the server has seen nothing.
-_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-# Ours or the configuration's fault: the same would happen again.
-_LASTING = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 _BUSY = (429, 503)
 _SHORTEST = 0.05
 
@@ -37,24 +34,16 @@ class Api:
         *,
         policy: RetryPolicy,
         pace: Pace,
-        timeout: httpx.Timeout,
+        timeout: Timeouts,
         key_source: str | None,
     ) -> None:
         self.policy = policy
         self._pace = pace
-        self._timeout = timeout
+        self._timeouts = timeout
         self._key_source = key_source
         self._target = target
-        self._client = httpx.Client(
-            base_url=target.management_url,
-            headers={
-                **connection_options.headers(target, key_source),
-                "Accept-Encoding": ENCODINGS,
-            },
-            verify=connection_options.tls(target, target.management_url),
-            proxy=connection_options.proxy(target, target.management_url),
-            trust_env=False,
-        )
+        self._headers = connection_options.headers(target, key_source)
+        self._client = connection_options.open_client(target, target.management_url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -94,7 +83,7 @@ class Api:
         path: str,
         payload: Mapping[str, Any] | None,
         *,
-        read: Callable[[httpx.Response], T],
+        read: Callable[[Response], T],
         tries: Tries,
     ) -> T | Failure:
         """Send a request once. ``read`` takes what is wanted out of a successful answer.
@@ -102,17 +91,18 @@ class Api:
         An answer that ``read`` refuses with RunpodConnectionError is a failure like no answer.
         """
         tries.excuse(self._pace.wait())
+        request = self._request(method, path, payload)
         try:
-            response = self._exchange(method, path, payload, tries)
-        except httpx.RequestError as error:
+            response = self._client.send(request, self._within(tries))
+        except TransportError as error:
             # Not as the cause: its frames hold the request's headers in their variables.
             return Failure(
-                response_errors.transport_error(error),
-                transient=not isinstance(error, (*_LASTING, OversizedError)),
-                reached=not isinstance(error, (*_UNSENT, *_LASTING)),
+                response_errors.transport_error(request, error),
+                transient=not isinstance(error, LocalProtocolError | OversizedError),
+                reached=not isinstance(error, ConnectError | LocalProtocolError),
             )
-        wait = response_errors.retry_after(response) if response.status_code in _BUSY else None
-        self._pace.hold(max(wait or 0, exhausted_for(response.headers.get("RateLimit", ""))))
+        wait = response_errors.retry_after(response) if response.status in _BUSY else None
+        self._pace.hold(max(wait or 0, exhausted_for(response.header(b"ratelimit"))))
         try:
             response_errors.check(response, self._key_source)
             return read(response)
@@ -124,29 +114,15 @@ class Api:
         except RunpodConnectionError as error:
             return Failure(error, transient=True, reached=True)
 
-    def _exchange(
-        self, method: str, path: str, payload: Mapping[str, Any] | None, tries: Tries
-    ) -> httpx.Response:
-        """The whole answer; httpx.ReadTimeout if it still trickles in at the deadline."""
-        limits = _within(self._timeout, max(tries.remaining(), _SHORTEST))
-        headers = self._target.scope_headers()
-        with (
-            self._client.stream(
-                method, path, json=payload, headers=headers, timeout=limits
-            ) as response,
-            naming(response.request),
-        ):
-            body = LimitedBody(response.headers.raw)
-            for part in response.iter_raw():
-                body.add(part)
-                if tries.remaining() < 0:
-                    raise httpx.ReadTimeout("it took too long")
-        return read_response(response, body)
+    def _request(self, method: str, path: str, payload: Mapping[str, Any] | None) -> Request:
+        headers = [*self._headers, *connection_options.scope_headers(self._target)]
+        if payload is None:
+            body = b""
+        else:
+            body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+            headers.append((b"Content-Type", b"application/json"))
+        return Request.to(method, self._target.management_url + path, headers, body)
 
-
-def _within(timeout: httpx.Timeout, seconds: float) -> httpx.Timeout:
-    """``timeout`` with no part longer than ``seconds``."""
-    parts = timeout.as_dict().items()
-    return httpx.Timeout(
-        **{name: seconds if part is None else min(part, seconds) for name, part in parts}
-    )
+    def _within(self, tries: Tries) -> Timeouts:
+        """The limits of an attempt, which ends with the call's deadline."""
+        return replace(self._timeouts, whole=max(tries.remaining(), _SHORTEST))

@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import httpx
-
 from ..errors import RunpodConnectionError
+from ..http.client_per_loop import PerLoop
+from ..http.messages import Response, Timeouts
 from ..security.api_key import without
 from ..target import Target
 from . import paths, response_errors
-from .client_per_loop import PerLoop
 from .queue_requests import Sender
 
 # Above the longest `wait` that a runsync request of ours asks for.
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
+_TIMEOUT = Timeouts(connect=10.0, read=30.0)
 # Half of what Runpod takes before it answers 429 (docs, send-requests: 2,000 in 10 s), since other
 # processes may ask too. The embedded one takes as many as it can.
 _LIVE_RATE, _EMBEDDED_RATE = 100.0, 500.0
@@ -109,7 +108,7 @@ class QueueClient:
 
     async def _send(
         self, method: str, endpoint_id: str, path: str, payload: bytes | None
-    ) -> httpx.Response:
+    ) -> Response:
         sender = await self._senders.get()
         url = f"{self._target.queue_url}/{paths.endpoint(endpoint_id)}/{path}"
         response = await sender.send(method, url, payload)

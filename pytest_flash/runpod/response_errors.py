@@ -9,11 +9,11 @@ import re
 import socket
 from typing import Any
 
-import httpx
 from pydantic import TypeAdapter
 
 from ..errors import AuthenticationError, NotFoundError, RunpodApiError, RunpodConnectionError
-from ..network.response_limits import OversizedError
+from ..http.errors import ConnectError, ConnectTimeoutError, OversizedError, TransportError
+from ..http.messages import Request, Response
 from ..security.api_key import HIDDEN
 from .connection_options import key_named
 
@@ -27,10 +27,9 @@ _PASSING = {
     *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN),
     *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, socket.EAI_AGAIN),
 }
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-def check(response: httpx.Response, key_source: str | None = None) -> None:
+def check(response: Response, key_source: str | None = None) -> None:
     """Raise the RunpodApiError that ``response`` stands for, if it is not a success.
 
     REST v2 refuses with ``application/problem+json`` (``title``, ``status``, ``detail``,
@@ -40,7 +39,7 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
     if response.is_success:
         return
     title, detail = _problem(response)
-    status, method, path = response.status_code, response.request.method, response.request.url.path
+    status, method, path = response.status, response.request.method, response.request.url.path
     if status == 401:
         hint = (
             f"{key_named(key_source)} was refused; check that it is complete and not revoked, or "
@@ -63,7 +62,7 @@ def check(response: httpx.Response, key_source: str | None = None) -> None:
     raise refused
 
 
-def body(response: httpx.Response) -> dict[str, Any]:
+def body(response: Response) -> dict[str, Any]:
     """The JSON object that a successful answer carries.
 
     Raises RunpodConnectionError for anything else: a proxy's page, half a body.
@@ -76,29 +75,28 @@ def body(response: httpx.Response) -> dict[str, Any]:
     return value
 
 
-def nothing(response: httpx.Response) -> None:
+def nothing(response: Response) -> None:
     """Accept an answer without a body (204); a proxy's page is a RunpodConnectionError."""
-    if response.content:
+    if response.body:
         text = _text(response, _BODY_LIMIT)
         raise RunpodConnectionError(f"{_line(response)}: expected no content, got {text!r}")
 
 
-def transport_error(error: httpx.RequestError) -> RunpodConnectionError:
+def transport_error(request: Request, error: TransportError) -> RunpodConnectionError:
     """``error`` with the request that it ended, never with its headers."""
-    request = error.request
     # Of an answer that is no HTTP the error quotes a line.
     what = _hidden(request, str(error)) or type(error).__name__
     if not isinstance(error, OversizedError):
         what = f"no answer: {what}"
-    made = RunpodConnectionError(f"{request.method} {request.url.copy_with(query=None)}: {what}")
-    made.reached = not isinstance(error, _NEVER_SENT)
+    made = RunpodConnectionError(f"{request.method} {request.url.shown}: {what}")
+    made.reached = not isinstance(error, ConnectError)
     made.passes = not made.reached and _passes(error)
     return made
 
 
-def _passes(error: httpx.RequestError) -> bool:
+def _passes(error: TransportError) -> bool:
     """Whether a connection that could not be made may be made soon. One that is refused may not."""
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+    if isinstance(error, ConnectTimeoutError):
         return True
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
@@ -106,25 +104,25 @@ def _passes(error: httpx.RequestError) -> bool:
     return isinstance(cause, OSError) and cause.errno in _PASSING
 
 
-def retry_after(response: httpx.Response) -> int | None:
+def retry_after(response: Response) -> int | None:
     """The integer seconds of ``Retry-After`` (REST v2 schema, TooManyRequestsError), or None."""
-    value = response.headers.get("Retry-After", "").strip()
+    value = response.header(b"retry-after")
     return int(value) if _SECONDS.fullmatch(value) else None
 
 
-def _line(response: httpx.Response) -> str:
-    return f"{response.request.method} {response.request.url.path}: {response.status_code}"
+def _line(response: Response) -> str:
+    return f"{response.request.method} {response.request.url.path}: {response.status}"
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: Response) -> Any:
     """What the body holds; None when it is not JSON, or JSON that Python refuses to read."""
     with contextlib.suppress(ValueError):
         # Ten times as fast with long texts, but stricter.
-        return _ANY.validate_json(response.content)
+        return _ANY.validate_json(response.body)
     try:
         return response.json()
     except UnicodeDecodeError:
-        text = response.content.decode("utf-8", "replace")
+        text = response.body.decode("utf-8", "replace")
     except (ValueError, RecursionError):
         return None
     # A name that somebody else gave something must not hide all the others.
@@ -134,8 +132,11 @@ def _json(response: httpx.Response) -> Any:
         return None
 
 
-def _problem(response: httpx.Response) -> tuple[str, str]:
-    fallback = _hidden(response.request, response.reason_phrase)[:_DETAIL_LIMIT] or "error"
+def _problem(response: Response) -> tuple[str, str]:
+    fallback = (
+        _hidden(response.request, response.reason.decode("ascii", "ignore"))[:_DETAIL_LIMIT]
+        or "error"
+    )
     value = _json(response)
     if not isinstance(value, dict):
         return fallback, _text(response, _DETAIL_LIMIT)
@@ -147,11 +148,11 @@ def _problem(response: httpx.Response) -> tuple[str, str]:
     return title[:_DETAIL_LIMIT], _hidden(response.request, detail)[:_DETAIL_LIMIT]
 
 
-def _text(response: httpx.Response, limit: int) -> str:
+def _text(response: Response, limit: int) -> str:
     return _hidden(response.request, response.text)[:limit]
 
 
-def _hidden(request: httpx.Request, text: str) -> str:
+def _hidden(request: Request, text: str) -> str:
     """``text`` without the key, of whatever length: some servers and proxies quote headers."""
-    key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    key = request.header(b"authorization").removeprefix("Bearer ")
     return text.replace(key, HIDDEN) if key else text

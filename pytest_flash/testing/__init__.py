@@ -8,10 +8,11 @@ from __future__ import annotations
 TYPE_CHECKING = False  # As type checkers see it; importing typing costs time.
 
 if TYPE_CHECKING:
+    from ..progress import Job
     from ..runner.serving.app_server import ThreadServer as Server
     from .config import FlashConfig
     from .endpoints import Endpoints, Stub
-    from .observing.jobs import Job, Jobs
+    from .observing.jobs import Jobs
     from .session import FlashSession
 
 __all__ = ["Endpoints", "FlashConfig", "FlashSession", "Job", "Jobs", "Server", "Stub"]
@@ -19,7 +20,7 @@ __all__ = ["Endpoints", "FlashConfig", "FlashSession", "Job", "Jobs", "Server", 
 _MODULES = {
     "Endpoints": ("endpoints", "Endpoints"),
     "FlashConfig": ("config", "FlashConfig"),
-    "Job": ("observing.jobs", "Job"),
+    "Job": ("..progress", "Job"),
     "Jobs": ("observing.jobs", "Jobs"),
     "Server": ("..runner.serving.app_server", "ThreadServer"),
     "Stub": ("endpoints", "Stub"),

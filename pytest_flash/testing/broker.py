@@ -15,11 +15,11 @@ from ..errors import EmulatorError, FlashError
 from .broker_connections import Listener, connect
 
 if TYPE_CHECKING:
+    from ..progress import Job
     from ..provisioner.provisioner import Source
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
     from ..target import Target
-    from .observing.jobs import Job
     from .shared_runpod import LocalPlatform, Order
 
 # The other process has ended, or is not ours.

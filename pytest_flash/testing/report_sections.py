@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import JobTimedOutError
 from ..functions.onworker.transcript import encodable
-from .observing.jobs import Job, table
+from ..progress import Job
+from .observing.jobs import table
 from .observing.user_frames import explained
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..functions.registry import registry
 from ..process.loop_thread import LoopThread
 from ..provisioner.discover import discover
 from ..runner.serving.app_server import ThreadServer
-from ..runpod import Endpoint, LoadBalancerClient, LogClient, QueueClient
+from ..runpod import Endpoint
 from ..sdks.official_functions import refuse_official_functions
 from ..settings import read_process_environment
 from . import clients
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ..functions.shipping.payload import Shipping
+    from ..progress import Job
     from ..resources import ServerlessResource
     from ..target import Target
     from .config import FlashConfig
-    from .observing.jobs import Job
 
 _CLOSING = 5.0
 _EXPLAINING = 2 * LONGEST
@@ -69,9 +69,7 @@ class FlashSession:
         self.recorder = Recorder(platform.job_ended, say, notify)
         self._platform = platform
         self._ready: dict[ServerlessResource, Endpoint] = {}
-        self._queue, self._balancer = QueueClient(target), LoadBalancerClient(target)
         self._loop = LoopThread("flash-calls")
-        self._transport: clients.SharedTransport | None = None
         self._app: ObservedApp | None = None
         self._closed = False
         # What is undone at the end of the test and, above it, of fixtures that outlive it.
@@ -80,17 +78,16 @@ class FlashSession:
         """Whether what happens now belongs to no test any more."""
         self.over_limit: EndpointLimitError | None = None
         """Why the run may not go on: it would create more endpoints than it may."""
-        calls = self._remote = RemoteCalls(
-            self._queue,
+        self._remote = RemoteCalls.connected(
+            target,
             self._endpoint_for,
+            shipping,
             on_event=self.recorder,
+            shared_by=processes,
             wait=_WAIT,
-            shipping=shipping,
-            balancer=self._balancer,
-            logs=LogClient(target, shared_by=processes),
         )
         self.calls = SessionCalls(
-            calls,
+            self._remote,
             self._endpoint_for,
             self._loop,
             recorder=self.recorder,
@@ -145,9 +142,7 @@ class FlashSession:
 
     def client(self, url: str, endpoints: Endpoints) -> httpx.Client:
         """A client of the server at ``url``, to be closed."""
-        if self._transport is None:
-            self._transport = clients.SharedTransport()
-        return clients.client(url, self._patience(endpoints), self._transport)
+        return clients.client(url, self._patience(endpoints))
 
     def async_client(self, url: str, endpoints: Endpoints) -> httpx.AsyncClient:
         """An asynchronous client of the server at ``url``, for any loop."""
@@ -206,10 +201,8 @@ class FlashSession:
         self.calls.end(lasting=True)
         self._closed = True
         self._remote.close()
-        self._loop.run(self._queue.aclose(), _CLOSING)
+        self._loop.run(self._remote.queue.aclose(), _CLOSING)
         self._loop.stop()
-        if self._transport is not None:
-            self._transport.shut()
 
     async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None = None) -> Endpoint:
         known = self._ready.get(spec.resource)
@@ -264,14 +257,14 @@ class FlashSession:
             # One that cannot be cancelled ends at its endpoint's time limit.
             if job.id is not None:
                 with contextlib.suppress(RunpodError):
-                    await self._queue.cancel(job.endpoint_id, job.id)
+                    await self._remote.queue.cancel(job.endpoint_id, job.id)
 
         await asyncio.gather(*map(cancel, jobs))
 
     async def _explain(self) -> str:
         requests = await to_thread.run_sync(tuple, self._app.under_way()) if self._app else ()
         return await report_hangs(
-            self.recorder.current.unfinished, requests, self._queue, self.target
+            self.recorder.current.unfinished, requests, self._remote.queue, self.target
         )
 
     def _patience(self, endpoints: Endpoints) -> float:

@@ -18,8 +18,8 @@ from ..functions.classes import RemoteClass
 from ..functions.declaration.specs import FunctionSpec
 from ..functions.shipping.synthetic_frames import remote_part
 from ..process.loop_thread import LoopThread, outcome, settled
+from ..progress import Job
 from ..runpod import Endpoint
-from .observing.jobs import Job
 from .observing.recorder import ActivityRecord, Recorder
 
 T = TypeVar("T")
@@ -104,10 +104,9 @@ class SessionCalls:
         """Submit a job for ``spec``, or for what is stubbed for it. Raises as ``call``."""
         __tracebackhide__ = True
         shipped = self._shipped(spec)
-        work = self._calls.spawn(shipped, args, kwargs)
-        handle = await self._submitted(shipped, work, stubbed=spec)
-        handle.through = functools.partial(self._carried, shipped)
-        return handle
+        through = functools.partial(self._carried, shipped)
+        work = self._calls.spawn(shipped, args, kwargs, through=through)
+        return await self._submitted(shipped, work, stubbed=spec)
 
     def construct(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -15,6 +15,7 @@ from .observing.run_summary import Totals
 
 if TYPE_CHECKING:
     from ..emulator.client.process import EmulatorProcess
+    from ..progress import Job
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
     from ..provisioner.state.session_processes import User
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..settings import Environment
     from ..target import Target
     from .config import FlashConfig
-    from .observing.jobs import Job
 
 # How long closing waits for provisioning that is under way, so that it is remembered.
 _FINISHING = 60.0
@@ -192,7 +192,7 @@ class LocalPlatform:
         living = session_in(project.root / FOLDER) if config.live else None
         user = self._stack.enter_context(living) if living else User.current()
         identity = self._identity = _identity(config, environment, project, user)
-        session = Session(
+        session = Session.open(
             target,
             identity,
             environment,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import statistics
 import subprocess
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from pytest_flash import CpuLiveServerless
-from pytest_flash.runpod.connection_pool import KeepAliveTransport
+from pytest_flash.http.messages import Request, Timeouts
+from pytest_flash.http.pool import AsyncClient
 from pytest_flash.settings import API_KEY
 from tests.benchmarks.bare import bare_uvicorn
 from tests.benchmarks.graphql import graphql
 from tests.benchmarks.measure import machine, quantile, table
+from tests.benchmarks.projects import SIZES, projects_table
 from tests.benchmarks.sleeping import echo, sleep
 from tests.benchmarks.stand import Stand, stand
 from tests.conformance.environment import official_python
@@ -130,11 +131,11 @@ def payloads(place: Stand, bare: str) -> list[list[object]]:
 
     async def measure() -> list[list[object]]:
         rows: list[list[object]] = []
-        transport = KeepAliveTransport()
-        async with httpx.AsyncClient(transport=transport, timeout=60) as client:
+        async with contextlib.aclosing(AsyncClient()) as client:
 
             async def carried(value: bytes) -> bytes:
-                return (await client.post(bare, content=value)).content
+                request = Request.to("POST", bare, (), value)
+                return (await client.send(request, Timeouts(60, 60))).body
 
             async def called(value: bytes) -> Any:
                 return await calls.call(spec, (value,), {})
@@ -170,10 +171,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flight", type=int, default=1_000, help="calls at once (1,000)")
     parser.add_argument("--workers", type=int, default=20, help="for the calls at once (20)")
     parser.add_argument("--no-official", action="store_true", help="leave out the official SDK")
+    parser.add_argument(
+        "--projects",
+        type=int,
+        nargs="*",
+        metavar="MODULES",
+        help=f"measure projects of many modules instead ({', '.join(map(str, SIZES))})",
+    )
 
 
 def run(options: argparse.Namespace) -> str:
     """Everything, as Markdown."""
+    if options.projects is not None:
+        return f"{projects_table(options.projects or SIZES)}\n\n{machine()}"
     with stand() as place, bare_uvicorn() as bare:
         mine = ours(place, options.times)
         theirs = None if options.no_official else official(place, options.times)

@@ -31,7 +31,7 @@ _LIBRARY = "import time\ntime.sleep(1.5)\n"
 _LIMIT = 30.0
 _POLL = 0.001
 # For the file watchers to be at work, and for the parent to have learned what to import.
-_SETTLED = 4.0
+SETTLED = 4.0
 # A file system's events come close together after a save; the next save is another one.
 _BETWEEN = 0.5
 
@@ -74,27 +74,29 @@ class Project:
 def start(server: Server, project: Project, port: int) -> float:
     """Seconds from the start of the process to the first answer."""
     began = time.perf_counter()
-    with _running(server, project, port):
+    with running(server, project, port):
         return time.perf_counter() - began
 
 
 def saves(server: Server, project: Project, port: int, times: int) -> list[float]:
     """Seconds from the end of each save to the first answer of the new code."""
-    with _running(server, project, port):
-        time.sleep(_SETTLED)
-        return [_save(project, port, value) for value in range(1, times + 1)]
+    with running(server, project, port):
+        time.sleep(SETTLED)
+        return [save(project, port, value) for value in range(1, times + 1)]
 
 
-def _save(project: Project, port: int, value: int) -> float:
+def save(project: Project, port: int, value: int) -> float:
+    """Seconds from a save of the app to the first answer with ``value``."""
     time.sleep(_BETWEEN)
     project.main.write_text(project.source.replace("VALUE = 0", f"VALUE = {value}"))
     began = time.perf_counter()
-    _until(lambda: _ask(port) == str(value))
+    until(lambda: ask(port) == str(value))
     return time.perf_counter() - began
 
 
 @contextlib.contextmanager
-def _running(server: Server, project: Project, port: int) -> Iterator[None]:
+def running(server: Server, project: Project, port: int) -> Iterator[None]:
+    """``server`` at ``port``, from its first answer on."""
     project.main.write_text(project.source)
     process = subprocess.Popen(
         server.command(port),
@@ -104,17 +106,18 @@ def _running(server: Server, project: Project, port: int) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _until(lambda: _ask(port) is not None)
+        until(lambda: ask(port) is not None)
         yield
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(_LIMIT)
 
 
-def _ask(port: int) -> str | None:
+def ask(port: int, path: str = "/") -> str | None:
+    """The answer at ``port``; None where there is none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LIMIT)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", path)
         return connection.getresponse().read().decode()
     except (OSError, http.client.HTTPException):
         return None  # `uvicorn --reload` resets some connections while it reloads.
@@ -122,7 +125,8 @@ def _ask(port: int) -> str | None:
         connection.close()
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
+    """Return when ``condition`` holds. Raises TimeoutError."""
     deadline = time.perf_counter() + _LIMIT
     while not condition():
         if time.perf_counter() > deadline:
@@ -152,24 +156,25 @@ def run(options: argparse.Namespace) -> str:
         (library / "slow_library.py").write_text(_LIBRARY)
         bare, heavy = Project(folder, _APP), Project(folder, _HEAVY)
         for server in SERVERS:
-            start(server, bare, _port())  # Bytecode is written, files are cached.
+            start(server, bare, free_port())  # Bytecode is written, files are cached.
         starts: dict[Server, list[float]] = {server: [] for server in SERVERS}
         for _ in range(times):
             for server in SERVERS:
-                starts[server].append(start(server, bare, _port()))
+                starts[server].append(start(server, bare, free_port()))
         rows = [
             _row("start to first answer", [starts[server] for server in SERVERS]),
-            _row("save to new answer", [saves(each, bare, _port(), times) for each in SERVERS]),
+            _row("save to new answer", [saves(each, bare, free_port(), times) for each in SERVERS]),
             _row(
                 "save to new answer, 1.5 s of library imports",
-                [saves(each, heavy, _port(), times) for each in SERVERS],
+                [saves(each, heavy, free_port(), times) for each in SERVERS],
             ),
         ]
     header = ["median (maximum) of each, ms", *(server.name for server in SERVERS), "ratio"]
     return f"{table(header, rows)}\n\n{times} times each. {machine()}"
 
 
-def _port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     from pytest_flash.runner.serving.listening_sockets import listen
 
     with listen("127.0.0.1", 0) as free:

@@ -61,6 +61,6 @@ def stand() -> Iterator[Stand]:
             emulator.management_url, emulator.queue_url, emulator.api_key, "a benchmark"
         )
         identity = Identity(find_project(Path(name)), "default", "run", User.current())
-        session = Session(target, identity, Environment({}))
+        session = Session.open(target, identity, Environment({}))
         with contextlib.closing(session):
             yield Stand(emulator, session, Path(name))

@@ -225,8 +225,7 @@ def test_a_reader_that_is_gone_ends_nothing() -> None:
 
 
 def test_the_status_names_the_longest_and_fits_a_line() -> None:
-    assert status((Activity("quick", 10.0),), 10.1) == ""
-    both = (Activity("x" * 200, 10.0), Activity("y", 11.0))
-    text = status(both, 12.0)
+    assert status(Activity("quick", 10.0), 10.1) == ""
+    text = status(Activity("x" * 200, 10.0, others=1), 12.0)
     assert text.endswith("…, 2.0 s, and 1 more")
     assert len(text) == 70

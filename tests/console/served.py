@@ -10,11 +10,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
 from pytest_flash.console.app import Console
-from pytest_flash.console.history import JobEntry
 from pytest_flash.console.journal import Journal
 from pytest_flash.console.rerun import CannotRepeatError
 from pytest_flash.console.token import Pass
 from pytest_flash.console.worker_watch import WorkerWatch
+from pytest_flash.progress import Job
 from pytest_flash.runner.serving.app_server import ThreadServer
 from pytest_flash.runpod.models import Workers
 from tests.console.reported import READY, SERVING, TARGET, recorded
@@ -43,7 +43,7 @@ class Served:
     door: Pass
     console: Console
     server: ThreadServer
-    repeated: list[JobEntry] = field(default_factory=list)
+    repeated: list[Job] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -60,9 +60,9 @@ def served(journal: Journal | None = None) -> Iterator[Served]:
     journal = journal or Journal()
     for event in (TARGET, SERVING, READY):
         journal.record(recorded(event))
-    repeated: list[JobEntry] = []
+    repeated: list[Job] = []
 
-    def again(job: JobEntry) -> None:
+    def again(job: Job) -> None:
         if job.function == "gone":
             raise CannotRepeatError("no such function")
         repeated.append(job)

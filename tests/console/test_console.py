@@ -139,7 +139,7 @@ def test_a_job_is_run_again_by_the_page_alone(console: Served, browser: httpx.Cl
     assert console.repeated == []
 
     assert browser.post(url, headers=own).status_code == 202
-    assert [job.id for job in console.repeated] == ["1-1"]
+    assert [job.call for job in console.repeated] == [1]
 
 
 def test_a_job_that_cannot_run_again_says_why(console: Served, browser: httpx.Client) -> None:

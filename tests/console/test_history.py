@@ -68,7 +68,7 @@ def test_a_failure_shows_its_last_line_and_its_traceback() -> None:
 
 def test_calls_of_each_generation_are_told_apart() -> None:
     history = after(happened(started(), ended()), recorded(started(), generation=2))
-    assert [job.ended for job in history.jobs.values()] == [1000.0, None]
+    assert [each.job.finished for each in history.jobs.values()] == [1000.0, None]
     assert list(history.jobs) == ["1-1", "2-1"]
 
 
@@ -110,7 +110,7 @@ def test_an_app_that_ended_is_told_until_it_serves_again() -> None:
 
 def test_texts_are_bounded_and_keep_their_end() -> None:
     history = happened(started(), *(output(1, "x" * 10_000 + str(each)) for each in range(10)))
-    kept = history.jobs["1-1"].stdout
+    kept = history.jobs["1-1"].job.stdout
     assert len(kept) <= 32_001
     assert kept.endswith("9\n")
 
@@ -121,7 +121,7 @@ def test_the_key_is_never_recorded() -> None:
     journal.record(recorded(failed(stdout="using the-key", error="the-key?", traceback="the-key!")))
     journal.record(recorded(Notice("the-key")))
     assert "the-key" not in repr(journal.history)
-    assert journal.history.jobs["1-1"].input == "key='(API key)'"
+    assert journal.history.jobs["1-1"].job.input == "key='(API key)'"
 
 
 def test_readers_are_woken_while_they_read() -> None:

@@ -70,7 +70,7 @@ def test_a_job_is_followed_from_start_to_traceback_and_run_again(
 
     job.get_by_role("button", name="Run again").click()
     expect(job.locator(".said")).to_contain_text("started")
-    assert [each.id for each in console.repeated] == ["1-1"]
+    assert [each.call for each in console.repeated] == [1]
 
 
 def test_a_refusal_to_run_again_is_shown(console: Served, page: Page) -> None:

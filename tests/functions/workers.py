@@ -104,7 +104,7 @@ def emulated(folder: Path, on_event: EventSink = ignore) -> Iterator[Session]:
             process.management_url, process.queue_url, process.api_key, "a test asked"
         )
         identity = Identity(Project(folder, "tests"), "default", "test", User.current())
-        session = Session(target, identity, Environment({}), on_event=on_event)
+        session = Session.open(target, identity, Environment({}), on_event=on_event)
         try:
             yield session
         finally:

@@ -25,7 +25,7 @@ def test_everything_is_shown_kept_and_passed_on() -> None:
     assert [each.event for each in first] == [ended(1)]
     assert [(each.generation, each.event) for each in second] == [(2, started(1))]
     assert following is not None
-    assert following.history.jobs["1-1"].state == "COMPLETED"
+    assert following.history.jobs["1-1"].job.status == "COMPLETED"
     assert shown == [started(1), ended(1), started(1)]
 
 

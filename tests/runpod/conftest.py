@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import httpx
 import pytest
 
+from pytest_flash.http.messages import Timeouts
 from pytest_flash.runpod import ManagementClient, RetryPolicy
 from tests.runpod.scripted import Account, FakeTime, ScriptedServer, scripted
 from tests.support.environment import SHARED
@@ -48,7 +48,7 @@ def connect(
         def open_client(**changes: Any) -> ManagementClient:
             options: dict[str, Any] = {
                 "retry": policy,
-                "timeout": httpx.Timeout(5.0),
+                "timeout": Timeouts(5.0, 5.0),
                 **changes,
             }
             return stack.enter_context(ManagementClient(server.live, **options))

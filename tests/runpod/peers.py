@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
-from pytest_flash.runpod.connection_pool import KeepAliveTransport
+from pytest_flash.http.messages import Request, Response, Timeouts
+from pytest_flash.http.pool import AsyncClient
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -69,11 +68,28 @@ async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> As
     listener.close()
 
 
+@dataclass(frozen=True)
+class Asking:
+    """A client, with the shorthand of tests."""
+
+    client: AsyncClient
+
+    async def post(self, url: str, *, content: str | bytes, timeout: float = 5) -> Response:
+        body = content.encode() if isinstance(content, str) else content
+        request = Request.to("POST", url, (), body)
+        return await self.client.send(request, Timeouts(timeout, timeout))
+
+    async def get(self, url: str, *, timeout: float = 5) -> Response:
+        return await self.client.send(Request.to("GET", url), Timeouts(timeout, timeout))
+
+
 @asynccontextmanager
-async def asking(context: ssl.SSLContext | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    transport = KeepAliveTransport(context)
-    async with httpx.AsyncClient(transport=transport, timeout=5, trust_env=False) as client:
-        yield client
+async def asking(
+    context: ssl.SSLContext | None = None, client: AsyncClient | None = None
+) -> AsyncIterator[Asking]:
+    made = client or AsyncClient(context)
+    yield Asking(made)
+    await made.aclose()
 
 
 async def echo(peer: Peer) -> None:
@@ -92,7 +108,7 @@ def says(raw: bytes) -> Handler:
     return handler
 
 
-def run(handler: Handler, ask: Callable[[httpx.AsyncClient, Server], Awaitable[None]]) -> Server:
+def run(handler: Handler, ask: Callable[[Asking, Server], Awaitable[None]]) -> Server:
     """Ask a server on a loop of its own."""
 
     async def main() -> Server:

@@ -138,6 +138,14 @@ def trickle(exchange: Exchange) -> None:
         exchange.wfile.write(b" ")
 
 
+def trickle_headers(exchange: Exchange) -> None:
+    """Never finish the headers of an answer, and never stop sending them."""
+    exchange.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
+    exchange.close_connection = True
+    while not exchange.server.owner.closing.wait(0.02):
+        exchange.wfile.write(b"x")
+
+
 class ScriptedServer:
     """Plays the acts that were queued, then ``always``; remembers every request."""
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_flash.errors import RunpodApiError, RunpodConnectionError, RunpodError
+from pytest_flash.http.messages import Timeouts
 from pytest_flash.runpod import ManagementClient, Pace, RetryPolicy
 from tests.runpod.scripted import (
     OWNER,
@@ -91,7 +91,7 @@ def test_a_create_that_is_never_answered_is_found_again(
     server: ScriptedServer, account: Account, connect: Connect
 ) -> None:
     server.plays(account.creates(silence))
-    made = connect(timeout=httpx.Timeout(0.2)).create(REQUEST)
+    made = connect(timeout=Timeouts(0.2, 0.2)).create(REQUEST)
     assert account.named(NAME, MARKER) == [made.id]
 
 

@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import httpx
 import pytest
 
 from pytest_flash.emulator.client.control import EmulatorControl
@@ -23,8 +22,9 @@ from pytest_flash.emulator.queue.webhooks import Webhooks
 from pytest_flash.emulator.worker.http.http_text import TransportError
 from pytest_flash.emulator.worker.http.thread_connection import ThreadConnection as WorkerConnection
 from pytest_flash.errors import EmulatorError, RunpodConnectionError
+from pytest_flash.http.body_limits import BODY_LIMIT, LimitedBody
+from pytest_flash.http.errors import DecodingError, OversizedError
 from pytest_flash.network.proxies import Network
-from pytest_flash.network.response_limits import BODY_LIMIT, LimitedBody, OversizedError
 from pytest_flash.runpod import (
     Endpoint,
     LoadBalancerClient,
@@ -337,7 +337,7 @@ def test_what_is_packed_is_read_however_it_is_cut(encoding: str, pieces: int) ->
 
 def test_what_cannot_be_unpacked_is_named() -> None:
     body = LimitedBody([(b"content-encoding", b"gzip")])
-    with pytest.raises(httpx.DecodingError, match="cannot be unpacked"):
+    with pytest.raises(DecodingError, match="cannot be unpacked"):
         body.add(b"this is not gzip")
 
 

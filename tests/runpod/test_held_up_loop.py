@@ -53,7 +53,7 @@ def test_a_loop_that_is_held_up_loses_no_request(
             for _ in range(turns):
                 await asyncio.sleep(0)
             time.sleep(0.6)  # noqa: ASYNC251 - what holds it up
-            assert (await asked).content == b"ok"
+            assert (await asked).body == b"ok"
 
     loop = make_loop()
     try:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from pytest_flash.errors import (
     RunpodConnectionError,
     RunpodError,
 )
+from pytest_flash.http.messages import Timeouts
 from pytest_flash.runpod import ManagementClient, Pace, RetryPolicy
 from pytest_flash.runpod.retry import EMBEDDED
 from pytest_flash.target import Target, TargetKind
@@ -37,6 +37,7 @@ from tests.runpod.scripted import (
     scripted,
     silence,
     trickle,
+    trickle_headers,
 )
 
 Connect = Callable[..., ManagementClient]
@@ -103,7 +104,7 @@ def test_a_silent_server_is_given_up_on_and_asked_again(
 ) -> None:
     server.always = DONE["GET"]
     server.plays(silence, silence)
-    client = connect(timeout=httpx.Timeout(0.2))
+    client = connect(timeout=Timeouts(0.2, 0.2))
     assert elapsed(client.endpoints) < 30
     assert len(server.requests) == 3
 
@@ -219,10 +220,11 @@ def busy() -> Iterator[ScriptedServer]:
         yield made
 
 
+@pytest.mark.parametrize("act", [trickle, trickle_headers])
 def test_an_answer_that_never_ends_is_cut_off_at_the_deadline(
-    server: ScriptedServer, connect: Connect
+    server: ScriptedServer, connect: Connect, act: Act
 ) -> None:
-    server.always = trickle
+    server.always = act
     client = connect(retry=RetryPolicy(deadline=0.5))
 
     def ask() -> None:
@@ -236,7 +238,7 @@ def test_the_deadline_ends_a_longer_wait_for_an_answer(
     server: ScriptedServer, connect: Connect
 ) -> None:
     server.always = silence
-    client = connect(retry=RetryPolicy(deadline=0.5), timeout=httpx.Timeout(15.0))
+    client = connect(retry=RetryPolicy(deadline=0.5), timeout=Timeouts(15.0, 15.0))
 
     def ask() -> None:
         with pytest.raises(RunpodConnectionError, match="timed out"):

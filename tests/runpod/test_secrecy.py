@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from pytest_flash.errors import FlashError, RunpodError, SettingsError
+from pytest_flash.http.messages import Timeouts
 from pytest_flash.runpod import ManagementClient, QueueClient
 from pytest_flash.target import Target, TargetKind
 from tests.runpod.scripted import (
@@ -111,7 +111,7 @@ def test_no_error_shows_the_key(
     server: ScriptedServer, connect: Connect, fault: str, call: str
 ) -> None:
     server.always = FAULTS[fault]
-    client = connect(timeout=httpx.Timeout(0.1 if fault == "silence" else 5.0))
+    client = connect(timeout=Timeouts(5.0, 0.1 if fault == "silence" else 5.0))
     with pytest.raises(RunpodError) as caught:
         CALLS[call](client)
     # A document is shown by no error, but it is what it is.

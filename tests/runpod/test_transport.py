@@ -8,16 +8,33 @@ import resource
 import ssl
 from collections.abc import Callable
 
-import httpx
 import pytest
 import uvloop
 
-from pytest_flash.runpod.connection_pool import KeepAliveTransport
-from tests.runpod.peers import CERTIFICATE, OK, Peer, Server, asking, echo, run, says, serving
+from pytest_flash.http.errors import (
+    ConnectError,
+    ReadTimeoutError,
+    RemoteProtocolError,
+    TransportError,
+)
+from pytest_flash.http.pool import AsyncClient
+from pytest_flash.http.tls import default_context
+from tests.runpod.peers import (
+    CERTIFICATE,
+    OK,
+    Asking,
+    Peer,
+    Server,
+    asking,
+    echo,
+    run,
+    says,
+    serving,
+)
 
 
 def test_requests_one_after_another_share_a_connection() -> None:
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         for number in range(5):
             answer = await client.post(server.url, content=str(number))
             assert answer.text == str(number)
@@ -49,8 +66,8 @@ def test_every_request_in_flight_gets_its_own_answer(
 def test_bodies_of_any_size_go_both_ways(size: int) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
 
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
-        assert (await client.post(server.url, content=body[:size])).content == body[:size]
+    async def ask(client: Asking, server: Server) -> None:
+        assert (await client.post(server.url, content=body[:size])).body == body[:size]
 
     run(echo, ask)
 
@@ -70,9 +87,9 @@ def test_bodies_of_any_size_go_both_ways(size: int) -> None:
     ],
 )
 def test_answers_of_every_form_are_read(raw: bytes, expected: bytes) -> None:
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         for _ in range(3):
-            assert (await client.post(server.url, content="x")).content == expected
+            assert (await client.post(server.url, content="x")).body == expected
 
     run(says(raw), ask)
 
@@ -89,8 +106,8 @@ def test_answers_of_every_form_are_read(raw: bytes, expected: bytes) -> None:
     ],
 )
 def test_a_broken_answer_is_an_error_and_the_request_is_not_sent_again(raw: bytes) -> None:
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
-        with pytest.raises(httpx.TransportError):
+    async def ask(client: Asking, server: Server) -> None:
+        with pytest.raises(TransportError):
             await client.post(server.url, content="x")
         assert len(server.peers) == 1
 
@@ -98,8 +115,8 @@ def test_a_broken_answer_is_an_error_and_the_request_is_not_sent_again(raw: byte
 
 
 def test_an_answer_that_breaks_off_is_called_so() -> None:
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
-        with pytest.raises(httpx.RemoteProtocolError, match="closed the connection"):
+    async def ask(client: Asking, server: Server) -> None:
+        with pytest.raises(RemoteProtocolError, match="closed the connection"):
             await client.post(server.url, content="x")
 
     for raw in (b"", OK[:-1], OK[:20]):
@@ -107,7 +124,7 @@ def test_an_answer_that_breaks_off_is_called_so() -> None:
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         for number in range(1, 20):
             assert (await client.post(server.url, content="x")).text == "ok"
             # Closed, and this loop has not run since: only the system knows.
@@ -160,12 +177,10 @@ def test_a_server_that_closes_idle_connections_at_random_breaks_no_request(
 
 def test_a_connection_is_closed_before_the_server_grows_tired_of_it() -> None:
     async def main() -> None:
-        async with serving(echo) as server:
-            transport = KeepAliveTransport(kept=0.01)
-            async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-                await client.post(server.url, content="x")
-                await asyncio.wait_for(server.peers[0].gone.wait(), 10)
-                await client.post(server.url, content="x")
+        async with serving(echo) as server, asking(client=AsyncClient(kept=0.01)) as client:
+            await client.post(server.url, content="x")
+            await asyncio.wait_for(server.peers[0].gone.wait(), 10)
+            await client.post(server.url, content="x")
         assert len(server.peers) == 2
 
     asyncio.run(main())
@@ -185,12 +200,10 @@ def test_requests_beyond_what_may_be_in_flight_wait_for_their_turn() -> None:
             await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     async def main() -> None:
-        async with serving(handler) as server:
-            transport = KeepAliveTransport(most=5)
-            async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-                asked = [client.post(server.url, content=f"{number}") for number in range(60)]
-                answers = await asyncio.gather(*asked)
-                assert [answer.text for answer in answers] == [f"{each}" for each in range(60)]
+        async with serving(handler) as server, asking(client=AsyncClient(most=5)) as client:
+            asked = [client.post(server.url, content=f"{number}") for number in range(60)]
+            answers = await asyncio.gather(*asked)
+            assert [answer.text for answer in answers] == [f"{each}" for each in range(60)]
         assert len(server.peers) == highest == 5
 
     asyncio.run(asyncio.wait_for(main(), 20))
@@ -198,13 +211,12 @@ def test_requests_beyond_what_may_be_in_flight_wait_for_their_turn() -> None:
 
 def test_idle_connections_to_elsewhere_make_room() -> None:
     async def main() -> None:
-        async with serving(echo) as one, serving(echo) as other:
-            transport = KeepAliveTransport(most=2, kept=60)
-            async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-                await asyncio.gather(*(client.post(one.url, content="x") for _ in range(2)))
-                await client.post(other.url, content="x")
-                for peer in one.peers:
-                    await asyncio.wait_for(peer.gone.wait(), 10)
+        few = AsyncClient(most=2, kept=60)
+        async with serving(echo) as one, serving(echo) as other, asking(client=few) as client:
+            await asyncio.gather(*(client.post(one.url, content="x") for _ in range(2)))
+            await client.post(other.url, content="x")
+            for peer in one.peers:
+                await asyncio.wait_for(peer.gone.wait(), 10)
 
     asyncio.run(asyncio.wait_for(main(), 20))
 
@@ -214,12 +226,12 @@ def test_a_process_with_few_files_makes_a_thousand_requests_at_once() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, most))
     try:
 
-        async def ask(client: httpx.AsyncClient, server: Server) -> None:
+        async def ask(client: Asking, server: Server) -> None:
             asked = [
                 client.post(server.url, content=f"{number}", timeout=20) for number in range(1000)
             ]
             answers = await asyncio.gather(*asked)
-            assert {answer.status_code for answer in answers} == {200}
+            assert {answer.status for answer in answers} == {200}
 
         assert len(run(echo, ask).peers) <= 200
     finally:
@@ -233,9 +245,9 @@ def test_a_reset_while_a_request_is_on_its_way_is_an_error() -> None:
         await peer.request()
         peer.writer.transport.abort()
 
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         await client.post(server.url, content="x")
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(TransportError):
             await client.post(server.url, content="y")
         assert len(server.peers) == 1
 
@@ -251,7 +263,7 @@ def test_what_comes_unasked_spoils_the_connection_only(pieces: list[bytes]) -> N
                 await peer.answer(piece)
                 await asyncio.sleep(0)  # Lets the client read in between.
 
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         for _ in range(5):
             assert (await client.post(server.url, content="x")).text == "ok"
             await asyncio.sleep(0.01)  # Lets the rest arrive.
@@ -267,7 +279,7 @@ def test_the_answer_to_a_cancelled_request_reaches_nobody() -> None:
                 await asyncio.sleep(0.05)  # Long enough for the client to be cancelled first.
             await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         for _ in range(5):
             slow = asyncio.ensure_future(client.post(server.url, content="slow"))
             await asyncio.wait({slow}, timeout=0.02)
@@ -285,8 +297,8 @@ def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
         await peer.request()
         await peer.reader.read()
 
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
-        with pytest.raises(httpx.ReadTimeout):
+    async def ask(client: Asking, server: Server) -> None:
+        with pytest.raises(ReadTimeoutError):
             await client.post(server.url, content="x", timeout=0.1)
 
     run(handler, ask)
@@ -300,9 +312,9 @@ def test_a_slow_answer_that_keeps_coming_is_read_to_its_end() -> None:
             await peer.answer(b"x")
             await asyncio.sleep(0.02)  # Six times the client's patience in all.
 
-    async def ask(client: httpx.AsyncClient, server: Server) -> None:
+    async def ask(client: Asking, server: Server) -> None:
         answer = await client.post(server.url, content="x", timeout=0.1)
-        assert answer.content == b"x" * 30
+        assert answer.body == b"x" * 30
 
     run(handler, ask)
 
@@ -312,7 +324,7 @@ def test_nobody_there_is_a_connect_error() -> None:
         async with serving(echo) as server:
             url = server.url
         async with asking() as client:
-            with pytest.raises(httpx.ConnectError):
+            with pytest.raises(ConnectError):
                 await client.get(url)
 
     asyncio.run(main())
@@ -326,30 +338,35 @@ def test_tls_is_spoken_and_the_certificate_verified() -> None:
         async with serving(echo, theirs) as server:
             async with asking(ssl.create_default_context(cafile=CERTIFICATE)) as client:
                 for _ in range(3):
-                    assert (await client.post(server.url, content="x" * 100_000)).status_code == 200
+                    assert (await client.post(server.url, content="x" * 100_000)).status == 200
                 assert len(server.peers) == 1
-            async with asking(httpx.create_ssl_context()) as client:
-                with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            async with asking(default_context()) as client:
+                with pytest.raises(ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                     await client.post(server.url, content="x")
 
     asyncio.run(main())
 
 
-def test_an_answer_that_trickles_in_without_an_end() -> None:
-    """Each byte comes in time, and none is the last."""
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"), [(CHUNKS, b"1\r\nx\r\n"), (b"HTTP/1.1 200 OK\r\nX: ", b"x")]
+)
+def test_an_answer_that_trickles_in_without_an_end(head: bytes, drop: bytes) -> None:
+    """Each byte comes in time, and none is the last: of a body, and of a header."""
 
     async def trickle(peer: Peer) -> None:
         await peer.request()
-        await peer.answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await peer.answer(head)
         while True:
-            await peer.answer(b"1\r\nx\r\n")
+            await peer.answer(drop)
             await asyncio.sleep(0.02)
 
     async def main() -> None:
-        async with serving(trickle) as server:
-            transport = KeepAliveTransport(whole=0.3)
-            async with httpx.AsyncClient(transport=transport, timeout=0.2) as client:
-                with pytest.raises(httpx.ReadTimeout, match="has begun and does not end"):
-                    await client.get(server.url)
+        soon = AsyncClient(whole=0.3)
+        async with serving(trickle) as server, asking(client=soon) as client:
+            with pytest.raises(ReadTimeoutError, match="has begun and does not end"):
+                await client.get(server.url, timeout=0.2)
 
     asyncio.run(asyncio.wait_for(main(), 20))

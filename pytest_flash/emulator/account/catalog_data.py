@@ -62,12 +62,11 @@ class CpuFlavor:
 
 @dataclass(frozen=True)
 class CatalogDataCenter:
-    """One data center. ``country`` is an ISO 3166-1 alpha-2 code."""
+    """One data center."""
 
     id: str
     name: str
     region: str
-    country: str
     has_cpus: bool
 
 
@@ -146,7 +145,6 @@ _REGIONS = {
     "AP": "ASIA",
     "OC": "OCEANIA",
 }
-_COUNTRIES = ("US", "CA")  # in other ids the second part is the country
 
 _PLACES: Mapping[str, str] = {
     "US-CA-2": "California",
@@ -187,12 +185,11 @@ _WITH_CPUS = ("EU-RO-1",)
 
 
 def _data_center(identifier: str, place: str) -> CatalogDataCenter:
-    area, code, number = identifier.split("-")
+    area, _, number = identifier.split("-")
     return CatalogDataCenter(
         id=identifier,
         name=f"{area} {place} {number}",
         region=_REGIONS[area],
-        country=area if area in _COUNTRIES else code,
         has_cpus=identifier in _WITH_CPUS,
     )
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import anyio
+
+from ...http.errors import TransportError
+from ...http.messages import Request, Timeouts
+from ...http.streaming import begun
+
 _LOOPBACK = "127.0.0.1"
 _PATH, _DEFAULT_PATH = "HEALTH_CHECK_PATH", "/ping"
+_CLOSE = ((b"Connection", b"close"),)
 _HEALTHY, _INITIALIZING = 200, 204
 
 
@@ -36,19 +41,11 @@ def health_path(env: Mapping[str, str]) -> str:
 
 async def check_health(port: int, path: str, seconds: float) -> Health:
     """Ask the server on a port of this machine, for up to ``seconds``."""
+    timeouts = Timeouts(connect=seconds, read=seconds, whole=seconds)
     try:
-        return Health(await asyncio.wait_for(_status(port, path), seconds))
-    except (OSError, EOFError, ValueError, IndexError, asyncio.TimeoutError):
+        with anyio.fail_after(seconds):
+            request = Request.to("GET", f"http://{_LOOPBACK}:{port}{path}", _CLOSE)
+            async with begun(request, timeouts) as response:
+                return Health(response.head.status)
+    except (TransportError, TimeoutError):
         return Health(None)
-
-
-async def _status(port: int, path: str) -> int:
-    reader, writer = await asyncio.open_connection(_LOOPBACK, port)
-    try:
-        head = f"GET {path} HTTP/1.1\r\nHost: {_LOOPBACK}:{port}\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode())
-        return int((await reader.readline()).split(b" ", 2)[1])
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()

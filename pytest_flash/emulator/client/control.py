@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import quote
 
-import httpx
-
 from ...errors import EmulatorError
-from ...network.response_limits import LimitedBody
+from ...http.blocking import Client
+from ...http.errors import TransportError
+from ...http.messages import Request, Timeouts
 from ...scope import RequestScope
 from ..faults.fault_types import (
     ColdStart,
@@ -30,7 +30,7 @@ from ..faults.fault_types import (
     SlowRequest,
 )
 
-_TIMEOUT = 10.0
+_TIMEOUTS = Timeouts(connect=10.0, read=10.0, whole=60.0)
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,12 @@ class EmulatorControl:
     def __init__(self, management_url: str, api_key: str, *, scope: str | None = None) -> None:
         self.scope = scope
         self._address = management_url, api_key
-        self._client = httpx.Client(
-            base_url=management_url.removesuffix("/api") + "/control",
-            headers={"Authorization": f"Bearer {api_key}"},
-            timeout=_TIMEOUT,
-            verify=False,
-            trust_env=False,
+        self._base = management_url.removesuffix("/api") + "/control"
+        self._headers = (
+            (b"Authorization", f"Bearer {api_key}".encode()),
+            (b"Content-Type", b"application/json"),
         )
+        self._client = Client()
 
     def __enter__(self) -> EmulatorControl:
         return self
@@ -240,21 +239,20 @@ class EmulatorControl:
         return str(self._send("POST", "/faults", body)["id"])
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        content = b"" if body is None else json.dumps(body).encode()
+        request = Request.to(method, self._base + path, self._headers, content)
         try:
-            with self._client.stream(method, path, json=body) as response:
-                content = LimitedBody(response.headers.raw)
-                for part in response.iter_raw():
-                    content.add(part)
-        except httpx.RequestError as error:
+            response = self._client.send(request, _TIMEOUTS)
+        except TransportError as error:
             raise EmulatorError(f"the emulator cannot be reached: {error}") from error
         try:
-            answer: dict[str, Any] = json.loads(content.whole() or b"{}")
+            answer: dict[str, Any] = json.loads(response.body or b"{}")
             if not response.is_success:
                 details = [answer["detail"], *answer.get("errors", ())]
                 raise EmulatorError(f"the emulator refuses this: {'; '.join(details)}")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EmulatorError(
-                f"what answers at {response.request.url} with {response.status_code} is not an "
+                f"what answers at {request.url.shown} with {response.status} is not an "
                 "emulator of this version"
             ) from error
         return answer

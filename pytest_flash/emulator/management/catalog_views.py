@@ -18,11 +18,8 @@ from ..account.catalog_data import (
 from ..server.http_errors import HttpError
 from .catalog_queries import (
     CpuAvailability,
-    DataCenterFilter,
-    GpuAvailability,
+    check_data_centers,
     cpu_availability,
-    data_center_expansions,
-    data_center_filter,
     gpu_availability,
 )
 
@@ -35,10 +32,8 @@ T = TypeVar("T")
 
 
 def gpus(query: QueryParams) -> dict[str, Any]:
-    """Schema ``ListGpuTypesResponse``: without GPU types that are in none of the countries."""
+    """Schema ``ListGpuTypesResponse``."""
     asked = gpu_availability(query)
-    if asked is not None and not _centers_in(asked.countries):
-        return {"gpus": []}
     return {"gpus": [_gpu(gpu, asked) for gpu in GPUS.values()]}
 
 
@@ -60,18 +55,17 @@ def cpu(flavor_id: str, query: QueryParams) -> dict[str, Any]:
 
 def data_centers(query: QueryParams) -> dict[str, Any]:
     """Schema ``ListDataCentersResponse``."""
-    wanted, expansions = data_center_filter(query), data_center_expansions(query)
-    documents = [_data_center(center, expansions) for center in DATA_CENTERS.values()]
-    return {"dataCenters": [document for document in documents if _matches(document, wanted)]}
+    check_data_centers(query)
+    return {"dataCenters": [_data_center(center) for center in DATA_CENTERS.values()]}
 
 
 def data_center(center_id: str, query: QueryParams) -> dict[str, Any]:
     """Schema ``DataCenter``. Raises HttpError 404 for one that does not exist."""
-    center = _known(DATA_CENTERS, center_id, "data center")
-    return _data_center(center, data_center_expansions(query))
+    check_data_centers(query)
+    return _data_center(_known(DATA_CENTERS, center_id, "data center"))
 
 
-def _gpu(gpu: CatalogGpuType, asked: GpuAvailability | None) -> dict[str, Any]:
+def _gpu(gpu: CatalogGpuType, products: frozenset[str] | None) -> dict[str, Any]:
     # There are no pods here: what concerns them is false or 0.
     price: dict[str, float] = {"secure": 0, "community": 0}
     if gpu.price is not None:
@@ -87,13 +81,11 @@ def _gpu(gpu: CatalogGpuType, asked: GpuAvailability | None) -> dict[str, Any]:
         "price": price,
         "maxCount": {"secure": 0, "community": 0},
     }
-    if asked is None:
+    if products is None:
         return document
-    versions = [version for version in CUDA_VERSIONS if asked.accepts_cuda(version)]
-    offered = "SERVERLESS" in asked.products and bool(versions)
-    centers = _centers_in(asked.countries) if offered else []
+    centers = list(DATA_CENTERS.values()) if "SERVERLESS" in products else []
     document["cudaVersions"] = [
-        {"version": version, "available": bool(centers)} for version in versions
+        {"version": version, "available": bool(centers)} for version in CUDA_VERSIONS
     ]
     return {**document, **_availability(centers)}
 
@@ -114,8 +106,8 @@ def _cpu(flavor: CpuFlavor, asked: CpuAvailability | None) -> dict[str, Any]:
     return {**document, **_availability(centers)}
 
 
-def _data_center(center: CatalogDataCenter, expansions: frozenset[str]) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _data_center(center: CatalogDataCenter) -> dict[str, Any]:
+    return {
         "id": center.id,
         "name": center.name,
         "region": center.region,
@@ -123,36 +115,14 @@ def _data_center(center: CatalogDataCenter, expansions: frozenset[str]) -> dict[
         "compliance": [],
         "globalNetwork": False,
     }
-    if "GPU_AVAILABILITY" in expansions:
-        document["gpuAvailability"] = [_available(gpu) for gpu in GPUS.values()]
-    if "CPU_AVAILABILITY" in expansions and center.has_cpus:
-        document["cpuAvailability"] = [_available(flavor) for flavor in CPUS.values()]
-    return document
 
 
 def _availability(centers: list[CatalogDataCenter]) -> dict[str, Any]:
     """What availability adds to a document; the data centers are left out where there is none."""
     if not centers:
         return {"availability": "NONE"}
-    return {"availability": "HIGH", "dataCenters": [_available(center) for center in centers]}
-
-
-def _available(item: CatalogGpuType | CpuFlavor | CatalogDataCenter) -> dict[str, str]:
-    return {"id": item.id, "name": item.name, "availability": "HIGH"}
-
-
-def _centers_in(countries: frozenset[str]) -> list[CatalogDataCenter]:
-    centers = DATA_CENTERS.values()
-    return [center for center in centers if not countries or center.country in countries]
-
-
-def _matches(document: dict[str, Any], wanted: DataCenterFilter) -> bool:
-    return (
-        (not wanted.regions or document["region"] in wanted.regions)
-        and wanted.volume_types <= set(document["networkVolumeTypes"])
-        and wanted.compliance <= set(document["compliance"])
-        and wanted.global_network in (None, document["globalNetwork"])
-    )
+    named = [{"id": each.id, "name": each.name, "availability": "HIGH"} for each in centers]
+    return {"availability": "HIGH", "dataCenters": named}
 
 
 def _known(table: Mapping[str, T], identifier: str, what: str) -> T:

@@ -14,7 +14,6 @@ from ..account.endpoint_requests import CreateEndpointBody, RequestSchema, Updat
 from ..account.volume_requests import CreateVolumeBody, UpdateVolumeBody
 from ..processes.worker_logs import SOURCES
 from . import response_schemas
-from .catalog_queries import COMPLIANCE, REGIONS
 from .response_schemas import Problem, ResponseSchema
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ _REFERENCE = "#/components/schemas/{model}"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 _WHOLE = {"type": "integer", "minimum": 1}
-_VERSION = r"^[0-9]{1,9}\.[0-9]{1,9}$"
 _Schema = Mapping[str, Any]
 
 
@@ -53,32 +51,17 @@ def _list_of(items: _Schema, **limits: int) -> _Schema:
     return {"type": "array", "items": items, **limits}
 
 
-def _texts(pattern: str) -> _Schema:
-    return {"type": "string", "pattern": pattern}
-
-
 _AVAILABILITY = {"include": _list_of(_one_of(["AVAILABILITY"]), maxItems=1)}
 _GPU_QUERY = {
     **_AVAILABILITY,
     "product": _list_of(_one_of(["POD", "CLUSTER", "SERVERLESS"])),
     "count": _WHOLE,
     "cloud": _one_of(["SECURE", "COMMUNITY"]),
-    "countryCodes": _list_of(_texts("^[A-Z]{2}$")),
-    "cudaVersions": _list_of(_texts(_VERSION)),
-    "minCudaVersion": _texts(r"^[0-9]{1,9}(\.[0-9]{1,9})?$"),
 }
 _CPU_QUERY = {
     **_AVAILABILITY,
     "product": _list_of(_one_of(["POD", "SERVERLESS"])),
     "vcpuCount": {"type": "integer", "minimum": 2},
-}
-_CENTER_ITEM = {"include": _list_of(_one_of(["GPU_AVAILABILITY", "CPU_AVAILABILITY"]))}
-_CENTER_QUERY = {
-    **_CENTER_ITEM,
-    "regions": _list_of(_one_of(REGIONS)),
-    "networkVolumeTypes": _list_of(_one_of(["STANDARD", "HIGH_PERFORMANCE"])),
-    "compliance": _list_of(_one_of(COMPLIANCE)),
-    "globalNetwork": {"type": "boolean"},
 }
 _TIME = {"type": "string", "format": "date-time"}
 
@@ -112,12 +95,8 @@ _OPERATIONS = {
     ("GET", "/v2/catalog/gpus/{id}"): Operation(response_schemas.GpuTypeAnswer, query=_GPU_QUERY),
     ("GET", "/v2/catalog/cpus"): Operation(response_schemas.CpuTypesAnswer, query=_CPU_QUERY),
     ("GET", "/v2/catalog/cpus/{id}"): Operation(response_schemas.CpuTypeAnswer, query=_CPU_QUERY),
-    ("GET", "/v2/catalog/datacenters"): Operation(
-        response_schemas.DataCentersAnswer, query=_CENTER_QUERY
-    ),
-    ("GET", "/v2/catalog/datacenters/{id}"): Operation(
-        response_schemas.DataCenterAnswer, query=_CENTER_ITEM
-    ),
+    ("GET", "/v2/catalog/datacenters"): Operation(response_schemas.DataCentersAnswer),
+    ("GET", "/v2/catalog/datacenters/{id}"): Operation(response_schemas.DataCenterAnswer),
     ("GET", "/v2/catalog/templates"): Operation(
         response_schemas.TemplatesAnswer,
         query={"source": _one_of(["official", "verified", "community"])},

@@ -294,8 +294,6 @@ class DataCenterAnswer(ResponseSchema):
     networkVolumeTypes: list[str]
     compliance: list[str]
     globalNetwork: bool
-    gpuAvailability: list[AvailabilityAnswer] | None = None
-    cpuAvailability: list[AvailabilityAnswer] | None = None
 
 
 class DataCentersAnswer(ResponseSchema):

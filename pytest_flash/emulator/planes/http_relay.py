@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import h11
+from ...http.errors import ConnectError, LostConnectionError, RemoteProtocolError
+from ...http.messages import Headers, Request, Timeouts, Url
+from ...http.protocol import Head
+from ...http.streaming import begun
 
 if TYPE_CHECKING:
     from starlette.types import Send
 
 _LOOPBACK = "127.0.0.1"
-_CHUNK = 1 << 16
-_HEAD_LIMIT = 1 << 17
+# The balancer says how long a request may take.
+_FOREVER = Timeouts(connect=None, read=None, whole=math.inf)
 
 # RFC 9110, 7.6.1: for one connection only.
 _HOP_BY_HOP = {
@@ -29,8 +31,6 @@ _HOP_BY_HOP = {
     b"transfer-encoding",
     b"upgrade",
 }
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class RelayError(Exception):
@@ -74,46 +74,24 @@ class Relay:
     async def carry(self, request: RelayedRequest, port: int) -> None:
         """Send ``request`` to a port of this machine and its answer to the client.
 
-        Raises RelayError and TooLargeError, and h11.LocalProtocolError for a request that cannot
-        be written down.
+        Raises RelayError and TooLargeError, and LocalProtocolError for a request that cannot be
+        written down.
         """
         try:
-            reader, writer = await asyncio.open_connection(_LOOPBACK, port)
-        except OSError as error:
-            raise RelayError(f"no connection to its port {port}: {error.strerror}") from error
-        try:
-            await self._exchange(request, reader, writer)
-        except OSError as error:
-            raise RelayError(f"the connection was lost: {error}") from error
-        except h11.RemoteProtocolError as error:
-            raise RelayError(f"its answer is no HTTP, or not complete: {error}") from error
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-    async def _exchange(
-        self, request: RelayedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        worker = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
-        for event in _events(request):
-            if data := worker.send(event):
-                writer.write(data)
-        # Not drained: a worker may answer before it has read the whole body.
-        while True:
-            answer = worker.next_event()
-            if answer is h11.NEED_DATA:
-                worker.receive_data(await reader.read(_CHUNK))
-            elif isinstance(answer, h11.Response):
-                await self._head(answer)
-            elif isinstance(answer, h11.Data):
-                await self._part(bytes(answer.data))
-            elif isinstance(answer, h11.EndOfMessage | h11.ConnectionClosed):
+            async with begun(_to_port(request, port), _FOREVER) as answer:
+                await self._head(answer.head)
+                async for part in answer.chunks:
+                    await self._part(part)
                 await self._send({"type": "http.response.body", "more_body": False})
-                return
+        except ConnectError as error:
+            raise RelayError(f"no connection to its port {port}: {error}") from error
+        except LostConnectionError as error:
+            raise RelayError(f"the connection was lost: {error}") from error
+        except RemoteProtocolError as error:
+            raise RelayError(f"its answer is no HTTP, or not complete: {error}") from error
 
-    async def _head(self, answer: h11.Response) -> None:
-        headers = end_to_end(answer.headers)
+    async def _head(self, answer: Head) -> None:
+        headers = end_to_end((name.lower(), value) for name, value in answer.headers)
         length = next((value for name, value in headers if name == b"content-length"), b"0")
         if int(length) > self._limit:
             raise TooLargeError
@@ -121,7 +99,7 @@ class Relay:
         await self._send(
             {
                 "type": "http.response.start",
-                "status": answer.status_code,
+                "status": answer.status,
                 "headers": list(self._rewrite(headers)),
             }
         )
@@ -133,10 +111,9 @@ class Relay:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
 
-def _events(request: RelayedRequest) -> list[h11.Request | h11.Data | h11.EndOfMessage]:
+def _to_port(request: RelayedRequest, port: int) -> Request:
     headers = [*request.headers, (b"connection", b"close")]
     if request.body and not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(request.body)))
-    head = h11.Request(method=request.method, target=request.target, headers=headers)
-    body = [h11.Data(data=request.body)] if request.body else []
-    return [head, *body, h11.EndOfMessage()]
+    url = Url("http", _LOOPBACK, port, b"%s:%d" % (_LOOPBACK.encode(), port), request.target)
+    return Request(request.method.decode("latin-1"), url, headers, request.body)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import h11
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from ...http.errors import LocalProtocolError
+from ...http.messages import Headers
 from ..faults.request_faults import SCOPE_FIELD, scope_of
-from ..scheduler.load_balanced_endpoint import BalancedEndpoint, LostError, Visit
+from ..scheduler.balanced_requests import LostError, Visit
+from ..scheduler.load_balanced_endpoint import BalancedEndpoint
 from ..server.http_errors import HttpError
 from ..server.request_response import disconnected, error_response, first_of, read_body
 from ..server.websocket_protocol import MESSAGE_LIMIT
 from ..worker.http.server import BALANCER_FIELD
-from .http_relay import Headers, Relay, RelayedRequest, RelayError, TooLargeError, end_to_end
+from .http_relay import Relay, RelayedRequest, RelayError, TooLargeError, end_to_end
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -240,7 +242,7 @@ async def _outcome(carrying: asyncio.Future[None], visit: Visit, worker: Emulate
             return
     except TooLargeError:
         raise HttpError(502, "the response is larger than 30 MB") from None
-    except h11.LocalProtocolError as error:
+    except LocalProtocolError as error:
         raise HttpError(400, f"the request cannot be passed on: {error}") from error
     except RelayError as error:
         await asyncio.wait((visit.lost,), timeout=_CAUSE_WAIT)

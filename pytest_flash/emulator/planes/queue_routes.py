@@ -11,6 +11,7 @@ from ..faults.fault_types import OPERATIONS
 from ..faults.request_faults import scope_of
 from ..queue.rate_limits import LIMITS
 from ..queue.submissions import TTL, Submission, milliseconds_text
+from ..scheduler.endpoints import with_queue
 from ..server.http_errors import HttpError
 from ..server.request_response import json_response, parameter, raw_response, read_body
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from ..queue.jobs import QueuedJob
     from ..queue.rate_limits import RateLimits
     from ..queue.webhooks import WebhookRule
-    from ..scheduler.endpoint import EmulatedEndpoint
     from ..scheduler.endpoints import EmulatedEndpoints
+    from ..scheduler.queue_endpoint import QueueEndpoint
 
 # Runpod docs, operation-reference and send-requests; times in milliseconds.
 _RUN_LIMIT = 10_000_000
@@ -110,7 +111,7 @@ class Queue:
     async def purge(self, request: Request) -> Response:
         """``POST /purge-queue``."""
         endpoint = self._endpoint(request)
-        removed = sum(part.purge() for part in self._endpoints.parts(endpoint.record.id))
+        removed = sum(part.purge() for part in self._endpoints.queues(endpoint.record.id))
         return json_response({"removed": removed, "status": "completed"})
 
     async def health(self, request: Request) -> Response:
@@ -132,7 +133,7 @@ class Queue:
 
     async def requests(self, request: Request) -> Response:
         """``GET /requests``: every job that can be asked for, the newest first."""
-        parts = self._endpoints.parts(self._endpoint(request).record.id)
+        parts = self._endpoints.queues(request.path_params["endpoint"])
         jobs = sorted((job for part in parts for job in part.jobs()), key=_submission_time)
         documents = [job.document() for job in reversed(jobs)]
         return raw_response(b'{"requests":[%b]}' % b",".join(documents))
@@ -160,28 +161,22 @@ class Queue:
             route.methods = set(methods)
         return route
 
-    def _endpoint(self, request: Request) -> EmulatedEndpoint:
+    def _endpoint(self, request: Request) -> QueueEndpoint:
         endpoint_id, job_id = request.path_params["endpoint"], request.path_params.get("job")
         if job_id is not None:
-            return _with_queue(self._endpoints.holding(endpoint_id, job_id))
-        return _with_queue(self._endpoints.get(endpoint_id))
+            return self._endpoints.holding(endpoint_id, job_id)
+        return with_queue(self._endpoints.get(endpoint_id))
 
     def _submit(
         self, request: Request, body: bytes, *, sync: bool
-    ) -> tuple[EmulatedEndpoint, QueuedJob]:
+    ) -> tuple[QueueEndpoint, QueuedJob]:
         scope = scope_of(request.scope)
-        endpoint = self._endpoints.submitting(request.path_params["endpoint"], scope)
-        submission = Submission.parse(body, _with_queue(endpoint).record, self._webhooks)
+        endpoint = with_queue(self._endpoints.submitting(request.path_params["endpoint"], scope))
+        submission = Submission.parse(body, endpoint.record, self._webhooks)
         return endpoint, endpoint.submit(submission, sync=sync, scope=scope)
 
 
-def _with_queue(endpoint: EmulatedEndpoint) -> EmulatedEndpoint:
-    if endpoint.record.type != "QUEUE":
-        raise HttpError(400, "a LOAD_BALANCER endpoint has no queue")
-    return endpoint
-
-
-def _job(endpoint: EmulatedEndpoint, request: Request) -> QueuedJob:
+def _job(endpoint: QueueEndpoint, request: Request) -> QueuedJob:
     job_id = request.path_params["job"]
     job = endpoint.job(job_id)
     if job is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from .http_relay import Headers
+from ...http.messages import Headers
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Send

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from ..processes.image_programs import SupplyError
 from ..queue.jobs import ABSENT
 from ..queue.stream_chunks import chunks
+from ..scheduler.endpoints import with_queue
 from ..server.http_errors import HttpError
 from ..server.json_members import parse_members
 from ..server.request_response import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..queue.jobs import QueuedJob
     from ..scheduler.endpoint import EmulatedEndpoint
     from ..scheduler.endpoints import EmulatedEndpoints
+    from ..scheduler.queue_endpoint import QueueEndpoint
     from ..scheduler.worker import EmulatedWorker
     from ..startup.config import EmulatorTimings
 
@@ -60,12 +62,12 @@ class WorkerRoutes:
 
     async def take(self, request: Request) -> Response:
         """``GET /job-take/{worker}``: one job, or 204 when none came for long."""
-        endpoint, worker = self._worker(request)
+        endpoint, worker = self._with_queue(request)
         return _given(await self._take(request, endpoint, worker, 1))
 
     async def take_batch(self, request: Request) -> Response:
         """``GET /job-take-batch/{worker}``: a list of up to ``batch_size`` jobs, or 204."""
-        endpoint, worker = self._worker(request)
+        endpoint, worker = self._with_queue(request)
         jobs = await self._take(request, endpoint, worker, _batch_size(request))
         if not jobs:
             return Response(status_code=204)
@@ -77,7 +79,7 @@ class WorkerRoutes:
         A result for a job that has ended already is taken and ignored: a 4xx would make the
         worker complain, a 5xx repeat it.
         """
-        endpoint, worker = self._worker(request)
+        endpoint, worker = self._with_queue(request)
         await self._accept(request, endpoint, worker)
         return json_response({})
 
@@ -86,14 +88,14 @@ class WorkerRoutes:
 
         Not Runpod's: it saves our own workers a request for each job.
         """
-        endpoint, worker = self._worker(request)
+        endpoint, worker = self._with_queue(request)
         await self._accept(request, endpoint, worker)
-        if worker.stopping:  # as one that had waited longer is told
+        if worker.is_stopping:  # as one that had waited longer is told
             return Response(status_code=204)
         return _given(await self._take(request, endpoint, worker, 1))
 
     async def _accept(
-        self, request: Request, endpoint: EmulatedEndpoint, worker: EmulatedWorker
+        self, request: Request, endpoint: QueueEndpoint, worker: EmulatedWorker
     ) -> None:
         job_id = request.path_params["job"]
         try:
@@ -112,7 +114,7 @@ class WorkerRoutes:
 
     async def stream(self, request: Request) -> Response:
         """``POST /job-stream/{worker}/{job}``: one item of a job that streams."""
-        endpoint, worker = self._worker(request)
+        endpoint, worker = self._with_queue(request)
         body = parse_object(await read_body(request, _RESULT_LIMIT))
         for chunk in chunks(body.get("output")):
             endpoint.partial(worker, request.path_params["job"], chunk)
@@ -155,7 +157,7 @@ class WorkerRoutes:
         return json_response({"paths": list(supply.paths), "notes": supply.notes})
 
     async def _take(
-        self, request: Request, endpoint: EmulatedEndpoint, worker: EmulatedWorker, limit: int
+        self, request: Request, endpoint: QueueEndpoint, worker: EmulatedWorker, limit: int
     ) -> list[QueuedJob]:
         busy = parameter(request, "job_in_progress") == "1"
         taker = endpoint.line_up(worker, limit=limit, busy=busy)
@@ -165,6 +167,10 @@ class WorkerRoutes:
         finally:
             endpoint.leave(taker, received=received)
         return taker.jobs.result() if received and not taker.jobs.cancelled() else []
+
+    def _with_queue(self, request: Request) -> tuple[QueueEndpoint, EmulatedWorker]:
+        endpoint, worker = self._worker(request)
+        return with_queue(endpoint), worker
 
     def _worker(self, request: Request) -> tuple[EmulatedEndpoint, EmulatedWorker]:
         endpoint_id, worker_id = request.path_params["endpoint"], request.path_params["worker"]

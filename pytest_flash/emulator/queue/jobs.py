@@ -130,15 +130,22 @@ class JobCounts:
 
 
 class JobQueue:
-    """Every job of one endpoint, in first-in first-out order.
+    """Every job of one endpoint, in first-in first-out order; a ``Workload`` of the scheduler.
 
     ``clock`` gives seconds. ``ended`` is called with each job as it becomes terminal, once.
+    Of workers that die a job is given to the next one, ``redeliveries`` times.
     A terminal job changes only by ``retry``; whatever arrives late is taken and ignored.
     """
 
-    def __init__(self, clock: Callable[[], float], ended: Callable[[QueuedJob], None]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        ended: Callable[[QueuedJob], None],
+        redeliveries: int = 0,
+    ) -> None:
         self._clock = clock
         self._ended = ended
+        self._redeliveries = redeliveries
         self._jobs: dict[str, QueuedJob] = {}
         self._waiting: OrderedDict[str, QueuedJob] = OrderedDict()
         self._pressing = 0
@@ -162,6 +169,23 @@ class JobQueue:
         """The job, if it is in progress on this worker: after a retry it may be elsewhere."""
         job = self._running.get(job_id)
         return job if job is not None and job.worker_id == worker_id else None
+
+    def runs(self, job_id: str, worker_id: str) -> bool:
+        """See Workload."""
+        return self.running_on(job_id, worker_id) is not None
+
+    def no_result(self, job_id: str, worker_id: str, error: str) -> None:
+        """See Workload."""
+        if job := self.running_on(job_id, worker_id):
+            self.fail(job, error)
+
+    def worker_died(self, job_id: str, worker_id: str, error: str) -> None:
+        """See Workload. The next worker gets the job, if the project wants that, else it fails."""
+        job = self.running_on(job_id, worker_id)
+        if job is not None and job.redeliveries < self._redeliveries:
+            self.redeliver(job)
+        else:
+            self.no_result(job_id, worker_id, error)
 
     @property
     def has_waiting(self) -> bool:

@@ -8,21 +8,24 @@ import reprlib
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from ...http.errors import TransportError
+from ...http.messages import Request, Timeouts
+from ...http.streaming import begun
+from ...http.tls import default_context
 from ...network.loopback import is_loopback
 from ..server.http_errors import HttpError
 
 if TYPE_CHECKING:
-    import httpx
+    import ssl
 
     from ..startup.config import WebhookReach
 
 _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3  # Runpod docs, send-requests: up to 2 after the first
-_TIMEOUT = 10.0
-# For all of an attempt, however slowly the answer comes.
-_WHOLE = 60.0
-_HEADERS = {"Content-Type": "application/json", "User-Agent": "pytest-flash"}
+# An attempt may take a minute, however slowly the answer comes.
+_TIMEOUTS = Timeouts(connect=10.0, read=10.0, whole=60.0)
+_HEADERS = ((b"Content-Type", b"application/json"), (b"User-Agent", b"pytest-flash"))
 
 
 class WebhookRule(Protocol):
@@ -44,7 +47,7 @@ class Webhooks:
     def __init__(self, reach: WebhookReach, delay: float) -> None:
         self._reach = reach
         self._delay = delay
-        self._client: httpx.AsyncClient | None = None
+        self._context: ssl.SSLContext | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -76,8 +79,6 @@ class Webhooks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
 
     async def _deliver(self, url: str, job_id: str, document: bytes) -> None:
         for attempt in range(_ATTEMPTS):
@@ -89,25 +90,19 @@ class Webhooks:
             _log.warning("webhook of job %s to %s: %s", job_id, url, problem)
 
     async def _post(self, url: str, body: bytes) -> str | None:
-        """One attempt; what was wrong with it, if anything."""
-        import httpx
+        """One attempt; what was wrong with it, if anything.
 
-        if self._client is None:
-            # A proxy from the environment would take even loopback URLs elsewhere.
-            self._client = httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
-        posting = self._status(self._client, url, body)
+        What is answered beside the status is nobody's business, and may have no end.
+        """
         try:
-            status = await asyncio.wait_for(posting, _WHOLE)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            request = Request.to("POST", url, _HEADERS, body)
+            if request.url.is_secure and self._context is None:
+                self._context = default_context()
+            async with begun(request, _TIMEOUTS, self._context) as response:
+                status = response.head.status
+        except TransportError as error:
             return f"{type(error).__name__}: {error}"
-        except asyncio.TimeoutError:
-            return f"there was no answer in {_WHOLE:g} s"
         return None if status == 200 else f"the answer was {status}, not 200"
-
-    async def _status(self, client: httpx.AsyncClient, url: str, body: bytes) -> int:
-        """What is answered beside the status is nobody's business, and may have no end."""
-        async with client.stream("POST", url, content=body, headers=_HEADERS) as response:
-            return response.status_code
 
 
 def _host(url: Any) -> str | None:

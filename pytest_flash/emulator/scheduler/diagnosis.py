@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..queue.jobs import QueuedJob
     from .endpoint import EmulatedEndpoint
     from .worker import EmulatedWorker
+    from .workload import Work
 
 _LINES_SHOWN = 20
 
 
 def endpoint_report(parts: Iterable[EmulatedEndpoint]) -> dict[str, Any]:
-    """One endpoint, given with its lanes: its workers, and its jobs that have not ended."""
+    """One endpoint, given with its lanes: its workers, and its jobs or requests under way."""
     every = list(parts)
     record = every[0].record
     return {
         "id": record.id,
         "name": record.name,
         "workers": [_worker(worker) for part in every for worker in part.members()],
-        "jobs": [_job(job) for part in every for job in part.unfinished()],
+        "jobs": [_work(work) for part in every for work in part.unfinished()],
     }
 
 
@@ -39,14 +39,14 @@ def _worker(worker: EmulatedWorker) -> dict[str, Any]:
     }
 
 
-def _job(job: QueuedJob) -> dict[str, Any]:
-    """Times are seconds: since the submission, and since a worker took the job."""
-    now = asyncio.get_running_loop().time()
+def _work(work: Work) -> dict[str, Any]:
+    """Times are seconds: since the submission, and since a worker took it."""
+    now, taken = asyncio.get_running_loop().time(), work.taken_at
     return {
-        "id": job.id,
-        "state": job.state.value,
-        "age": now - job.submitted_at,
-        "running": None if job.taken_at is None else now - job.taken_at,
-        "worker": job.worker_id or None,
-        "scope": job.scope,
+        "id": work.id,
+        "state": "IN_QUEUE" if taken is None else "IN_PROGRESS",
+        "age": now - work.submitted_at,
+        "running": None if taken is None else now - taken,
+        "worker": work.worker_id or None,
+        "scope": work.scope,
     }

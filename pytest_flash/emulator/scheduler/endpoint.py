@@ -1,17 +1,13 @@
-"""One endpoint at work: its jobs, its workers, and who waits for either."""
+"""One endpoint at work: its workers, and what they are for."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import uuid
-from collections import deque
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..queue.jobs import JobQueue, Output, QueuedJob
 from ..server.daemon_threads import in_thread
 from .worker_faults import WorkerFaults
 from .worker_pool import WorkerPool
@@ -21,40 +17,30 @@ if TYPE_CHECKING:
     from ..account.endpoint_views import WorkerView
     from ..processes.image_programs import Supply
     from ..processes.worker_logs import WorkerLog
-    from ..queue.jobs import JobCounts
-    from ..queue.submissions import Submission
     from .context import SchedulerContext
     from .worker import EmulatedWorker
+    from .workload import Work, Workload
 
 
-@dataclass(frozen=True, eq=False)
-class Taker:
-    """A worker that waits for up to ``limit`` jobs. The future gets them, or nothing."""
-
-    worker: EmulatedWorker
-    limit: int
-    jobs: asyncio.Future[list[QueuedJob]]
-
-
-class EmulatedEndpoint:
+class EmulatedEndpoint(ABC):
     """One endpoint at work. Lives on one event loop; nothing here blocks it.
 
-    ``scope`` is the one whose jobs alone come here, if faults keep them apart.
+    ``scope`` is the one whose ``workload`` alone comes here, if faults keep it apart.
     """
 
     def __init__(
-        self, record: EndpointRecord, context: SchedulerContext, scope: str | None = None
+        self,
+        record: EndpointRecord,
+        workload: Workload,
+        context: SchedulerContext,
+        scope: str | None,
     ) -> None:
         self._record = record
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self._queue = JobQueue(self._loop.time, self._job_ended)
+        self._workload = workload
         self._worker_faults = WorkerFaults(context.faults, record.id, scope)
-        self._pool = WorkerPool(record, self._queue, context, self._worker_faults, self._settle)
-        self._takers: deque[Taker] = deque()
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
-        self._alarm: asyncio.Handle | None = None
-        self._alarm_due = 0.0
+        self._pool = WorkerPool(record, workload, context, self._worker_faults, self._settle)
         self._closed = False
         self._settle()
 
@@ -81,152 +67,30 @@ class EmulatedEndpoint:
         """Its active workers, as they are."""
         return self._pool.active()
 
-    def unfinished(self) -> list[QueuedJob]:
-        """Its jobs that have not ended."""
-        return self._queue.unfinished()
+    @abstractmethod
+    def unfinished(self) -> Sequence[Work]:
+        """What waits and runs here."""
 
     @property
     def is_spent(self) -> bool:
         """Whether nothing is left here, not even a result that somebody may ask for."""
-        return not len(self._queue) and not self._pool.active()
-
-    def counts(self) -> JobCounts:
-        """Its counters of jobs."""
-        return self._queue.counts()
+        return not len(self._workload) and not self._pool.active()
 
     def close(self) -> None:
-        """Cancel every job, kill every worker, answer everyone who waits."""
+        """End all that waits and runs, kill every worker, answer everyone who waits."""
         self._closed = True
         self._pool.close()
-        self._queue.close()
-        for taker in self._takers:
-            _settle_future(taker.jobs, [])
-        self._takers.clear()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._workload.close()
 
     async def gone(self) -> None:
         """Wait until no worker process is left, after ``close``."""
         await self._pool.gone()
-
-    # What clients do
-
-    def submit(self, submission: Submission, *, sync: bool, scope: str | None = None) -> QueuedJob:
-        """Queue a job, submitted in ``scope``."""
-        timings = self._context.timings
-        job = QueuedJob(
-            id=f"{'sync-' if sync else ''}{uuid.uuid4()}-e1",
-            input=submission.input,
-            policy=submission.policy,
-            retention=timings.runsync_retention if sync else timings.run_retention,
-            extra=submission.extra,
-            webhook=submission.webhook,
-            scope=scope,
-        )
-        self._queue.submit(job)
-        if submission.problem is not None:
-            self._queue.fail(job, submission.problem)
-        self._pool.demand()
-        self._settle()
-        return job
-
-    def jobs(self) -> list[QueuedJob]:
-        """Its jobs, those that have ended for as long as they are kept, the oldest first."""
-        return self._queue.jobs()
-
-    def job(self, job_id: str) -> QueuedJob | None:
-        """The job, or None when there is none or it has expired."""
-        return self._queue.get(job_id)
-
-    async def wait(self, job: QueuedJob, seconds: float) -> None:
-        """Wait until ``job`` is terminal, but no longer than ``seconds``."""
-        if job.state.is_terminal:
-            return
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        waiters = self._waiters.setdefault(job.id, [])
-        waiters.append(waiter)
-        limit = self._loop.call_later(seconds, _settle_future, waiter, None)
-        try:
-            await waiter
-        finally:
-            limit.cancel()
-            waiters.remove(waiter)
-            if not waiters:
-                self._waiters.pop(job.id, None)
-
-    def cancel(self, job: QueuedJob) -> None:
-        """Cancel a job; its worker is told, and replaced if it does not listen."""
-        self._queue.cancel(job)
-        self._settle()
-
-    def purge(self) -> int:
-        """Cancel every queued job; returns how many."""
-        removed = self._queue.purge()
-        self._settle()
-        return removed
-
-    def retry(self, job: QueuedJob) -> bool:
-        """Queue a failed or timed-out job again; False for any other."""
-        retried = self._queue.retry(job)
-        if retried:
-            self._pool.retried(job)
-            self._pool.demand()
-            self._settle()
-        return retried
-
-    def extend(self, job: QueuedJob, ttl: float) -> None:
-        """Let a job live for ``ttl`` seconds from now."""
-        self._queue.extend(job, ttl)
-        self._settle()
-
-    def drain_partials(self, job: QueuedJob) -> list[Any]:
-        """What a job has streamed since the last call."""
-        return self._queue.drain_partials(job)
 
     # What workers do
 
     def worker(self, worker_id: str) -> EmulatedWorker | None:
         """The worker of this id that has not been told to end."""
         return self._pool.worker(worker_id)
-
-    def line_up(self, worker: EmulatedWorker, *, limit: int, busy: bool) -> Taker:
-        """A worker asks for up to ``limit`` jobs. ``leave`` must follow."""
-        self._pool.polled(worker, busy=busy)
-        taker = Taker(worker, limit, self._loop.create_future())
-        self._takers.append(taker)
-        worker.polls.add(taker.jobs)
-        self._settle()
-        return taker
-
-    def leave(self, taker: Taker, *, received: bool) -> None:
-        """A worker waits no longer. Jobs that it was given but never received are queued again."""
-        taker.worker.polls.discard(taker.jobs)
-        if not taker.jobs.done():
-            self._takers.remove(taker)
-            taker.jobs.cancel()
-        elif not taker.jobs.result():
-            with contextlib.suppress(ValueError):  # out of the line already
-                self._takers.remove(taker)
-        elif not received:
-            for job in reversed(taker.jobs.result()):
-                self._queue.put_back(job)
-                self._pool.release(taker.worker, job.id)
-            self._settle()
-        else:
-            self._endanger(taker.worker, taker.jobs.result())
-
-    def result(
-        self, worker: EmulatedWorker, job_id: str, output: Output, error: str | None, *, last: bool
-    ) -> None:
-        """A worker's result; ``last`` when it asks to be replaced after this job."""
-        worker.retiring = worker.retiring or last
-        job = self._queue.running_on(job_id, worker.id)
-        for _ in range(self._worker_faults.deliveries(job.scope if job else None)):
-            self._queue.finish(job_id, worker.id, output, error)
-        self._pool.release(worker, job_id)
-        if self._worker_faults.kill("after"):
-            worker.kill()
-        self._settle()
 
     def unhealthy(self, worker: EmulatedWorker, problem: str) -> None:
         """A worker said that it is of no use; ``problem`` completes "the worker …"."""
@@ -237,14 +101,6 @@ class EmulatedEndpoint:
         """A worker said that it lives."""
         self._pool.pinged(worker)
 
-    def progress(self, worker: EmulatedWorker, job_id: str, output: Output) -> None:
-        """A worker's progress update."""
-        self._queue.progress(job_id, worker.id, output)
-
-    def partial(self, worker: EmulatedWorker, job_id: str, output: Any) -> None:
-        """One item of a worker's stream."""
-        self._queue.add_partial(job_id, worker.id, output)
-
     async def supply(self, dependencies: Sequence[str]) -> Supply:
         """Make ``dependencies`` importable for a worker. Raises SupplyError."""
         source = self._context.programs
@@ -253,57 +109,18 @@ class EmulatedEndpoint:
     # What holds it together
 
     def _settle(self) -> None:
-        """Bring jobs and workers together, and workers and load; after every change."""
+        """Bring work and workers together, and workers and load; after every change."""
         if self._closed:
             return
         self._dispatch()
         self._pool.reconcile()
-        self._set_alarm()
 
+    @abstractmethod
     def _dispatch(self) -> None:
-        while self._takers and self._queue.has_waiting:
-            taker = self._takers.popleft()
-            jobs: list[QueuedJob] = []
-            if not self._pool.can_take(taker.worker):
-                pass
-            elif self._worker_faults.kill("before"):
-                taker.worker.served = True  # it had started well
-                taker.worker.kill()
-            else:
-                while len(jobs) < taker.limit and (job := self._queue.take(taker.worker.id)):
-                    self._pool.assign(taker.worker, job)
-                    jobs.append(job)
-            _settle_future(taker.jobs, jobs)
+        """Give what waits to workers that can take it."""
 
-    def _endanger(self, worker: EmulatedWorker, jobs: Sequence[QueuedJob]) -> None:
-        """Have a worker killed while it runs one of ``jobs``, if there is a fault for it."""
-        for job in jobs:
+    def _endanger(self, worker: EmulatedWorker, given: Sequence[Work]) -> None:
+        """Have a worker killed while it runs one of ``given``, if there is a fault for it."""
+        for work in given:
             if fault := self._worker_faults.kill("during"):
-                self._loop.call_later(fault.seconds, worker.kill_at, job.id)
-
-    def _job_ended(self, job: QueuedJob) -> None:
-        for waiter in self._waiters.get(job.id, ()):
-            _settle_future(waiter, None)
-        self._pool.job_ended(job)
-        if job.webhook is not None:
-            self._context.webhooks.deliver(job.webhook, job.id, job.document())
-
-    def _set_alarm(self) -> None:
-        due = self._queue.next_due()
-        if due is None or (self._alarm is not None and self._alarm_due <= due):
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        # Kept here: what uvloop returns for a time that has come does not tell it.
-        self._alarm_due = due
-        self._alarm = self._loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        self._queue.expire()
-        self._settle()
-
-
-def _settle_future(future: asyncio.Future[Any], value: Any) -> None:
-    if not future.done():
-        future.set_result(value)
+                self._loop.call_later(fault.seconds, worker.kill_at, work.id)

@@ -14,6 +14,7 @@ from ..server.http_errors import HttpError
 from .context import SchedulerContext
 from .endpoint import EmulatedEndpoint
 from .load_balanced_endpoint import BalancedEndpoint
+from .queue_endpoint import QueueEndpoint
 
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
@@ -66,11 +67,14 @@ class EmulatedEndpoints:
             lanes[lane] = self._at_work(record, scope)
         return lanes[lane]
 
-    def holding(self, endpoint_id: str, job_id: str) -> EmulatedEndpoint:
-        """Where a job is; the endpoint itself when it is nowhere. Raises HttpError 404."""
-        endpoint = self.get(endpoint_id)
-        if endpoint_id in self._lanes and endpoint.job(job_id) is None:
-            lanes = self._lanes[endpoint_id].values()
+    def queues(self, endpoint_id: str) -> list[QueueEndpoint]:
+        """As ``parts``, of an endpoint with a queue. Raises HttpError 404, or 400."""
+        return [with_queue(part) for part in self.parts(endpoint_id)]
+
+    def holding(self, endpoint_id: str, job_id: str) -> QueueEndpoint:
+        """Where a job is; the endpoint itself when it is nowhere. Raises HttpError 404, or 400."""
+        endpoint, *lanes = self.queues(endpoint_id)
+        if lanes and endpoint.job(job_id) is None:
             return next((lane for lane in lanes if lane.job(job_id)), endpoint)
         return endpoint
 
@@ -98,8 +102,8 @@ class EmulatedEndpoints:
         return self._releases[self.get(endpoint_id).record.id]
 
     def counts(self, endpoint_id: str) -> JobCounts:
-        """The counters of an endpoint's jobs. Raises HttpError 404."""
-        counts = [part.counts() for part in self.parts(endpoint_id)]
+        """The counters of an endpoint's jobs. Raises HttpError 404, or 400 without a queue."""
+        counts = [part.counts() for part in self.queues(endpoint_id)]
         return _sum(self._spent[endpoint_id], *counts)
 
     def add(self, record: EndpointRecord) -> EmulatedEndpoint:
@@ -133,11 +137,12 @@ class EmulatedEndpoints:
                 if lane.scope == scope:
                     part.update(replace(part.record, idle_timeout=0))
                 if part.is_spent:
-                    self._spent[endpoint_id] = _sum(self._spent[endpoint_id], part.counts())
+                    if isinstance(part, QueueEndpoint):
+                        self._spent[endpoint_id] = _sum(self._spent[endpoint_id], part.counts())
                     del lanes[lane]
 
     def _at_work(self, record: EndpointRecord, scope: str | None = None) -> EmulatedEndpoint:
-        kind = EmulatedEndpoint if record.type == "QUEUE" else BalancedEndpoint
+        kind = QueueEndpoint if record.type == "QUEUE" else BalancedEndpoint
         return kind(record, self._context, scope)
 
     async def close(self) -> None:
@@ -148,6 +153,13 @@ class EmulatedEndpoints:
         for part in parts:
             part.close()
         await asyncio.gather(*(part.gone() for part in parts))
+
+
+def with_queue(endpoint: EmulatedEndpoint) -> QueueEndpoint:
+    """``endpoint``. Raises HttpError 400 for one that has no queue."""
+    if not isinstance(endpoint, QueueEndpoint):
+        raise HttpError(400, "a LOAD_BALANCER endpoint has no queue")
+    return endpoint
 
 
 def _sum(*counts: JobCounts) -> JobCounts:

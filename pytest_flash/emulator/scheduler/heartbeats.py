@@ -28,7 +28,7 @@ class Pings:
     def heard(self, worker: EmulatedWorker) -> None:
         """A worker said that it lives. From its first ping on it must go on saying so."""
         worker.missed = 0
-        if self._limit and not worker.sends_pings and not worker.stopping:
+        if self._limit and not worker.sends_pings and not worker.is_stopping:
             self._await(worker)
 
     def _await(self, worker: EmulatedWorker) -> None:

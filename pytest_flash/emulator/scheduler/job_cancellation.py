@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..queue.jobs import JobQueue
     from .worker import EmulatedWorker
+    from .workload import Workload
 
 
 class StopOrders:
@@ -20,13 +20,13 @@ class StopOrders:
 
     def __init__(
         self,
-        queue: JobQueue,
+        workload: Workload,
         grace: float,
         *,
         given_up: Callable[[EmulatedWorker, str], None],
         ignored: Callable[[EmulatedWorker, str], None],
     ) -> None:
-        self._queue = queue
+        self._workload = workload
         self._grace = grace
         self._given_up = given_up
         self._ignored = ignored
@@ -34,7 +34,7 @@ class StopOrders:
 
     def runs_others(self, worker: EmulatedWorker) -> bool:
         """Whether a worker has a job that somebody waits for."""
-        return any(self._queue.running_on(job_id, worker.id) for job_id in worker.jobs)
+        return any(self._workload.runs(job_id, worker.id) for job_id in worker.jobs)
 
     def give(self, worker: EmulatedWorker, job_id: str) -> None:
         """Have a worker told, through job-stop, that a job has ended."""
@@ -47,7 +47,7 @@ class StopOrders:
             worker.order_stop(job_id)
 
     def _insist(self, worker: EmulatedWorker, job_id: str) -> None:
-        if job_id not in worker.jobs or worker.stopping:
+        if job_id not in worker.jobs or worker.is_stopping:
             return
         if job_id in worker.heeded:
             self._given_up(worker, job_id)

@@ -4,67 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..account.health_checks import Health, check_health, health_path
-from ..queue.jobs import ABSENT, NO_INPUT, JobState, Policy, QueuedJob
-from .context import SchedulerContext
+from .balanced_requests import Requests, Visit
 from .endpoint import EmulatedEndpoint
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
+    from .context import SchedulerContext
     from .worker import EmulatedWorker
 
-# The balancer limits requests itself: a worker that is too slow for one may serve others.
-_NO_LIMIT = Policy(execution_timeout=7 * 24 * 3600.0, ttl=7 * 24 * 3600.0)
 _STARTING, _UNWELL = 0.02, 0.2
 _LINES_SHOWN = 10
 
 
-class LostError(Exception):
-    """A request that its worker, or the lack of one, has ended; the text says how."""
-
-
-@dataclass(frozen=True, eq=False)
-class Visit:
-    """One request at the endpoint.
-
-    ``worker`` gets who serves it, or raises LostError when nobody will; ``lost`` gets one when that
-    worker ends too early.
-    """
-
-    job: QueuedJob
-    worker: asyncio.Future[EmulatedWorker]
-    lost: asyncio.Future[LostError]
-
-
 class BalancedEndpoint(EmulatedEndpoint):
-    """An endpoint whose workers are HTTP servers. A request counts as a job while it lasts."""
+    """An endpoint whose workers are HTTP servers."""
 
     def __init__(
         self, record: EndpointRecord, context: SchedulerContext, scope: str | None = None
     ) -> None:
-        self._visits: dict[str, Visit] = {}
+        self._requests = Requests()
         self._healthy: set[str] = set()
         self._monitors: dict[str, asyncio.Task[None]] = {}
-        # Runpod docs, load-balancing/overview: no retries.
-        options = replace(context.options, redeliveries=0)
-        super().__init__(record, replace(context, options=options), scope)
+        super().__init__(record, self._requests, context, scope)
+
+    def unfinished(self) -> Sequence[Visit]:
+        """See EmulatedEndpoint."""
+        return self._requests.unfinished()
 
     def admit(self, scope: str | None, preferred: str | None = None) -> Visit:
         """A request has come; ``dismiss`` must follow.
 
         It goes to the ``preferred`` worker, if that can serve it now.
         """
-        job = QueuedJob(
-            str(uuid.uuid4()), input=NO_INPUT, policy=_NO_LIMIT, retention=0.0, scope=scope
-        )
-        visit = Visit(job, self._loop.create_future(), self._loop.create_future())
-        self._visits[job.id] = visit
-        self._queue.submit(job)
+        visit = self._requests.enter(scope)
         self._pool.demand()
         # Where others wait, no worker can serve any.
         if preferred is not None and (worker := self.able(preferred)) is not None:
@@ -81,13 +58,11 @@ class BalancedEndpoint(EmulatedEndpoint):
 
     def dismiss(self, visit: Visit) -> None:
         """A request has been answered, or given up."""
-        del self._visits[visit.job.id]
-        visit.lost.cancel()
-        if visit.worker.done() and not visit.worker.cancelled() and not visit.worker.exception():
-            self._served(visit.worker.result(), visit.job)
-        else:
-            visit.worker.cancel()
-            self._queue.cancel(visit.job)
+        worker = self._requests.leave(visit)
+        if worker is not None:
+            self._pool.release(worker, visit.id)
+            if self._worker_faults.kill("after"):
+                worker.kill()
         self._settle()
 
     def absence(self) -> str:
@@ -106,22 +81,16 @@ class BalancedEndpoint(EmulatedEndpoint):
         return ""
 
     def unhealthy(self, worker: EmulatedWorker, problem: str) -> None:
-        """See Endpoint."""
+        """See EmulatedEndpoint."""
         super().unhealthy(worker, problem)
         if worker.process is not None:
             worker.process.terminate()
 
     def close(self) -> None:
-        """See Endpoint."""
+        """See EmulatedEndpoint."""
         for monitor in self._monitors.values():
             monitor.cancel()
         super().close()
-
-    def _served(self, worker: EmulatedWorker, job: QueuedJob) -> None:
-        self._queue.finish(job.id, worker.id, ABSENT, None)
-        self._pool.release(worker, job.id)
-        if self._worker_faults.kill("after"):
-            worker.kill()
 
     def _settle(self) -> None:
         super()._settle()
@@ -142,34 +111,21 @@ class BalancedEndpoint(EmulatedEndpoint):
         return forget
 
     def _dispatch(self) -> None:
-        while self._queue.has_waiting and (worker := self._least_busy()) is not None:
+        while self._requests.pressing and (worker := self._least_busy()) is not None:
             if self._worker_faults.kill("before"):
-                worker.served = True  # it had started well
+                worker.advance(WorkerState.SERVING)  # it had started well
                 worker.kill()
                 continue
             self._assign_next(worker)
 
     def _assign_next(self, worker: EmulatedWorker) -> None:
-        job = self._queue.take(worker.id)
-        assert job is not None
-        self._pool.assign(worker, job)
-        self._endanger(worker, [job])
-        self._visits[job.id].worker.set_result(worker)
+        visit = self._requests.assign(worker)
+        self._pool.assign(worker, visit.id)
+        self._endanger(worker, [visit])
 
     def _least_busy(self) -> EmulatedWorker | None:
         able = [worker for worker in self._pool.active() if self.able(worker.id) is not None]
         return min(able, key=lambda worker: len(worker.jobs), default=None)
-
-    def _job_ended(self, job: QueuedJob) -> None:
-        super()._job_ended(job)
-        visit = self._visits.get(job.id)
-        if visit is None or job.state is JobState.COMPLETED:
-            return
-        error = LostError(job.error or "the endpoint was deleted, or the emulator stopped")
-        if not visit.worker.done():
-            visit.worker.set_exception(error)
-        elif not visit.lost.done():
-            visit.lost.set_result(error)
 
     async def _monitor(self, worker: EmulatedWorker) -> None:
         """Ask a worker for its health for as long as it is there."""
@@ -177,7 +133,7 @@ class BalancedEndpoint(EmulatedEndpoint):
         ports = self._context.launcher.ports.of(worker.id)
         path = health_path(self._record.container.env)
         unwell_since: float | None = None
-        while ports is not None and worker.is_live and not worker.gone.is_set():
+        while ports is not None and worker.state.is_live and not worker.gone.is_set():
             health = await check_health(ports.health, path, timings.health_timeout)
             if self._is_well(worker, health):
                 unwell_since = None
@@ -203,7 +159,7 @@ class BalancedEndpoint(EmulatedEndpoint):
             return True  # a function that does not yield holds up everything else in its worker
         self._healthy.discard(worker.id)
         # Before it was healthy for the first time there is a limit for starting.
-        return not worker.ready and not health.is_unhealthy
+        return worker.state.is_starting and not health.is_unhealthy
 
 
 def _complaint(path: str, health: Health) -> str:

@@ -13,20 +13,26 @@ from ...process.exit_status import how_it_ended
 from ..account.endpoint_views import WorkerView
 from ..processes.worker_logs import WorkerLog
 from ..processes.worker_process import WorkerProcess
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..queue.jobs import QueuedJob
 
 _LINES_SHOWN = 20
+_STATUSES = {
+    WorkerState.STARTING: "INITIALIZING",
+    WorkerState.THROTTLED: "THROTTLED",
+    WorkerState.FAILED_START: "UNHEALTHY",
+    WorkerState.FAILED: "UNHEALTHY",
+}
 
 
 @dataclass(eq=False)
 class EmulatedWorker:
     """One worker, from the decision to start it until its process is gone.
 
-    ``jobs`` are those it has been given and not yet returned; ``served`` says that it has had
-    one, ``retiring`` that it takes no further one, ``stopping`` that it was told to end, and
-    ``throttled`` that there is no capacity to start it.
+    ``state`` changes in ``advance``; ``problem`` is why it failed. ``jobs`` are those it has been
+    given and not yet returned.
     ``orders`` are jobs that it has yet to be told to stop, ``told`` how often it was told, and
     ``heeded`` those of which it has taken note; ``listeners`` are the job-stop requests that wait.
     ``polls`` are answers that it waits
@@ -40,11 +46,7 @@ class EmulatedWorker:
     process: WorkerProcess | None = None
     started: float | None = None
     started_at: datetime | None = None
-    ready: bool = False
-    served: bool = False
-    retiring: bool = False
-    stopping: bool = False
-    throttled: bool = False
+    state: WorkerState = WorkerState.STARTING
     problem: str | None = None
     jobs: set[str] = field(default_factory=set)
     orders: list[str] = field(default_factory=list)
@@ -62,16 +64,27 @@ class EmulatedWorker:
     @property
     def status(self) -> str:
         """REST v2 ``WorkerStatus``."""
-        if self.problem is not None:
-            return "UNHEALTHY"
-        if not self.ready:
-            return "THROTTLED" if self.throttled else "INITIALIZING"
-        return "RUNNING" if self.jobs else "IDLE"
+        named = _STATUSES.get(self.state)
+        return named or ("RUNNING" if self.jobs else "IDLE")
 
     @property
-    def is_live(self) -> bool:
-        """Whether it counts as one of the workers that its endpoint asked for."""
-        return not self.stopping and self.problem is None
+    def is_stopping(self) -> bool:
+        """Whether it was told to end."""
+        return self.state is WorkerState.STOPPING
+
+    def advance(self, to: WorkerState) -> bool:
+        """Change its state, if the present one leads there: what is reported of a worker may
+        cross what is decided about it. Whether it did."""
+        leads = self.state.leads_to(to)
+        if leads:
+            self.state = to
+        return leads
+
+    def fail(self, problem: str) -> None:
+        """It is of no use any more; ``problem`` completes "the worker …"."""
+        self.problem = problem
+        if not self.advance(WorkerState.FAILED):
+            self.advance(WorkerState.FAILED_START)
 
     def attach(self, process: WorkerProcess, now: float) -> None:
         """The process has been started."""
@@ -79,7 +92,7 @@ class EmulatedWorker:
 
     def dismiss(self) -> None:
         """It is told to end: whatever it waits for is answered, so that it can do so."""
-        self.stopping = True
+        self.advance(WorkerState.STOPPING)
         self.dismissed.set()
         self.set_timer(None)
         self.set_ping_timer(None)

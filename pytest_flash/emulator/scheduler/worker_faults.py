@@ -14,6 +14,7 @@ from ..faults.fault_types import (
     NoCapacity,
     wait_for_any,
 )
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..faults.fault_types import Faults
@@ -48,11 +49,11 @@ class WorkerFaults:
             await wait_for_any(worker.dismissed, cold.removed, seconds=cold.effect.seconds)
         full = self._faults.take(NoCapacity, self._scope, self._endpoint_id)
         if full is not None:
-            worker.throttled = True
+            worker.advance(WorkerState.THROTTLED)
             await wait_for_any(worker.dismissed, full.removed)
-            worker.throttled = False
+            worker.advance(WorkerState.STARTING)
         failed = self._faults.take(FailedStart, self._scope, self._endpoint_id)
-        if failed is not None and not worker.stopping:
+        if failed is not None and not worker.is_stopping:
             raise StartFaultError(failed.effect.reason)
 
     def kill(self, moment: Moment) -> KillWorker | None:

@@ -14,12 +14,12 @@ from ..account.autoscaling import Load, desired_workers
 from ..account.ids import new_id
 from ..processes.image_programs import NoProgramError
 from ..processes.worker_logs import WorkerLog, WorkerLogs
-from ..queue.jobs import JobQueue, JobState, QueuedJob
 from ..server.daemon_threads import in_thread
 from .heartbeats import Pings
 from .job_cancellation import StopOrders
 from .start_backoff import Starts
 from .worker import EmulatedWorker
+from .worker_state import WorkerState
 
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..processes.worker_process import WorkerProcess
     from .context import SchedulerContext
     from .worker_faults import WorkerFaults
+    from .workload import Workload
 
 _log = logging.getLogger(__name__)
 
@@ -44,13 +45,13 @@ class WorkerPool:
     def __init__(
         self,
         record: EndpointRecord,
-        queue: JobQueue,
+        workload: Workload,
         context: SchedulerContext,
         worker_faults: WorkerFaults,
         changed: Callable[[], None],
     ) -> None:
         self._record = record
-        self._queue = queue
+        self._workload = workload
         self._launcher = context.launcher
         self._timings = context.timings
         self._options = context.options
@@ -63,7 +64,7 @@ class WorkerPool:
         self._starts = Starts(self._timings)
         self._pings = Pings(self._timings.ping_interval, self._options.missed_pings, self._silent)
         self._stops = StopOrders(
-            queue, self._timings.cancel_grace, given_up=self._gave_up, ignored=self._ignored
+            workload, self._timings.cancel_grace, given_up=self._gave_up, ignored=self._ignored
         )
         self._next_start: asyncio.TimerHandle | None = None
         self._closed = False
@@ -71,7 +72,7 @@ class WorkerPool:
     def worker(self, worker_id: str) -> EmulatedWorker | None:
         """The worker of this id that has not been told to end."""
         worker = self._workers.get(worker_id)
-        return None if worker is None or worker.stopping else worker
+        return None if worker is None or worker.is_stopping else worker
 
     def log(self, worker_id: str) -> WorkerLog | None:
         """The log of a worker that is, or was until lately."""
@@ -79,7 +80,7 @@ class WorkerPool:
 
     def active(self) -> list[EmulatedWorker]:
         """Every worker that has not been told to end."""
-        return [worker for worker in self._workers.values() if not worker.stopping]
+        return [worker for worker in self._workers.values() if not worker.is_stopping]
 
     def views(self) -> list[WorkerView]:
         """Every active worker, as the management plane shows it."""
@@ -103,11 +104,11 @@ class WorkerPool:
             return
         live = self._retire(self._live())
         if self._starts.hopeless is not None:
-            self._queue.fail_waiting(self._starts.hopeless)
+            self._workload.fail_waiting(self._starts.hopeless)
         missing = self._wanted(live) - len(live)
         if missing <= 0:
             return  # mostly: this is asked three times for each job
-        starting = sum(not worker.ready for worker in live)
+        starting = sum(worker.state.is_starting for worker in live)
         missing = self._starts.allowed(missing, starting=starting > 0)
         missing = min(missing, _STARTS_AT_ONCE - starting)
         if missing > 0 and (delay := self._starts.delay(self._loop.time())) > 0:
@@ -126,20 +127,18 @@ class WorkerPool:
         If it does not, no result will come for those that it was given: they were cancelled, their
         results could not be sent, or they never arrived.
         """
-        if not worker.ready:
-            worker.ready = True
+        if worker.advance(WorkerState.READY):
             self._note(worker, "is ready")
             self._rest(worker)
         if not busy:
             for job_id in list(worker.jobs):
-                if job := self._queue.running_on(job_id, worker.id):
-                    text = f"worker {worker.id} asked for another job without a result for this one"
-                    self._queue.fail(job, f"{text}; its log may say why")
+                text = f"worker {worker.id} asked for another job without a result for this one"
+                self._workload.no_result(job_id, worker.id, f"{text}; its log may say why")
                 self.release(worker, job_id)
 
     def unhealthy(self, worker: EmulatedWorker, problem: str) -> None:
         """A worker will be of no use: it is given no job, and soon killed if it does not end."""
-        worker.problem = problem
+        worker.fail(problem)
         self._note(worker, problem, logging.WARNING)
         if worker.process is not None:
             grace = self._timings.stop_grace
@@ -152,18 +151,17 @@ class WorkerPool:
     def can_take(self, worker: EmulatedWorker) -> bool:
         """Whether a job that is given to this worker now will run."""
         return (
-            worker.is_live
-            and not worker.retiring
+            worker.state.takes_jobs
             and worker.version == self._record.version
             and worker.process is not None
             and worker.process.is_alive()
         )
 
-    def assign(self, worker: EmulatedWorker, job: QueuedJob) -> None:
+    def assign(self, worker: EmulatedWorker, job_id: str) -> None:
         """Note that a worker has been given a job."""
         worker.set_timer(None)
-        worker.served = True
-        worker.jobs.add(job.id)
+        worker.advance(WorkerState.SERVING)
+        worker.jobs.add(job_id)
         self._starts.succeeded()
 
     def release(self, worker: EmulatedWorker, job_id: str) -> None:
@@ -171,28 +169,29 @@ class WorkerPool:
         worker.forget(job_id)
         self._rest(worker)
 
-    def job_ended(self, job: QueuedJob) -> None:
-        """A job became terminal: free its worker, or stop the function that still runs there."""
-        worker = self.worker(job.worker_id)
-        if worker is None or job.id not in worker.jobs:
+    def job_ended(self, worker_id: str, job_id: str) -> None:
+        """A job has its result: its worker, if it had any, is free for others."""
+        worker = self.worker(worker_id)
+        if worker is not None and job_id in worker.jobs:
+            self.release(worker, job_id)
+
+    def stop_job(self, worker_id: str, job_id: str, *, late: bool) -> None:
+        """A job was cancelled, or is too ``late``: stop the function that still runs."""
+        worker = self.worker(worker_id)
+        if worker is None or job_id not in worker.jobs:
             return
-        if job.state not in (JobState.CANCELLED, JobState.TIMED_OUT):
-            self.release(worker, job.id)
-        elif (
-            job.state is JobState.TIMED_OUT
-            and not worker.listeners
-            and not self._stops.runs_others(worker)
-        ):
+        if late and not worker.listeners and not self._stops.runs_others(worker):
             # It could not be stopped in any other way.
-            worker.problem = f"was replaced because job {job.id} ran for too long"
+            worker.fail(f"was replaced because job {job_id} ran for too long")
             self._kill(worker)
         else:
-            self._stops.give(worker, job.id)
+            self._stops.give(worker, job_id)
 
-    def retried(self, job: QueuedJob) -> None:
+    def retried(self, job_id: str) -> None:
         """A job is queued again: not for a worker that may run it still."""
         for worker in self._live():
-            worker.retiring = worker.retiring or job.id in worker.jobs
+            if job_id in worker.jobs:
+                worker.advance(WorkerState.RETIRING)
 
     def close(self) -> None:
         """Kill every worker and start no more."""
@@ -209,12 +208,12 @@ class WorkerPool:
                 await worker.gone.wait()
 
     def _live(self) -> list[EmulatedWorker]:
-        return [worker for worker in self._workers.values() if worker.is_live]
+        return [worker for worker in self._workers.values() if worker.state.is_live]
 
     def _wanted(self, live: list[EmulatedWorker]) -> int:
         load = Load(
-            queued=self._queue.pressing,
-            running=self._queue.in_progress,
+            queued=self._workload.pressing,
+            running=self._workload.in_progress,
             busy=len([worker for worker in live if worker.jobs]),
         )
         bounds = self._record.workers_min, self._record.workers_max
@@ -225,11 +224,12 @@ class WorkerPool:
         version, surplus = self._record.version, len(live) - self._record.workers_max
         stopped = False
         for worker in live:
-            if not worker.jobs and (worker.version != version or worker.retiring or surplus > 0):
+            unwanted = worker.version != version or worker.state is WorkerState.RETIRING
+            if not worker.jobs and (unwanted or surplus > 0):
                 surplus -= 1
                 self._stop(worker)
                 stopped = True
-        return [worker for worker in live if not worker.stopping] if stopped else live
+        return [worker for worker in live if not worker.is_stopping] if stopped else live
 
     def _start_later(self, delay: float) -> None:
         if self._next_start is None:
@@ -273,7 +273,7 @@ class WorkerPool:
     async def _launch(self, worker: EmulatedWorker, record: EndpointRecord) -> None:
         try:
             await self._worker_faults.start(worker)
-            if worker.stopping:
+            if worker.is_stopping:
                 self._drop(worker)
                 worker.gone.set()
                 return
@@ -296,23 +296,23 @@ class WorkerPool:
             exited=partial(self._exited, worker),
             printed=partial(self._printed, worker),
         )
-        if worker.stopping:
+        if worker.is_stopping:
             process.kill()
         else:
             limit = self._timings.worker_start
             worker.set_timer(self._loop.call_later(limit, self._start_overdue, worker))
 
     def _refused(self, worker: EmulatedWorker, reason: str) -> None:
-        if worker.version == self._record.version and not worker.stopping:
+        if worker.version == self._record.version and not worker.is_stopping:
             worker.log.add("system", reason)
-            worker.problem = reason  # it stays, for all to see that the endpoint is unhealthy
+            worker.fail(reason)  # it stays, for all to see that the endpoint is unhealthy
             self._starts.refuse(reason)
         else:
             self._drop(worker)
 
     def _start_overdue(self, worker: EmulatedWorker) -> None:
         missed = "ask for a job" if self._record.type == "QUEUE" else "become healthy"
-        worker.problem = f"did not {missed} within {self._timings.worker_start:g} s"
+        worker.fail(f"did not {missed} within {self._timings.worker_start:g} s")
         if worker.process is not None:
             worker.process.kill()
 
@@ -324,24 +324,19 @@ class WorkerPool:
         worker.set_ping_timer(None)
         worker.gone.set()
         for job_id in worker.jobs:
-            if job := self._queue.running_on(job_id, worker.id):
-                self._lost(job, worker.death(code, f"while it ran job {job_id}"))
-        if not worker.served:
+            if self._workload.runs(job_id, worker.id):
+                death = worker.death(code, f"while it ran job {job_id}")
+                self._workload.worker_died(job_id, worker.id, death)
+        if worker.state.had_no_job:
             self._start_failed(worker, worker.death(code, "before it took a job"))
         self._keep(in_thread(partial(self._launcher.clean, worker.id)))
         self._changed()
 
-    def _lost(self, job: QueuedJob, error: str) -> None:
-        """A job's worker died: the next one gets it, if the project wants that, else it fails."""
-        if job.redeliveries < self._options.redeliveries:
-            self._queue.redeliver(job)
-        else:
-            self._queue.fail(job, error)
-
     def _silent(self, worker: EmulatedWorker) -> None:
         seconds = self._options.missed_pings * self._timings.ping_interval
-        worker.problem = f"sent no ping for {seconds:g} s"
-        self._note(worker, worker.problem, logging.WARNING)
+        problem = f"sent no ping for {seconds:g} s"
+        worker.fail(problem)
+        self._note(worker, problem, logging.WARNING)
         worker.kill()
 
     def _gave_up(self, worker: EmulatedWorker, job_id: str) -> None:
@@ -349,20 +344,20 @@ class WorkerPool:
         self._changed()
 
     def _ignored(self, worker: EmulatedWorker, job_id: str) -> None:
-        worker.problem = f"was replaced because it did not give up job {job_id}"
+        worker.fail(f"was replaced because it did not give up job {job_id}")
         self._kill(worker)
         self._changed()
 
     def _start_failed(self, worker: EmulatedWorker, reason: str) -> None:
-        if worker.version == self._record.version and not worker.stopping:
+        if worker.version == self._record.version and not worker.is_stopping:
             _log.warning("%s", reason)
             self._starts.failed(reason, self._loop.time())
 
     def _rest(self, worker: EmulatedWorker) -> None:
         """Let a worker that has nothing to do go home, or wait for its idle timeout."""
-        if worker.jobs or not worker.ready or worker.stopping:
+        if worker.jobs or worker.state.is_starting or not worker.state.is_live:
             return
-        if worker.retiring or worker.version != self._record.version:
+        if worker.state is WorkerState.RETIRING or worker.version != self._record.version:
             self._stop(worker)
         else:
             after = self._record.idle_timeout

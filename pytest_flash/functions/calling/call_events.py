@@ -41,8 +41,9 @@ class Reports:
 
     def start(self, spec: FunctionSpec, endpoint: Endpoint, arguments: Arguments) -> CallReport:
         """A call begins."""
-        number = next(self._numbers)
-        return CallReport(number, spec, endpoint, arguments, self._on_event, self._workers)
+        report = CallReport(next(self._numbers), spec, endpoint, self._on_event, self._workers)
+        report.begun(arguments)
+        return report
 
 
 def _nothing() -> None:
@@ -57,7 +58,6 @@ class CallReport:
         number: int,
         spec: FunctionSpec,
         endpoint: Endpoint,
-        arguments: Arguments,
         on_event: EventSink,
         workers: set[tuple[str, str]],
     ) -> None:
@@ -69,13 +69,16 @@ class CallReport:
         self._job_id: str | None = None
         self._ended = False
         self.at_end: Callable[[], None] = _nothing
-        on_event(
+
+    def begun(self, arguments: Arguments) -> None:
+        """The job is being submitted."""
+        self._on_event(
             JobStarted(
-                number,
-                spec.name,
-                spec.location,
-                endpoint.name,
-                endpoint.id,
+                self._number,
+                self._spec.name,
+                self._spec.location,
+                self._endpoint.name,
+                self._endpoint.id,
                 input=arguments.shown,
                 arguments=arguments.kept,
             )

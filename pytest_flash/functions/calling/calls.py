@@ -17,17 +17,18 @@ from ...errors import (
     RunpodError,
 )
 from ...events import EventSink, ignore
-from ...runpod import Endpoint, JobStatus, LoadBalancerClient, LogClient, QueueClient
+from ...runpod import Endpoint, JobStatus, LoadBalancerClient, LogClient, Pace, QueueClient
+from ...target import Target
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
 from ..output.log_readers import Listeners
 from ..protocol import function_messages
 from ..protocol.short_values import shown, shown_call
-from ..shipping.needed_source import Prepared
 from ..shipping.payload import Constructor, Packed, Shipping
+from ..shipping.prepared import Prepared
 from . import load_balanced_calls
 from .call_events import Arguments, Reports
-from .handle import JobHandle
+from .handle import JobHandle, Through, directly
 from .job_results import outcome_of
 from .load_balanced_calls import BalancedCalls, refuse_jobs
 from .long_waits import PATIENCE, LongWaits
@@ -77,7 +78,7 @@ class RemoteCalls:
         heard: bool = True,
         patience: float = PATIENCE,
     ) -> None:
-        self._queue = queue
+        self.queue = queue
         self._balanced = BalancedCalls(balancer, endpoint_for) if balancer else None
         self._endpoint_for = endpoint_for
         self._wait = wait
@@ -91,6 +92,34 @@ class RemoteCalls:
         self._prefixes: dict[Prepared, bytes] = {}
         self._latest: dict[FunctionSpec, bytes] = {}
         self._background: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    def connected(
+        cls,
+        target: Target,
+        endpoint_for: EndpointFor,
+        shipping: Shipping,
+        *,
+        on_event: EventSink = ignore,
+        pace: Pace | None = None,
+        shared_by: int = 1,
+        wait: float = _WAIT,
+        record_values: bool = False,
+        heard: bool = True,
+    ) -> RemoteCalls:
+        """Calls on ``target``, over clients of its own; what reads logs keeps to ``pace``, and to
+        its part of the quota that ``shared_by`` so many processes have."""
+        return cls(
+            QueueClient(target),
+            endpoint_for,
+            wait=wait,
+            on_event=on_event,
+            record_values=record_values,
+            shipping=shipping,
+            balancer=LoadBalancerClient(target),
+            logs=LogClient(target, pace=pace, shared_by=shared_by),
+            heard=heard,
+        )
 
     async def call(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -112,15 +141,20 @@ class RemoteCalls:
         return await self._call(spec, self._sent(spec, pickle.loads(kept), shown))
 
     async def spawn(
-        self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        spec: FunctionSpec,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        through: Through = directly,
     ) -> JobHandle[Any]:
         """Submit a job for ``spec`` and return as soon as Runpod has named it.
 
-        Raises as ``call`` does before the job runs.
+        ``through`` is that of its handle. Raises as ``call`` does before the job runs.
         """
         refuse_jobs(spec)
         arguments = self._arguments(spec, args, kwargs)
-        return JobHandle(await self._begin(spec, arguments, self._run, _RUN_LIMIT))
+        return JobHandle(await self._begin(spec, arguments, self._run, _RUN_LIMIT), through)
 
     def close(self) -> None:
         """Read no logs any more. Calls that are under way go on, and others may follow."""
@@ -236,10 +270,10 @@ class RemoteCalls:
         return await until_taken(spec, endpoint, send, self._endpoint_for)
 
     async def _runsync(self, endpoint: Endpoint, body: bytes) -> JobStatus:
-        return await self._named(endpoint, self._queue.runsync(endpoint.id, body, wait=self._wait))
+        return await self._named(endpoint, self.queue.runsync(endpoint.id, body, wait=self._wait))
 
     async def _run(self, endpoint: Endpoint, body: bytes) -> JobStatus:
-        return await self._named(endpoint, self._queue.run(endpoint.id, body))
+        return await self._named(endpoint, self.queue.run(endpoint.id, body))
 
     async def _named(
         self, endpoint: Endpoint, submitting: Coroutine[Any, Any, JobStatus]
@@ -260,7 +294,7 @@ class RemoteCalls:
         with contextlib.suppress(RunpodError):
             job = await request
             if not job.state.is_terminal:
-                await until_cancelled(lambda: self._queue.cancel(endpoint.id, job.id))
+                await until_cancelled(lambda: self.queue.cancel(endpoint.id, job.id))
 
 
 def _check_size(spec: FunctionSpec, size: int, limit: int) -> None:

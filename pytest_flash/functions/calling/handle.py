@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from .running_job import Flight
 
 R = TypeVar("R")
+# Carries out a piece of work, on whichever event loop, and gives its result.
+Through = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+
+
+async def directly(work: Coroutine[Any, Any, Any]) -> Any:
+    """Carries out ``work`` on the loop of whoever asks."""
+    __tracebackhide__ = True
+    return await work
 
 
 class JobHandle(Generic[R]):
@@ -22,10 +30,10 @@ class JobHandle(Generic[R]):
     does on that loop, for handles that are used on another.
     """
 
-    def __init__(self, flight: Flight) -> None:
+    def __init__(self, flight: Flight, through: Through = directly) -> None:
         self._flight = flight
         self._following: asyncio.Task[Outcome] | None = None
-        self.through: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]] = _directly
+        self._through = through
         self._follow()
 
     @property
@@ -43,7 +51,7 @@ class JobHandle(Generic[R]):
 
         Raises RunpodError.
         """
-        job = cast("JobStatus", await self.through(self._flight.look()))
+        job = cast("JobStatus", await self._through(self._flight.look()))
         return job.state.value
 
     async def result(self, timeout: float | None = None) -> R:
@@ -53,11 +61,11 @@ class JobHandle(Generic[R]):
         cancelled while it waits here cancels the job.
         """
         __tracebackhide__ = True
-        return cast(R, await self.through(self._result(timeout)))
+        return cast(R, await self._through(self._result(timeout)))
 
     async def cancel(self) -> None:
         """Cancel the job, queued or running. Raises RunpodError."""
-        await self.through(self._flight.cancel())
+        await self._through(self._flight.cancel())
 
     async def logs(self) -> str:
         """What the function has printed and logged, as far as it is known: all of it at the end.
@@ -65,7 +73,7 @@ class JobHandle(Generic[R]):
         While the job runs that grows, from the first time on that this is asked. Raises
         RunpodError.
         """
-        await self.through(self._flight.listen())
+        await self._through(self._flight.listen())
         return self._flight.output
 
     async def _result(self, timeout: float | None) -> Any:
@@ -93,11 +101,6 @@ class JobHandle(Generic[R]):
     def __repr__(self) -> str:
         job = self._flight.job
         return f"<job {job.id} of {self._flight.spec.name}: {job.state.value}>"
-
-
-async def _directly(work: Coroutine[Any, Any, Any]) -> Any:
-    __tracebackhide__ = True
-    return await work
 
 
 def _is_over(task: asyncio.Task[Outcome]) -> bool:

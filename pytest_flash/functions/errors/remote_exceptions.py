@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import JobFailedError, RemoteError
 from ..protocol.unpickling import unpack
 from ..shipping.project_modules import MAIN, main_name
-from ..shipping.synthetic_frames import traceback_of
+from ..shipping.synthetic_frames import RemoteFrame, traceback_of
 
 Described = Mapping[str, Any]
 
@@ -63,7 +63,7 @@ class _Chain:
         put(told, "__cause__", self.get(this["cause"]))
         put(told, "__context__", self.get(this["context"]))
         put(told, "__suppress_context__", this["suppress"])
-        told.with_traceback(traceback_of(this["frames"]))
+        told.with_traceback(traceback_of([RemoteFrame(*each) for each in this["frames"]]))
         for note in this["notes"]:
             add_note(told, note)
 

@@ -55,10 +55,10 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """The modules of a call. ``sources`` is compressed JSON of their texts by name."""
+    """The modules of a call. ``sources`` are parts of compressed JSON of their texts by name."""
 
     modules: tuple[Shipped, ...]
-    sources: str
+    sources: tuple[str, ...]
 
     @functools.cached_property
     def shipped(self) -> Mapping[str, Shipped]:
@@ -68,7 +68,9 @@ class Bundle:
     @functools.cached_property
     def texts(self) -> Mapping[str, str]:
         """The source texts by the names of their modules; those of other files by the file's."""
-        texts: dict[str, str] = json.loads(zlib.decompress(b85decode(self.sources)))
+        texts: dict[str, str] = {}
+        for part in self.sources:
+            texts.update(json.loads(zlib.decompress(b85decode(part))))
         return texts
 
     @functools.cached_property

@@ -61,7 +61,10 @@ class CallTarget:
 
 
 def entry(
-    target: tuple[Any, ...], awaits: bool, modules: tuple[tuple[Any, ...], ...], sources: str
+    target: tuple[Any, ...],
+    awaits: bool,
+    modules: tuple[tuple[Any, ...], ...],
+    sources: tuple[str, ...],
 ) -> Callable[..., Any]:
     """The function that the worker calls with a header and the arguments, both pickled bytes, and
     the call's secret.
@@ -95,7 +98,7 @@ def entry(
 
 
 @functools.lru_cache(maxsize=32)
-def _bundle(modules: tuple[tuple[Any, ...], ...], sources: str) -> Bundle:
+def _bundle(modules: tuple[tuple[Any, ...], ...], sources: tuple[str, ...]) -> Bundle:
     return Bundle(tuple(Shipped(*each) for each in modules), sources)
 
 

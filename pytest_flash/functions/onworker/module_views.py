@@ -8,7 +8,7 @@ import gc
 import io
 import linecache
 import types
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from .bundle import Bundle, Shipped
@@ -135,7 +135,7 @@ class Views:
 
     def known(self, view: View, name: str) -> Part | None:
         """A module that another call of the same time has executed."""
-        fitting = self._fitting(view.bundle.shipped[name], beside=view.bundle)
+        fitting = self._fitting(view.bundle.shipped[name], self._latest_first(view.bundle))
         return next((part for part in fitting if part not in view.refused), None)
 
     def executed(self, view: View, whole: Whole) -> None:
@@ -159,9 +159,9 @@ class Views:
         return turned
 
     def _made(self, bundle: Bundle, turned: bool) -> View:
-        beside = None if turned else bundle
+        views = self._latest_first(None if turned else bundle)
         shipped = bundle.shipped.items()
-        fitting = {name: list(self._fitting(each, beside)) for name, each in shipped}
+        fitting = {name: list(self._fitting(each, views)) for name, each in shipped}
         refused: set[Part] = set()
         parts = _first(fitting)
         while turned and (old := self._holding_old(bundle, parts)):
@@ -174,16 +174,19 @@ class Views:
                 self._revision += 1  # Functions of one file share its state: the latest.
         return View(bundle, parts, self._revision, refused=refused)
 
-    def _fitting(self, shipped: Shipped, beside: Bundle | None) -> Iterator[Part]:
-        """The latest first, of calls of the same time as ``beside`` if that is given."""
+    def _latest_first(self, beside: Bundle | None) -> list[View]:
+        """Those of calls of the same time as ``beside`` if that is given."""
+        views = sorted(self._views.values(), key=lambda each: -each.used)
+        return [v for v in views if beside is None or not v.bundle.contradicts(beside)]
+
+    def _fitting(self, shipped: Shipped, views: Iterable[View]) -> Iterator[Part]:
         seen = set()
-        for view in sorted(self._views.values(), key=lambda each: -each.used):
+        for view in views:
             part = view.parts.get(shipped.name)
             if part is None or part in seen or not part.fits(shipped) or self._is_undone(part):
                 continue
-            if beside is None or not view.bundle.contradicts(beside):
-                seen.add(part)
-                yield part
+            seen.add(part)
+            yield part
 
     def _count(self, part: Part) -> None:
         part.number = self._latest[_kind(part)] = self._latest.get(_kind(part), 0) + 1

@@ -30,6 +30,35 @@ from .slices import WORDS, Slice, placeholders
 _PATIENCE = 10.0
 
 
+# What the import of a module takes of the recursion limit here, which is more than elsewhere.
+_FRAMES = 12
+
+
+class _FrameRoom:
+    """Raises the recursion limit while modules import each other, so that a long chain of imports
+    works here too. What the modules' own code sets the limit to stays."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._limit = self._added = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if sys.getrecursionlimit() != self._limit:
+                self._added = 0
+            self._change(_FRAMES)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if sys.getrecursionlimit() == self._limit and self._added:
+                self._change(-_FRAMES)
+
+    def _change(self, frames: int) -> None:
+        self._added += frames
+        self._limit = sys.getrecursionlimit() + frames
+        sys.setrecursionlimit(self._limit)
+
+
 class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Every module that this process was sent."""
 
@@ -45,6 +74,7 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._ready: set[types.ModuleType] = set()
         self._shown: View | None = None
         self._loading = threading.RLock()
+        self._room = _FrameRoom()
 
     @contextlib.contextmanager
     def active(self, bundle: Bundle, values: Sequence[Value]) -> Iterator[dict[str, Slice]]:
@@ -151,7 +181,8 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             elif view is not None and name in view.growing:
                 view.growing.pop(name)()
             elif view is not None and name in view.bundle.shipped:
-                self._execute(view, view.bundle.shipped[name], module)
+                with self._room:
+                    self._execute(view, view.bundle.shipped[name], module)
         finally:
             for each in self._running:
                 each.importing.discard(name)

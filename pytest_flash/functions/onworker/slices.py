@@ -30,7 +30,7 @@ class Slice:
     digest: str
     imports: dict[int, str] = field(default_factory=dict)
     done: set[tuple[int, int]] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
+    seen: set[tuple[str, ...]] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
     digests: dict[str, bytes] = field(default_factory=dict)
     instances: dict[Any, Any] = field(default_factory=dict)

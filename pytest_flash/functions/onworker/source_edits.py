@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator
-
-from .parsing import parse
+from typing import Any
 
 REMOTE = "_flash_remote"
 MISSING = "_flash_missing"
@@ -60,7 +59,6 @@ def tolerate_missing(tree: ast.Module) -> list[tuple[ast.stmt, list[str]]]:
     """
     imports: list[tuple[ast.stmt, list[str]]] = []
     tree.body = list(_tolerant(tree.body, imports))
-    ast.fix_missing_locations(tree)
     return imports
 
 
@@ -91,19 +89,36 @@ def _can_be_missing(statement: ast.ImportFrom) -> bool:
 
 
 def _guarded(statement: ast.stmt, names: list[str]) -> ast.stmt:
-    """``statement``, with a handler that binds ``names`` to placeholders."""
-    text = (
-        "try:\n    pass\n"
-        "except ImportError as _flash_error:\n"
-        f"    globals().update({MISSING}(_flash_error, {names!r}, __file__, {statement.lineno}))\n"
+    """``statement``, with a handler that binds ``names`` to placeholders:
+
+    ``globals().update(MISSING(error, names, __file__, line))``. Made of nodes that have their
+    places, since a text would be parsed for each of thousands of imports.
+    """
+    place: dict[str, Any] = {
+        "lineno": statement.lineno,
+        "col_offset": statement.col_offset,
+        "end_lineno": statement.end_lineno,
+        "end_col_offset": statement.end_col_offset,
+    }
+
+    def name(text: str) -> ast.expr:
+        return ast.Name(text, ast.Load(), **place)
+
+    def call(function: ast.expr, *arguments: ast.expr) -> ast.expr:
+        return ast.Call(function, list(arguments), [], **place)
+
+    listed: list[ast.expr] = [ast.Constant(each, **place) for each in names]
+    found = call(
+        name(MISSING),
+        name("_flash_error"),
+        ast.List(listed, ast.Load(), **place),
+        name("__file__"),
+        ast.Constant(statement.lineno, **place),
     )
-    guarded = parse(text).body[0]
-    assert isinstance(guarded, ast.Try)
-    for node in ast.walk(guarded):
-        if hasattr(node, "lineno"):
-            ast.copy_location(node, statement)
-    guarded.body = [statement]
-    return guarded
+    update = ast.Attribute(call(name("globals")), "update", ast.Load(), **place)
+    bind = ast.Expr(call(update, found), **place)
+    handler = ast.ExceptHandler(name("ImportError"), "_flash_error", [bind], **place)
+    return ast.Try([statement], [handler], [], [], **place)
 
 
 def bound_by(statement: ast.stmt) -> list[str]:

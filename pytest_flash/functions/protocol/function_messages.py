@@ -20,8 +20,8 @@ from ..onworker import error_description
 from ..onworker.entry_point import ANSWER
 from ..onworker.signing import SECRET_SIZE, Signer
 from ..onworker.transcript import LEFT_OUT
-from ..shipping.needed_source import Prepared
 from ..shipping.payload import Payload
+from ..shipping.prepared import Prepared
 from .unpickling import unpack
 
 _ALOUD = base64.b64encode(pickle.dumps(True, protocol=5))

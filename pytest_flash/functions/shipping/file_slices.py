@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from ..declaration.specs import REMOTE_MARK
 from . import statement_names
 from .project_modules import ModuleSource, is_of_project
+from .source_facts import wanted_names
 from .source_imports import Import
 from .statement_names import Statement
 
@@ -50,15 +51,22 @@ class FileSlice:
         """Names that it may look up in texts, or may not."""
         return frozenset[str]().union(*(each.mentioned for each in self.statements))
 
-    def imports(self) -> Iterator[Import]:
+    @functools.cached_property
+    def imports(self) -> tuple[Import, ...]:
         """What the needed statements import."""
-        for each in self.statements:
-            yield from self.source.imports_in(each.node)
+        every = (self.source.imports_in(each.node) for each in self.statements)
+        return tuple(each for imports in every for each in imports)
 
-    def importing(self) -> Iterator[tuple[int, list[Import]]]:
+    @functools.cached_property
+    def wants(self) -> Mapping[str, frozenset[str]]:
+        """The names that the needed statements take from other modules, and perhaps more."""
+        names = frozenset[str]().union(*(each.attributes for each in self.statements))
+        return wanted_names(self.imports, names)
+
+    def importing(self) -> Iterator[tuple[int, tuple[Import, ...]]]:
         """The lines of those statements that import something, with what that is."""
         for each in self.statements:
-            if imports := list(self.source.imports_in(each.node)):
+            if imports := self.source.imports_in(each.node):
                 yield each.node.lineno, imports
 
 
@@ -74,21 +82,34 @@ class SlicedFile:
         self._lines = frozenset(_remote_lines(source.tree, namespace))
         self._all = statement_names.statements(source.text, source.tree, self._lines)
         self._statements = [each for each in self._all if not each.main_guard]
-        stars = {id(each): self._star_names(each) for each in self._statements}
-        self._bound = {id(each): each.bound | stars[id(each)] for each in self._statements}
+        stars = {each: self._star_names(each) for each in self._statements}
+        self._bound = {each: each.bound | stars[each] for each in self._statements}
+        self._binding: dict[str, list[Statement]] = {}
+        for each, bound in self._bound.items():
+            for name in bound:
+                self._binding.setdefault(name, []).append(each)
 
     def definition(self, name: str, line: int) -> Definition | None:
         """The function or class ``name`` outside of functions whose first line is ``line``."""
-        for node in _outside_functions(self.source.tree):
-            decorators = getattr(node, "decorator_list", [])
-            first = min([node.lineno, *(each.lineno for each in decorators)])
-            if isinstance(node, Definition) and node.name == name and line in (first, node.lineno):
+        for node, lines in self._definitions.get(name, ()):
+            if line in lines:
                 return node
         return None
 
-    def everything(self) -> frozenset[str]:
+    @functools.cached_property
+    def _definitions(self) -> Mapping[str, Sequence[tuple[Definition, tuple[int, int]]]]:
+        """By name, each with its first line and that of its first decorator."""
+        found: dict[str, list[tuple[Definition, tuple[int, int]]]] = {}
+        for node in _outside_functions(self.source.tree):
+            if isinstance(node, Definition):
+                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                found.setdefault(node.name, []).append((node, (first, node.lineno)))
+        return found
+
+    @property
+    def everything(self) -> Set[str]:
         """Every name that the file binds at its top level."""
-        return frozenset[str]().union(*self._bound.values())
+        return self._binding.keys()
 
     @functools.cached_property
     def effects(self) -> tuple[tuple[Statement, tuple[Import, ...]], ...]:
@@ -96,7 +117,7 @@ class SlicedFile:
         such as filling a registry."""
         used = {each.id for each in ast.walk(self.source.tree) if isinstance(each, ast.Name)}
         return tuple(
-            (each, tuple(self.source.imports_in(each.node)))
+            (each, self.source.imports_in(each.node))
             for each in self._statements
             if isinstance(each.node, ast.Import | ast.ImportFrom)
             and not each.future
@@ -107,21 +128,25 @@ class SlicedFile:
         """What ``wanted`` needs. ``travels`` says which values stand for their statements."""
         need = set(wanted)
         values: dict[str, int] = {}
-        kept: set[int] = set()
-        grown = True
-        while grown:
-            grown = False
-            for name in sorted(need - values.keys()):
+        kept = {each for each in self._statements if each.future}
+        objects: set[str] = set()
+        waiting = [*need, *(name for each in kept for name in each.used)]
+        while waiting:
+            while waiting:
+                name = waiting.pop()
+                need.add(name)
+                if name in objects or name in values:
+                    continue
                 line = self._line_of_value(name, travels)
                 if line is not None:
                     values[name] = line
-            for each in self._statements:
-                if id(each) not in kept and self._is_needed(each, need - values.keys()):
-                    kept.add(id(each))
-                    need |= each.used
-                    grown = True
-        statements = tuple(each for each in self._statements if id(each) in kept)
-        stored = frozenset[str]().union(*(self._bound[id(s)] | s.stored for s in statements))
+                    continue
+                objects.add(name)
+                waiting += self._keep(self._needed_for.get(name, ()), kept)
+            deriving = [each for each in self._deriving if self._is_told_of(each, objects)]
+            waiting += self._keep(deriving, kept)
+        statements = tuple(each for each in self._statements if each in kept)
+        stored = frozenset[str]().union(*(self._bound[s] | s.stored for s in statements))
         unbound = {
             name
             for name in need & self.namespace.keys() - stored - values.keys()
@@ -133,18 +158,46 @@ class SlicedFile:
 
     def line_of(self, name: str) -> int:
         """The line that binds ``name``; 0 where none does."""
-        return max(
-            (s.node.lineno for s in self._statements if name in self._bound[id(s)]), default=0
-        )
+        return max((each.node.lineno for each in self._binding.get(name, ())), default=0)
 
     def is_data(self, name: str) -> bool:
         """Whether statements that define and import nothing bind ``name``."""
-        binding = [each for each in self._statements if name in self._bound[id(each)]]
+        binding = self._binding.get(name, ())
         return bool(binding) and not any(each.defines for each in binding)
 
+    def is_plain_import(self, name: str) -> bool:
+        """Whether all that has to do with ``name`` is one statement that imports it."""
+        about = self._needed_for.get(name, ())
+        return len(about) == 1 and isinstance(about[0].node, ast.Import | ast.ImportFrom)
+
+    def importing(self, name: str) -> tuple[Import, ...]:
+        """What the statements that bind ``name`` import."""
+        binding = self._binding.get(name, ())
+        return tuple(found for each in binding for found in self.source.imports_in(each.node))
+
+    @functools.cached_property
+    def _needed_for(self) -> Mapping[str, Sequence[Statement]]:
+        """The statements that are needed where an object of a name is: those that bind it, change
+        it, or call what changes it."""
+        found: dict[str, list[Statement]] = {}
+        for each in self._statements:
+            data = {n for name in each.called for n in self._reach(name) if self.is_data(n)}
+            for name in self._bound[each] | each.touched | data:
+                found.setdefault(name, []).append(each)
+        return found
+
+    @functools.cached_property
+    def _deriving(self) -> Sequence[Statement]:
+        return [each for each in self._statements if each.bases]
+
+    def _keep(self, found: Iterable[Statement], kept: set[Statement]) -> list[str]:
+        """The names that statements use which were not ``kept`` yet, and are now."""
+        new = [each for each in found if each not in kept]
+        kept.update(new)
+        return [name for each in new for name in each.used]
+
     def _line_of_value(self, name: str, travels: Travels) -> int | None:
-        binding = [each for each in self._statements if name in self._bound[id(each)]]
-        if name.startswith("__") or any(each.defines for each in binding):
+        if name.startswith("__") or any(each.defines for each in self._binding.get(name, ())):
             return None
         needs = travels(name, self.namespace[name]) if name in self.namespace else None
         if needs is None:
@@ -152,14 +205,8 @@ class SlicedFile:
         # After the classes it is of, which may stand below.
         return max(map(self.line_of, {name, *needs}))
 
-    def _is_needed(self, each: Statement, objects: Set[str]) -> bool:
-        return bool(
-            each.future
-            or self._bound[id(each)] & objects
-            or each.touched & objects
-            or any(self._changes_data(name, objects) for name in each.called)
-            or any(self._is_told_of_subclasses(name, objects) for name in each.bases)
-        )
+    def _is_told_of(self, statement: Statement, objects: Set[str]) -> bool:
+        return any(self._is_told_of_subclasses(name, objects) for name in statement.bases)
 
     def _is_told_of_subclasses(self, base: str, objects: Set[str]) -> bool:
         """Whether a class above ``base``, by what it does with its subclasses, changes what is
@@ -193,8 +240,8 @@ class SlicedFile:
             while waiting:
                 name = waiting.pop()
                 seen.add(name)
-                for each in self._statements:
-                    if name in each.bound and each.defines:
+                for each in self._binding.get(name, ()):
+                    if each.defines:
                         waiting |= each.used - seen
             self._reaches[function] = frozenset(seen - {function})
         return self._reaches[function]
@@ -203,25 +250,11 @@ class SlicedFile:
         """The names that a ``from … import *`` has bound; none for other statements."""
         if statement_names.star_import(statement.node) is None:
             return frozenset()
-        found = next(self.source.imports_in(statement.node), None)
+        found = next(iter(self.source.imports_in(statement.node)), None)
         module = sys.modules.get(found.module) if found else None
         own = frozenset[str]().union(*(each.bound for each in self._all))
         taken = frozenset(vars(module) if module else ()) & self.namespace.keys()
         return frozenset(each for each in taken - own if not each.startswith("__"))
-
-
-def wanted_from(imports: Iterable[Import], tree: ast.AST, module: str) -> set[str]:
-    """The names that a file takes from ``module``, and perhaps more."""
-    wanted: set[str] = set()
-    for each in imports:
-        if each.module != module:
-            continue
-        if each.names is None:
-            used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-            wanted |= used
-        else:
-            wanted.update(each.names)
-    return wanted
 
 
 def _outside_functions(node: ast.AST) -> Iterator[Any]:

@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
-import json
 import os
 import sys
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import CannotTravelError, ConfigurationError
 from ..declaration.specs import FunctionSpec
+from ..onworker.bundle import Shipped
+from ..onworker.entry_point import CallTarget
 from . import worker_runtime
 from .declared_packages import Declared
-from .file_slices import FileSlice, SlicedFile, wanted_from
-from .loaded_source import LoadedSource
-from .pickling import EVERYTHING, pack_data
+from .effective_imports import effective_names
+from .file_slices import FileSlice, SlicedFile
+from .module_lookups import with_parents
+from .pickling import pack_data
+from .prepared import ImportedModule, NamedValue, Prepared
 from .project_modules import (
     MAIN,
     ModuleSource,
     ProjectModules,
-    keys,
     name_on_worker,
-    short_hash,
-    with_parents,
 )
+from .references import Reference, References, SourceLines, TopLevelName, WholeModule
 from .refusals import Refusals
+from .source_facts import short_hash
 from .source_imports import Import
+from .whole_modules import SharedModules, WholeModules
 
 # The official client's limit for the source of one call.
 SOURCE_LIMIT = 8 * 1024 * 1024
 
-References = frozenset[tuple[str, str]]
-
 # Runpod docs, operation-reference and load-balancing overview: what a result may be, in bytes.
 _RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Source text that defines ``name`` when a worker executes it, ready for every call.
-
-    ``values`` are the names whose values travel, with the lines that bind them and the namespaces
-    that have them; ``sources`` the texts that are in ``code``, by module. It was made from the
-    modules that were ``imported`` here, with their specs, and others that were ``unloaded``;
-    ``absent`` ones were not there.
-    """
-
-    name: str
-    code: str
-    values: tuple[tuple[str, str, int, Mapping[str, Any]], ...]
-    sources: Mapping[str, str] = field(repr=False)
-    imported: tuple[tuple[str, Any, object], ...] = field(repr=False)
-    unloaded: tuple[LoadedSource, ...] = field(repr=False)
-    absent: frozenset[str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -128,6 +109,7 @@ class Gathering:
         refusals: Refusals,
         declared: Declared,
         files: dict[str, SlicedFile],
+        shared: SharedModules,
     ) -> None:
         self._spec = spec
         self._home = home
@@ -135,6 +117,7 @@ class Gathering:
         self._refusals = refusals
         self._declared = declared
         self._files = files
+        self._shared = shared
         self._wanted: dict[str, set[str]] = {}
         self._slices: dict[str, FileSlice] = {}
         self._whole: dict[str, ModuleSource] = {}
@@ -146,12 +129,13 @@ class Gathering:
         if self._home is not None:
             self._check_unchanged(self._home)
             self._want(self._home.module, self._home.path.partition(".")[0])
-        for module, name in references:
-            self._refer(module, name)
+        for each in references:
+            self._refer(each)
         while self._grow():
             pass
-        for each in self._slices.values():
-            self._refusals.check(self._spec, each, self._files[each.source.name], self._declared)
+        for taken in self._slices.values():
+            file = self._files[taken.source.name]
+            self._refusals.check(self._spec, taken, file, self._declared)
         return self._put_together()
 
     def _check_unchanged(self, home: Home) -> None:
@@ -173,40 +157,39 @@ class Gathering:
                 raise _changed(self._spec) from error
         return known
 
-    def _want(self, module: str, name: str) -> None:
+    def _want(self, module: str, name: str | None) -> None:
         wanted = self._wanted.setdefault(module, set())
-        if name:
+        if name is not None:
             wanted.add(name)
 
-    def _refer(self, module: str, name: str) -> None:
+    def _refer(self, to: Reference) -> None:
         """A pickle names something: a slice of its module will do, unless it travels whole."""
-        if name == EVERYTHING:
-            self._load([Import(module, 0)])
-        elif name[:1].isdigit():
-            first, last = map(int, name.split("-"))
-            self._shown.setdefault(module, set()).update(range(first, last + 1))
-        elif module not in self._whole and module in sys.modules:
-            self._want(module, name)
+        if isinstance(to, WholeModule):
+            self._load([Import(to.module, 0)])
+        elif isinstance(to, SourceLines):
+            self._shown.setdefault(to.module, set()).update(range(to.first, to.last + 1))
+        elif to.module not in self._whole and to.module in sys.modules:
+            self._want(to.module, to.name if isinstance(to, TopLevelName) else None)
 
     def _grow(self) -> bool:
         before = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
-        imports: list[tuple[Any, Any]] = []
+        slices: list[FileSlice] = []
         for module, wanted in list(self._wanted.items()):
             if module in self._whole:
                 continue  # Another slice has just imported it.
             travels = functools.partial(self._travels, module)
             taken = self._slices[module] = self._file(module).take(wanted, travels)
-            found = list(taken.imports())
-            imports.append((found, _tree_of(taken)))
-            self._load(found)
-        for module in list(self._wanted):
-            known = self._file(module).everything()
-            for found, tree in imports:
-                self._wanted[module] |= wanted_from(found, tree, module) & known
-            perhaps = self._slices[module].mentioned if module in self._slices else frozenset()
+            slices.append(taken)
+            self._load(taken.imports)
+        for module, wanted in list(self._wanted.items()):
+            file = self._file(module)
+            for taken in slices:
+                wanted |= taken.wants.get(module, frozenset()) & file.everything
+            perhaps = set(self._slices[module].mentioned if module in self._slices else ())
             for source in self._whole.values():
-                perhaps |= wanted_from(source.imports, source.tree, module)
-            self._offer(module, (perhaps & known) | self._effective(module))
+                perhaps |= source.facts.wants.get(module, frozenset())
+            effective = effective_names(file, wanted, self._whole.keys(), self._project)
+            self._offer(module, (perhaps & file.everything) | effective)
         after = (sum(map(len, self._wanted.values())), len(self._wanted), len(self._whole))
         return before != after
 
@@ -214,8 +197,11 @@ class Gathering:
         """Want what modules that travel whole import, or a text mentions, unless it cannot travel:
         who knows whether it is used. If it is, that is the error there."""
         left = self._left.setdefault(module, {})
+        file = self._file(module)
         for name in sorted(names - self._wanted[module] - left.keys()):
-            file = self._file(module)
+            if file.is_plain_import(name) and self._is_of_project(file.importing(name)):
+                self._wanted[module].add(name)
+                continue
             taken = file.take({name}, functools.partial(self._travels, module))
             try:
                 self._refusals.check(self._spec, taken, file, self._declared)
@@ -224,21 +210,11 @@ class Gathering:
             else:
                 self._wanted[module].add(name)
 
-    def _effective(self, module: str) -> frozenset[str]:
-        """The names of imports that nothing in ``module`` uses, of modules of the project that
-        travel, or import what travels and so may change it."""
-        found = frozenset[str]()
-        for statement, imports in self._file(module).effects:
-            if self._whole.keys() & set().union(*map(self._project.taken, imports)):
-                found |= statement.bound
-            for source in self._project.reached(self._project.named(imports)).values():
-                there = (self._project.taken(each) for each in source.imports)
-                mine = wanted_from(source.imports, source.tree, module) & self._wanted[module]
-                if mine or self._whole.keys() & set().union(*there):
-                    found |= statement.bound
-        return found
+    def _is_of_project(self, imports: Iterable[Import]) -> bool:
+        """Whether the project has all that ``imports`` load, so that nothing has to be declared."""
+        return all(each.module in self._project.named([each]) for each in imports)
 
-    def _load(self, imports: list[Any]) -> None:
+    def _load(self, imports: Iterable[Import]) -> None:
         names = self._project.named(imports)
         reached = self._project.reached(names)
         for name, source in reached.items():
@@ -253,61 +229,65 @@ class Gathering:
         """The names of ``home`` that ``value``, bound to ``name`` there, needs; None where it is
         no data, or the very class that ``name`` stands for."""
         packed = pack_data(value, self._project)
-        if packed is None or (home, name) in packed[1]:
+        if packed is None or TopLevelName(home, name) in packed[1]:
             return None
-        for module, top in packed[1]:
-            sliced = module == MAIN or module in self._wanted
-            self._refer(module, top if sliced else EVERYTHING)
-        return {top for module, top in packed[1] if module == home}
+        for each in packed[1]:
+            sliced = each.module == MAIN or each.module in self._wanted
+            self._refer(each if sliced else WholeModule(each.module))
+        return {each.name for each in packed[1] if each.module == home}
 
     def _put_together(self) -> Prepared:
-        known = keys(self._whole, {m: s.source for m, s in self._slices.items()}, self._project)
-        entries: list[tuple[Any, ...]] = []
+        spec, what = self._spec, f"the source that {self._spec.name} needs"
+        check = functools.partial(self._refusals.secrets_in, spec, what)
+        sliced = {module: taken.source for module, taken in self._slices.items()}
+        whole = self._shared.of(self._whole, sliced, check)
+        entries: list[Shipped] = []
         texts: dict[str, str] = {}
-        for name, source in sorted(self._whole.items()):
-            entries.append((name, known[name], source.digest, source.file, source.package))
-            texts[name] = source.text
         for module, taken in sorted(self._slices.items()):
-            name = name_on_worker(module)
-            source = taken.source
-            lines, left = taken.remote_lines, tuple(self._left.get(module, {}).items())
-            imports = self._imported(taken, known)
-            own = (source.digest, source.file, source.package)
-            entries.append((name, "", *own, lines, False, imports, left, self._beside(module)))
-            texts[name] = taken.text
+            entries.append(self._shipped_slice(module, taken, whole.known))
+            texts[name_on_worker(module)] = taken.text
         for module, numbers in sorted(self._shown.items()):
             file = self._project.find(module)
             if file is not None and module not in self._whole:
                 # Known by its file: such lines are looked at, not executed.
                 texts[file.file] = file.masked(numbers)
-        present = {entry[0] for entry in entries}
+        present = self._whole.keys() | {each.name for each in entries}
         above = {each for name in present for each in with_parents(name)[:-1]} - present
-        entries += [(name, "", "", "", True, None, True) for name in sorted(above)]
-        self._refusals.size(self._spec, texts, SOURCE_LIMIT)
-        what = f"the source that {self._spec.name} needs"
-        self._refusals.secrets_in(self._spec, what, json.dumps(texts).encode())
+        entries += [Shipped(name, "", "", "", package=True, stub=True) for name in sorted(above)]
+        sources = {**whole.texts, **texts}
+        self._refusals.size(spec, sources, SOURCE_LIMIT)
+        own = worker_runtime.serialized(texts)
+        check(own)
         values = tuple(
-            (module, name, line, self._files[module].namespace)
+            NamedValue(module, name, line, self._files[module].namespace)
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
-        sources = (*self._whole.values(), *(each.source for each in self._slices.values()))
-        loaded = [each.loaded for each in sources]
+        loaded = [each.loaded for each in (*self._whole.values(), *sliced.values())]
+        absent = (self._project.absent(taken.imports) for taken in self._slices.values())
         return Prepared(
             self._name(),
-            self._code(entries, texts),
+            self._code(whole, entries, worker_runtime.packed(own)),
             values,
-            texts,
-            tuple((each.name, each.module, each.spec) for each in loaded if each.module),
+            sources,
+            tuple(ImportedModule(e.name, e.module, e.spec) for e in loaded if e.module),
             tuple(each for each in loaded if each.module is None),
-            self._absent(),
+            whole.absent.union(*absent),
+            whole,
         )
 
-    def _absent(self) -> frozenset[str]:
-        """The modules that are imported by what travels, and were not there."""
-        imports = [each for taken in self._slices.values() for each in taken.imports()]
-        imports += [each for source in self._whole.values() for each in source.imports]
-        return frozenset(self._project.absent(imports))
+    def _shipped_slice(self, module: str, taken: FileSlice, known: Mapping[str, str]) -> Shipped:
+        return Shipped(
+            name_on_worker(module),
+            key="",
+            digest=taken.source.digest,
+            file=taken.source.file,
+            package=taken.source.package,
+            remote_lines=taken.remote_lines,
+            imports=self._imported(taken, known),
+            left=tuple(self._left.get(module, {}).items()),
+            beside=self._beside(module),
+        )
 
     def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
         """The modules that ``module`` imports for what they do, and all that these import, with
@@ -329,25 +309,24 @@ class Gathering:
         name = self._spec.function.__name__
         return name if name.isidentifier() else "remote_function"
 
-    def _code(self, entries: list[tuple[Any, ...]], texts: Mapping[str, str]) -> str:
+    def _target(self) -> CallTarget:
         limit, method = _RESULT_LIMITS[self._spec.resource.routing], self._spec.method or ""
         if self._home is None:
-            target: tuple[Any, ...] = ("carried", "", "", method, limit)
-        else:
-            kind, module = "method" if method else "named", name_on_worker(self._home.module)
-            target = (kind, module, self._home.path, method, limit)
+            return CallTarget("carried", "", "", method, limit)
+        kind, module = "method" if method else "named", name_on_worker(self._home.module)
+        return CallTarget(kind, module, self._home.path, method, limit)
+
+    def _code(self, whole: WholeModules, entries: list[Shipped], texts: str) -> str:
+        own = (repr(worker_runtime.positional(each)) for each in entries)
+        modules = "".join(f"{each}," for each in (*whole.modules, *own))
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{worker_runtime.boot()}"
             f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
-            f"    {target!r}, {awaits or bool(self._spec.method)}, {tuple(entries)!r},\n"
-            f"    {worker_runtime.pack(dict(texts))!r},\n)\n"
+            f"    {worker_runtime.positional(self._target())!r},"
+            f" {awaits or bool(self._spec.method)}, ({modules}),\n"
+            f"    ({whole.packed!r}, {texts!r}),\n)\n"
         )
-
-
-def _tree_of(taken: FileSlice) -> Any:
-    """The needed statements as one tree."""
-    return ast.Module(body=[each.node for each in taken.statements], type_ignores=[])
 
 
 def changed(spec: FunctionSpec, file: str) -> ConfigurationError:

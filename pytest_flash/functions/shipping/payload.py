@@ -14,14 +14,20 @@ from typing import Any
 from ...errors import CannotTravelError
 from ..declaration.signatures import Takes, taking_call
 from ..declaration.specs import FunctionSpec
+from ..onworker.bundle import Value
+from . import worker_runtime
 from .declared_packages import Declared
 from .file_slices import SlicedFile
 from .loaded_source import ChangedSinceError, LoadedTexts
-from .needed_source import Gathering, Home, Prepared, References, changed, home_of, is_replaced
+from .needed_source import Gathering, Home, changed, home_of, is_replaced
 from .pickling import digest, pack, pack_data
+from .prepared import NamedValue, Prepared
 from .project_modules import ProjectModules, name_on_worker
+from .references import References
 from .refusals import Refusals
+from .source_facts import KnownSources
 from .synthetic_frames import at
+from .whole_modules import SharedModules
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Shipping:
 
     ``secrets`` may not leave this machine. ``image`` gives the requirements that a function's
     worker image brings, None where nobody knows. ``texts`` are those of the modules that are
-    loaded here.
+    loaded here, and ``known`` is what they tell.
     """
 
     def __init__(
@@ -45,9 +51,12 @@ class Shipping:
         secrets: Collection[str] = (),
         image: Callable[[FunctionSpec], Collection[str] | None] = lambda _: None,
         texts: LoadedTexts | None = None,
+        known: KnownSources | None = None,
     ) -> None:
         self._texts = texts or LoadedTexts()
-        self._project = ProjectModules(self._texts)
+        self._known = known or KnownSources()
+        self._project = ProjectModules(self._texts, self._known)
+        self._shared = SharedModules(self._project)
         self._image = image
         self._files: dict[str, SlicedFile] = {}
         self._takes: dict[FunctionSpec, Takes] = {}
@@ -85,7 +94,7 @@ class Shipping:
         if init is not None:
             references |= init.references
         prepared = self._prepare(spec, references)
-        values = [self._value(spec, *each) for each in prepared.values]
+        values = [worker_runtime.positional(self._value(spec, each)) for each in prepared.values]
         header = pickle.dumps((values, (init.data, init.digest) if init is not None else None))
         return prepared, Payload(header, packed.data)
 
@@ -144,35 +153,39 @@ class Shipping:
             self._refusals.secrets_in(spec, f"a dependency of {spec.name}", requirements)
             declared = Declared(spec.dependencies, self._image(spec))
             home = self._home(spec)
-            gathering = Gathering(spec, home, self._project, self._refusals, declared, self._files)
+            gathering = Gathering(
+                spec, home, self._project, self._refusals, declared, self._files, self._shared
+            )
             with _as_loaded(spec):
                 prepared = self._prepared[key] = gathering.prepared(references)
+            self._known.hand_out()
         return prepared
 
     def _is_current(self, prepared: Prepared) -> bool:
         """Whether nothing that it was made from was imported or reloaded since. Touches no file,
         and is asked at every call."""
         modules = sys.modules
-        for name, module, spec in prepared.imported:
-            if modules.get(name) is not module or getattr(module, "__spec__", None) is not spec:
+        for each in prepared.imported:
+            module = each.module
+            if modules.get(each.name) is not module:
+                return False
+            if getattr(module, "__spec__", None) is not each.spec:
                 return False
         known = all(map(self._texts.is_latest, prepared.unloaded))
         return known and modules.keys().isdisjoint(prepared.absent)
 
-    def _value(
-        self, spec: FunctionSpec, module: str, name: str, line: int, namespace: Mapping[str, Any]
-    ) -> tuple[str, str, int, bytes, bytes]:
-        value = namespace[name]
+    def _value(self, spec: FunctionSpec, named: NamedValue) -> Value:
+        module, name, value = named.module, named.name, named.namespace[named.name]
         packed = pack_data(value, self._project)
         if packed is None:
             raise CannotTravelError(
                 f"{spec.location}: {spec.name} uses {name} of {module}, which was plain data at "
                 f"the first call and is a {type(value).__name__} now; give it another name"
             )
-        what = f"{name} ({module}, line {line}), which {spec.name} uses,"
+        what = f"{name} ({module}, line {named.line}), which {spec.name} uses,"
         self._refusals.secrets_in(spec, what, packed[0])
         digest = hashlib.blake2b(packed[0], digest_size=12).digest()
-        return name_on_worker(module), name, line, digest, packed[0]
+        return Value(name_on_worker(module), name, named.line, digest, packed[0])
 
 
 @contextmanager

@@ -29,12 +29,18 @@ from ..onworker import pickles, placeholders, source_edits
 from ..onworker.parsing import parse
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
+from .references import (
+    HomeModule,
+    Reference,
+    References,
+    SourceLines,
+    TopLevelName,
+    WholeModule,
+)
 from .statement_names import used_by
 from .unsendable_values import refuse
 
 _PROTOCOL = 5
-# In place of a name: all of a module, which travels as an object.
-EVERYTHING = "*"
 # This package is not on workers: a function of it, which must need nothing else of it, is carried.
 _OURS = "pytest_flash."
 _DATA = (
@@ -48,21 +54,20 @@ _CONTAINERS = {"deque", "OrderedDict", "Counter", "defaultdict"}
 class Packer(cloudpickle.Pickler):  # type: ignore[misc]
     """Pickles for a worker that has the project's modules under their names.
 
-    ``references`` collects what the pickle expects there: a module of the project and the name at
-    its top level, empty for the module itself. A function that no name leads to, such
+    ``references`` collects what the pickle expects there. A function that no name leads to, such
     as a closure or a lambda, travels by its code and lives in its own module there.
     """
 
     def __init__(self, file: io.BytesIO, project: ProjectModules) -> None:
         super().__init__(file, protocol=_PROTOCOL)
-        self.references: set[tuple[str, str]] = set()
+        self.references: set[Reference] = set()
         self._project = project
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
         refuse(obj)
         if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
-            self.references.add((obj.__name__, EVERYTHING))
+            self.references.add(WholeModule(obj.__name__))
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
         if not (stand_in or isinstance(obj, type | types.FunctionType)):
             return super().reducer_override(obj)
@@ -72,13 +77,13 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         module, path = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
         if module and self._project.find(module) is not None:
             if _leads_to(module, path, obj):
-                self.references.add((module, path.partition(".")[0]))
+                self.references.add(TopLevelName(module, path.partition(".")[0]))
                 return pickles.named, (name_on_worker(module), path)
             if isinstance(obj, types.FunctionType) and _is_home(module, obj):
                 return self._by_code(module, obj)
             name = self._assigned_name(module, obj)
             if name is not None:
-                self.references.add((module, name))
+                self.references.add(TopLevelName(module, name))
                 return pickles.named, (name_on_worker(module), name)
         if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
             return self._by_code("", obj)
@@ -101,9 +106,8 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         code = self._code_of(module, function)
         if module:
             used = used_by(code) & function.__globals__.keys()
-            self.references.update((module, name) for name in used)
-            # The lines travel for tracebacks and inspect.getsource alone.
-            self.references |= {(module, ""), (module, lines_of(code))}
+            self.references.update(TopLevelName(module, name) for name in used)
+            self.references |= {HomeModule(module), SourceLines(module, *_lines_of(code))}
         names = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__doc__")
         attributes = {name: getattr(function, name) for name in names}
         attributes["__module__"] = name_on_worker(module)
@@ -156,7 +160,7 @@ class DataPacker(Packer):
         return top in sys.stdlib_module_names or self._project.find(module) is not None
 
 
-def pack(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[tuple[str, str]]]:
+def pack(value: Any, project: ProjectModules) -> tuple[bytes, References]:
     """``value`` pickled, and what of the project the pickle refers to.
 
     Raises whatever pickling raises: the value's own code may run.
@@ -184,23 +188,23 @@ def digest(value: Any, project: ProjectModules) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def pack_data(
-    value: Any, project: ProjectModules
-) -> tuple[bytes, frozenset[tuple[str, str]]] | None:
-    """As ``pack``, for plain data, enums and dataclasses; None for all else."""
+def pack_data(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[TopLevelName]] | None:
+    """As ``pack``, for plain data, enums and dataclasses, which refer to their classes and to
+    nothing else; None for all else."""
     file = io.BytesIO()
     packer = DataPacker(file, project)
     try:
         packer.dump(value)
     except Exception:  # noqa: BLE001 - what cannot be pickled, in whatever way, is no plain data
         return None
-    return file.getvalue(), frozenset(packer.references)
+    named = (each for each in packer.references if isinstance(each, TopLevelName))
+    return file.getvalue(), frozenset(named)
 
 
-def lines_of(code: types.CodeType) -> str:
-    """First and last line of ``code``, as ``12-15``: in references, where no name is a number."""
+def _lines_of(code: types.CodeType) -> tuple[int, int]:
+    """First and last line of ``code``."""
     lines = [line for each in _functions(code) for _, _, line in each.co_lines() if line]
-    return f"{code.co_firstlineno}-{max(lines, default=code.co_firstlineno)}"
+    return code.co_firstlineno, max(lines, default=code.co_firstlineno)
 
 
 @functools.lru_cache(maxsize=256)

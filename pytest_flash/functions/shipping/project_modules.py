@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
-import importlib.machinery
 import io
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...user_files import is_users_own
+from ...user_files import is_users_own, saved
 from ..onworker.parsing import parse
 from .loaded_source import LoadedSource, LoadedTexts
-from .source_imports import Bindings, Import, Place, bindings, imports_of
+from .module_lookups import Lookups, with_parents
+from .source_facts import KnownSources, SourceFacts, facts_of, short_hash
+from .source_imports import Bindings, Import, Place, bindings, imports_of, nodes_of
 
 MAIN = "__main__"
 
@@ -51,6 +51,7 @@ class ModuleSource:
     file: str
     package: bool
     loaded: LoadedSource = field(repr=False)
+    known: KnownSources = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -82,30 +83,70 @@ class ModuleSource:
     @functools.cached_property
     def bound(self) -> Bindings:
         """The names that its imports bind."""
-        return bindings(self.tree, self.place)
+        return bindings(nodes_of(self.tree), self.place)
 
     @functools.cached_property
+    def facts(self) -> SourceFacts:
+        """What the source tells about its imports. Raises SyntaxError as ``tree``."""
+        return self.known.facts(self.name, self.digest, self._find_out)
+
+    def _find_out(self) -> SourceFacts:
+        # The tree of a module that travels whole is of no more use, and there may be thousands.
+        return facts_of(parse(self.text, self.file), self.place)
+
+    @property
     def imports(self) -> tuple[Import, ...]:
         """Every import in the file."""
-        return tuple(self.imports_in(self.tree))
+        return self.facts.imports
 
-    def imports_in(self, tree: ast.AST) -> Iterator[Import]:
-        """The imports in ``tree``, a part of the file."""
-        return imports_of(tree, self.place, self.bound)
+    def imports_in(self, part: ast.AST) -> tuple[Import, ...]:
+        """The imports in ``part``, a part of ``tree``."""
+        found = self._imports_in.get(part)
+        if found is None:
+            found = self._imports_in[part] = tuple(imports_of(part, self.place, self.bound))
+        return found
+
+    @functools.cached_property
+    def _imports_in(self) -> dict[ast.AST, tuple[Import, ...]]:
+        return {}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Of imports: see the methods of ``ProjectModules`` of these names."""
+
+    named: frozenset[str]
+    taken: frozenset[str]
+    absent: frozenset[str]
 
 
 class ProjectModules:
-    """Finds modules of the project by name; reads each file once, and again after ``refresh``."""
+    """Finds modules of the project by name, and what they import of it.
 
-    def __init__(self, texts: LoadedTexts | None = None) -> None:
+    Each file is read once, and what is found out is kept until ``refresh`` sees that something has
+    changed. ``known`` is what the sources tell.
+    """
+
+    def __init__(self, texts: LoadedTexts | None = None, known: KnownSources | None = None) -> None:
         self._texts = texts or LoadedTexts()
-        self._found: dict[str, ModuleSource | None] = {}
+        self._known = known or KnownSources()
+        self.generation = 0  # Another one where anything may have changed.
         self._before: dict[str, ModuleSource | None] = {}
+        self._found: dict[str, ModuleSource | None] = {}
+        self._lookups = Lookups()
+        self._imports: dict[Import, _Found] = {}
+        self._sources: dict[ModuleSource, _Found] = {}
 
     def refresh(self) -> None:
         """Look again at what may have changed: files, and which modules there are."""
+        sources = [each for each in self._found.values() if each is not None]
+        if self._lookups.still_hold() and all(map(self._is_same, sources)):
+            return
+        self.generation += 1
         self._before = {**self._before, **self._found}
         self._found = {}
+        self._lookups = Lookups()
+        self._imports, self._sources = {}, {}
 
     def find(self, name: str) -> ModuleSource | None:
         """The module ``name`` if it belongs to the project: source outside of installed packages.
@@ -113,41 +154,87 @@ class ProjectModules:
         No parent package is imported to find out.
         """
         if name not in self._found:
+            self._lookups.is_loaded(name)
             self._found[name] = self._look_for(name)
         return self._found[name]
 
     def reached(self, names: Iterable[str]) -> dict[str, ModuleSource]:
-        """The project's modules among ``names`` with all that they import, packages included."""
+        """The project's modules among ``names`` with all that they import.
+
+        ``names`` come with the packages above them, as ``named`` gives them.
+        """
         found: dict[str, ModuleSource] = {}
-        waiting = [each for name in names for each in with_parents(name)]
+        waiting = list(names)
         while waiting:
             name = waiting.pop()
             source = self.find(name) if name not in found else None
             if source is None:
                 continue
             found[name] = source
-            waiting += self.named(source.imports)
+            waiting += [each for each in self.named_by(source) if each not in found]
         return found
 
-    def named(self, imports: Iterable[Import]) -> set[str]:
+    def named(self, imports: Iterable[Import]) -> frozenset[str]:
         """The project's modules that ``imports`` load: packages above, and modules taken by
         ``from package import module``."""
-        found = set()
-        for each in imports:
-            taken = self.taken(each)
-            if not each.loaded and each.below is None:
-                taken.add(each.module)
-            found |= {n for name in taken for n in with_parents(name) if self.find(n)}
+        return frozenset[str]().union(*(self._of(each).named for each in imports))
+
+    def taken(self, imports: Iterable[Import]) -> frozenset[str]:
+        """The project's modules whose content ``imports`` take: not the packages above."""
+        return frozenset[str]().union(*(self._of(each).taken for each in imports))
+
+    def absent(self, imports: Iterable[Import]) -> frozenset[str]:
+        """Modules that ``imports`` would load if they were there: they are none of the project's,
+        and were not imported here."""
+        return frozenset[str]().union(*(self._of(each).absent for each in imports))
+
+    def named_by(self, source: ModuleSource) -> frozenset[str]:
+        """As ``named``, for all that ``source`` imports."""
+        return self._by(source).named
+
+    def taken_by(self, source: ModuleSource) -> frozenset[str]:
+        """As ``taken``, for all that ``source`` imports."""
+        return self._by(source).taken
+
+    def absent_for(self, source: ModuleSource) -> frozenset[str]:
+        """As ``absent``, for all that ``source`` imports."""
+        return self._by(source).absent
+
+    def _is_same(self, source: ModuleSource) -> bool:
+        loaded = source.loaded
+        return loaded.current and (loaded.module is not None or loaded.saved == saved(loaded.file))
+
+    def _by(self, source: ModuleSource) -> _Found:
+        found = self._sources.get(source)
+        if found is None:
+            every = [self._of(each) for each in source.imports]
+            found = _Found(
+                frozenset[str]().union(*(each.named for each in every)),
+                frozenset[str]().union(*(each.taken for each in every)),
+                frozenset[str]().union(*(each.absent for each in every)),
+            )
+            if source.facts.is_settled:
+                self._sources[source] = found
         return found
 
-    def taken(self, each: Import) -> set[str]:
-        """The project's modules whose content an import takes: not the packages above."""
+    def _of(self, each: Import) -> _Found:
+        found = self._imports.get(each)
+        if found is None:
+            taken = frozenset(self._taken(each))
+            named = taken if each.loaded or each.below is not None else taken | {each.module}
+            above = (name for one in named for name in with_parents(one))
+            found = _Found(frozenset(filter(self.find, above)), taken, self._absent(each))
+            if not each.star and each.below is None:
+                self._imports[each] = found
+        return found
+
+    def _taken(self, each: Import) -> set[str]:
         if each.below is not None:
             return set(self._loaded_below(each.below))
         names = each.names or ()
         if each.loaded:
             below = (f"{each.module}.{name}" for name in names)
-            return {name for name in below if name in sys.modules and self.find(name)}
+            return {name for name in below if self._lookups.is_loaded(name) and self.find(name)}
         source = self.find(each.module)
         if source is None:
             return set()
@@ -157,16 +244,14 @@ class ProjectModules:
         modules = {name for name in below if self.find(name)}
         return modules | {each.module} if each.star or not modules else modules
 
-    def absent(self, imports: Iterable[Import]) -> set[str]:
-        """Modules that ``imports`` would load if they were there: they are none of the project's,
-        and were not imported here."""
-        named = set()
-        for each in imports:
-            if each.below is None and not each.loaded:
-                source = self.find(each.module)
-                below = each.names or () if source is not None and source.package else ()
-                named |= {each.module, *(f"{each.module}.{name}" for name in below)}
-        return {name for name in named if name not in sys.modules and self.find(name) is None}
+    def _absent(self, each: Import) -> frozenset[str]:
+        if each.below is not None or each.loaded:
+            return frozenset()
+        source = self.find(each.module)
+        below = each.names or () if source is not None and source.package else ()
+        named = {each.module, *(f"{each.module}.{name}" for name in below)}
+        is_loaded = self._lookups.is_loaded
+        return frozenset(name for name in named if not is_loaded(name) and not self.find(name))
 
     def _loaded_below(self, package: str) -> Iterator[str]:
         """The project's modules below ``package`` that were imported here: code that makes up the
@@ -183,7 +268,7 @@ class ProjectModules:
             file = getattr(module, "__file__", None)
             folders = list(path) if path is not None else None
         else:
-            spec = _spec(name)
+            spec = self._lookups.spec(name)
             if spec is None:
                 return None
             file, found = spec.origin, spec.submodule_search_locations
@@ -204,83 +289,10 @@ class ProjectModules:
         known = self._before.get(name)
         if known is not None and known.loaded is loaded and known.package == package:
             return known  # With all that was found out about it.
-        return ModuleSource(name, file, package, loaded)
+        return ModuleSource(name, file, package, loaded, self._known)
 
 
 def is_of_project(kind: type) -> bool:
     """Whether a file of the project defines the class ``kind``."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     return file is not None and is_users_own(file)
-
-
-def with_parents(name: str) -> list[str]:
-    """``a.b.c`` as ``a``, ``a.b`` and ``a.b.c``."""
-    parts = name.split(".")
-    return [".".join(parts[: index + 1]) for index in range(len(parts))]
-
-
-def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
-    """The spec of ``name``, found without importing what is above it."""
-    path: list[str] | None = None
-    spec = None
-    for each in with_parents(name):
-        loaded = sys.modules.get(each)
-        if loaded is not None and each != name:
-            found = getattr(loaded, "__path__", None)
-        else:
-            spec = _ask_finders(each, path)
-            found = spec.submodule_search_locations if spec is not None else None
-            if spec is None:
-                return None
-        path = list(found) if found is not None else []
-    return spec
-
-
-def _ask_finders(name: str, path: list[str] | None) -> importlib.machinery.ModuleSpec | None:
-    for finder in sys.meta_path:
-        find = getattr(finder, "find_spec", None)
-        try:
-            spec = find(name, path) if find is not None else None
-        except (ImportError, ValueError):
-            continue
-        if spec is not None:
-            return spec  # type: ignore[no-any-return]
-    return None
-
-
-def keys(
-    whole: Mapping[str, ModuleSource], sliced: Mapping[str, ModuleSource], project: ProjectModules
-) -> dict[str, str]:
-    """What each module that travels ``whole`` is known by: the hash of its source and of all that
-    it imports of the project. Those that are ``sliced`` are known by their files.
-
-    ``whole`` must be complete: see ``ProjectModules.reached``.
-    """
-    direct = {
-        name: _direct(source, whole.keys() | sliced.keys(), project)
-        for name, source in whole.items()
-    }
-    found = {name_on_worker(name): source.digest for name, source in sliced.items()}
-    for name in whole:
-        seen, waiting = {name}, [name]
-        while waiting:
-            more = direct.get(waiting.pop(), set()) - seen
-            seen |= more
-            waiting += more
-        ways = ((each, "whole" if each in whole else "part") for each in sorted(seen))
-        digests = {**sliced, **whole}
-        text = " ".join(f"{each} {way} {digests[each].digest}" for each, way in ways)
-        found[name] = short_hash(f"{name} {text}")
-    return found
-
-
-def _direct(source: ModuleSource, travelling: Set[str], project: ProjectModules) -> set[str]:
-    """Those of the modules that travel that ``source`` imports, as far as it tells."""
-    if any(each.below == "" for each in source.imports):
-        return set(travelling)
-    return (project.named(source.imports) | set(with_parents(source.name))) & travelling
-
-
-def short_hash(text: str) -> str:
-    """A hash of ``text``, in 20 characters."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]

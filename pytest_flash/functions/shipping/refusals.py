@@ -110,7 +110,7 @@ class Refusals:
             )
 
     def _check_imports(self, spec: FunctionSpec, taken: FileSlice, declared: Declared) -> None:
-        for each in taken.imports():
+        for each in taken.imports:
             if each.guarded or self._project.find(each.module.partition(".")[0]):
                 continue
             requirement = declared.requirement_for(each.module)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Bindings = Mapping[str, Collection[str]]
 _CALLS = {"import_module", "__import__"}
@@ -23,7 +24,7 @@ class Place:
         return self.name if self.package else self.name.rpartition(".")[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Import:
     """A module that some source names; ``names`` are what it takes from it, None for all.
 
@@ -48,17 +49,24 @@ def imports_of(tree: ast.AST, place: Place, bound: Bindings) -> Iterator[Import]
     counts as an import where ``package`` is one of them. So do ``importlib.import_module`` and a
     look at ``sys.modules`` by a literal name, and what a package finds by a global name.
     """
+    return imports_among(nodes_of(tree), place, bound)
+
+
+def imports_among(nodes: Iterable[Node], place: Place, bound: Bindings) -> Iterator[Import]:
+    """As ``imports_of``, for the ``nodes_of`` a tree."""
     told = set()
-    for each in _Reader(place, bound).read(tree, False):
-        if not each.loaded or (each.module, each.names) not in told:
-            told.add((each.module, each.names))
-            yield each
+    reader = _Reader(place, bound)
+    for node in nodes:
+        for each in () if node.hidden else reader.read(node.node, node.guarded):
+            if not each.loaded or (each.module, each.names) not in told:
+                told.add((each.module, each.names))
+                yield each
 
 
-def bindings(tree: ast.AST, place: Place) -> Bindings:
-    """The names that the imports in ``tree`` bind, with the modules that they may be."""
+def bindings(nodes: Iterable[Node], place: Place) -> Bindings:
+    """The names that the imports among ``nodes`` bind, with the modules that they may be."""
     bound: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
+    for node in (each.node for each in nodes):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.asname or alias.name.partition(".")[0]
@@ -70,12 +78,62 @@ def bindings(tree: ast.AST, place: Place) -> Bindings:
     return bound
 
 
+class Node(NamedTuple):
+    """A node of a tree that may import something. ``guarded``: it stands in a ``try`` statement;
+    ``hidden``: in a ``TYPE_CHECKING`` block."""
+
+    node: ast.AST
+    guarded: bool
+    hidden: bool
+
+
+def nodes_of(tree: ast.AST) -> list[Node]:
+    """Those nodes of ``tree`` that may import something, in the order of the text."""
+    found: list[Node] = []
+    stack = [Node(tree, guarded=False, hidden=False)]
+    while stack:
+        each = stack.pop()
+        node, guarded, hidden = each
+        kind = node.__class__
+        if kind in _MAY_IMPORT:
+            found.append(each)
+        if kind in _LEAVES:
+            continue
+        below: list[Node] = []
+        inside_check = kind is ast.If and _is_type_checking(node.test)  # type: ignore[attr-defined]
+        guarded = guarded or kind is ast.Try
+        for name in _CHILDREN[kind]:
+            concealed = hidden or (inside_check and name != "orelse")
+            value = getattr(node, name, None)
+            if value.__class__ is list:
+                below += [Node(v, guarded, concealed) for v in value if isinstance(v, ast.AST)]
+            elif isinstance(value, ast.AST):
+                below.append(Node(value, guarded, concealed))
+        stack += reversed(below)
+    return found
+
+
+# A large project has hundreds of thousands of nodes: what can hold no import is not visited.
+_MAY_IMPORT = {ast.Import, ast.ImportFrom, ast.Call, ast.Attribute, ast.Subscript, ast.Name}
+_LEAVES = {
+    *(ast.Import, ast.ImportFrom, ast.Name, ast.Constant, ast.Pass, ast.Break, ast.Continue),
+    *(ast.Global, ast.Nonlocal),
+}
+_WITHOUT_NODES = {"ctx", "op", "ops", "type_comment", "type_ignores"}
+_CHILDREN = {
+    kind: tuple(each for each in kind._fields if each not in _WITHOUT_NODES)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+
+
 @dataclass(frozen=True)
 class _Reader:
     place: Place
     bound: Bindings
 
     def read(self, node: ast.AST, guarded: bool) -> Iterator[Import]:
+        """What ``node`` itself imports."""
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, node.lineno, None, guarded)
@@ -89,9 +147,6 @@ class _Reader:
             yield from _literal(node.slice, node.lineno)
         elif isinstance(node, ast.Name) and self.place.package:
             yield Import(self.place.name, node.lineno, (node.id,), True, loaded=True)
-        inside = guarded or isinstance(node, ast.Try)
-        for child in _children(node):
-            yield from self.read(child, inside)
 
     def _from(self, node: ast.ImportFrom, guarded: bool) -> Iterator[Import]:
         module = _absolute(node, self.place.home)
@@ -149,12 +204,6 @@ class _Reader:
             if not whole:
                 return text, False
         return text, bool(parts)
-
-
-def _children(node: ast.AST) -> Iterable[ast.AST]:
-    if isinstance(node, ast.If) and _is_type_checking(node.test):
-        return node.orelse
-    return ast.iter_child_nodes(node)
 
 
 def _absolute(node: ast.ImportFrom, home: str) -> str | None:

@@ -12,6 +12,7 @@ from types import CodeType
 
 from ..onworker import source_edits
 from ..onworker.parsing import parse
+from .source_facts import attributes_in
 
 _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL"}
 _BINDS = {"STORE_NAME", "STORE_GLOBAL"}
@@ -55,6 +56,11 @@ class Statement:
     def used(self) -> frozenset[str]:
         """The global names that it, and every function in it, refers to."""
         return used_by(self._code)
+
+    @functools.cached_property
+    def attributes(self) -> frozenset[str]:
+        """Every name that follows a dot in it."""
+        return attributes_in(self.node)
 
     @functools.cached_property
     def bound(self) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -10,8 +11,11 @@ import json
 import re
 import zlib
 from importlib import import_module
+from typing import Any
 
 from .. import onworker
+from ..onworker.bundle import Shipped, Value
+from ..onworker.entry_point import CallTarget
 
 # Statements and lines of their own, in the way that our formatter writes them.
 _DOCSTRING = re.compile(r'^( *)""".*?"""$', re.MULTILINE | re.DOTALL)
@@ -47,7 +51,27 @@ def boot() -> str:
 
 def pack(value: object) -> str:
     """``value`` as compressed JSON in printable characters."""
-    return base64.b85encode(zlib.compress(json.dumps(value).encode())).decode()
+    return packed(serialized(value))
+
+
+def serialized(value: object) -> bytes:
+    """``value`` as JSON."""
+    return json.dumps(value).encode()
+
+
+def packed(data: bytes) -> str:
+    """``data``, compressed, in printable characters."""
+    return base64.b85encode(zlib.compress(data)).decode()
+
+
+def positional(value: CallTarget | Shipped | Value) -> tuple[Any, ...]:
+    """The fields of ``value`` as the worker makes it again from them: in their order, without the
+    defaults at the end, since they travel with every call."""
+    fields = dataclasses.fields(value)
+    values = [getattr(value, each.name) for each in fields]
+    while values[-1] == fields[len(values) - 1].default:
+        values.pop()
+    return tuple(values)
 
 
 @functools.cache

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from ...console.app import Console
-from ...console.history import JobEntry, Recorded
+from ...console.history import Recorded
 from ...console.journal import Journal
 from ...console.rerun import CannotRepeatError, Repeater
 from ...console.worker_watch import WorkerWatch
 from ...events import EventSink
 from ...functions.declaration.specs import FunctionSpec
+from ...progress import Job
 from ...target import Target
 from .event_hub import Seat
 
@@ -61,7 +62,7 @@ class Page:
         """End the streams. From any thread."""
         self._console.close()
 
-    def _again(self, job: JobEntry) -> None:
+    def _again(self, job: Job) -> None:
         if self._repeater is None:
             raise CannotRepeatError("the app's code is broken: fix it first")
         self._repeater().start(job)

@@ -106,6 +106,8 @@ def descriptors_of_child(control: int, *, fork: bool) -> tuple[int, Sockets]:
     if forking:
         for name in _SERVING:
             importlib.import_module(name)
+        gc.freeze()  # As after a preload.
+        gc.enable()
     connection = Connection(control)
     passing = socket.socket(fileno=os.dup(control))
     try:

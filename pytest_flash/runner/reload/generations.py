@@ -8,7 +8,7 @@ meanwhile, takes it from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ from .spawner import Spawner
 
 
 class Generations:
-    """Serves ``assignment``, and after each change the next generation of it."""
+    """Serves ``assignment``, and after each change the next generation of it.
+
+    ``sources`` is what serving processes have found out so far: see ``SourcesKnown``.
+    """
 
     def __init__(
         self,
@@ -33,12 +36,14 @@ class Generations:
         target: asyncio.Future[Target],
         desk: Desk,
         timings: RunTimings,
+        sources: Mapping[str, bytes],
     ) -> None:
         self._spawner = spawner
         self._assignment = assignment
         self._target = target
         self._desk = desk
         self._timings = timings
+        self._sources = sources
         self._process = self._accepting = spawner.start()
         self._leaving: set[asyncio.Task[None]] = set()
         self._succession: set[asyncio.Task[None]] = set()
@@ -143,7 +148,8 @@ class Generations:
         new.begin()
 
     def _assign(self, process: ServingProcess, assignment: Assignment) -> None:
-        process.assign(replace(assignment, console=self._desk.seat(process.tell)))
+        seat = self._desk.seat(process.tell)
+        process.assign(replace(assignment, console=seat, sources=dict(self._sources)))
 
         def provide(target: asyncio.Future[Target]) -> None:
             if not target.cancelled() and target.exception() is None:

@@ -11,7 +11,8 @@ import os
 import queue
 import signal
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -43,8 +44,9 @@ class Assignment:
 
     ``broken`` is a text to answer every request with, in place of the app. ``reload`` says that
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
-    the app. The target follows, since the emulator may still start; ``live`` says of which kind it
-    is, and ``granted`` that the command line said so.
+    the app; ``sources`` is what earlier processes found out about those of the app. The target
+    follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
+    that the command line said so.
     """
 
     location: AppLocation
@@ -61,6 +63,7 @@ class Assignment:
     granted: bool
     broken: str | None = None
     console: Seat | None = None
+    sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,14 @@ class LoadedBeside:
 
 
 @dataclass(frozen=True)
+class SourcesKnown:
+    """What was found out about the sources of the app's modules, by their names, for later
+    processes: in a large project that takes longer than their import."""
+
+    sources: dict[str, bytes]
+
+
+@dataclass(frozen=True)
 class Closed:
     """From here on this process accepts nothing."""
 
@@ -141,7 +152,17 @@ class UserAnswer:
     yes: bool
 
 
-Report = AppLoaded | Accepting | Learned | LoadedBeside | Closed | Finished | Settling | Question
+Report = (
+    AppLoaded
+    | Accepting
+    | Learned
+    | LoadedBeside
+    | SourcesKnown
+    | Closed
+    | Finished
+    | Settling
+    | Question
+)
 
 
 class Follower(Protocol):

@@ -17,11 +17,13 @@ from ...functions.declaration.specs import FunctionSpec
 from ...functions.registry import registry
 from ...settings import Environment
 from ..app.import_from_source import Imports
-from .ipc_messages import Assignment, Link
+from .ipc_messages import Assignment, Link, SourcesKnown
 
 if TYPE_CHECKING:
     from ...events import EndpointFound
+    from ...functions.calling.calls import RemoteCalls
     from ...functions.calling.handle import JobHandle
+    from ...functions.shipping.source_facts import Learned
     from ...provisioner.discover import ResourceUse
     from ...provisioner.plan import Plan
     from ...provisioner.provisioning_run import Rollout
@@ -44,35 +46,28 @@ class Remotes:
         self._uses: tuple[ResourceUse, ...] = ()
         self._session: Session | None = None
         self._lock = threading.Lock()
-        self._bound = contextlib.ExitStack()
-        self._bound.enter_context(registry.bound(self))
 
     def close(self) -> None:
         """Run no more."""
-        self._bound.close()
+        if self._session is not None:
+            self._session.close()
 
     async def call(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """The first call opens the session, which takes the others."""
-        from anyio import to_thread
-
-        session = await to_thread.run_sync(self.session)
-        return await session.calls.call(spec, args, kwargs)
+        """As ``RemoteCalls.call``; the first one opens the session."""
+        return await (await self._calls()).call(spec, args, kwargs)
 
     async def spawn(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> JobHandle[Any]:
-        """As ``call``."""
-        from anyio import to_thread
-
-        session = await to_thread.run_sync(self.session)
-        return await session.calls.spawn(spec, args, kwargs)
+        """As ``RemoteCalls.spawn``."""
+        return await (await self._calls()).spawn(spec, args, kwargs)
 
     def construct(
         self, spec: FunctionSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
-        """As ``call``, but it blocks: a call follows at once."""
+        """As ``RemoteCalls.construct``. It may block: a call follows at once."""
         return self.session().calls.construct(spec, args, kwargs)
 
     def session(self) -> Session:
@@ -167,18 +162,35 @@ class Remotes:
         for name, error in asyncio.run(warm(session.calls, resources)).items():
             self._link.report(Notice(f"{name} is not warm: {error}"))
 
+    async def _calls(self) -> RemoteCalls:
+        if self._session is None:
+            from anyio import to_thread
+
+            await to_thread.run_sync(self.session)
+        return self.session().calls
+
+    def _pass_on(self, learned: Learned) -> None:
+        """Have the next process know what this one has learned, without a call waiting for that."""
+        if self._assignment.reload:
+            threading.Thread(target=self._report, args=(learned,), daemon=True).start()
+
+    def _report(self, learned: Learned) -> None:
+        from ...functions.shipping.source_facts import encoded
+
+        with contextlib.suppress(OSError):  # `flash run` has gone.
+            self._link.report(SourcesKnown(encoded(learned)))
+
     def _open(self) -> Session:
+        from ...functions.shipping.source_facts import KnownSources
         from ...session import Identity, Session
 
         assignment = self._assignment
-        session = Session(
+        return Session.open(
             self._link.target(),
             Identity(assignment.project, assignment.namespace, "run", assignment.user),
             self._environment,
             adopt=assignment.provision.adopt,
             on_event=self._link.report,
             record_values=assignment.console is not None,
+            known=KnownSources(assignment.sources, self._pass_on),
         )
-        self._bound.callback(session.close)
-        self._bound.enter_context(registry.bound(session.calls))
-        return session

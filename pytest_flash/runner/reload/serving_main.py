@@ -99,7 +99,8 @@ def _serve_app(
     environment, imports = _prepare(assignment)
     make_room(assignment.location.root, plain)
     watch = Watch(assignment.location.root)
-    with contextlib.closing(Remotes(assignment, environment, link)) as remotes:
+    remotes = Remotes(assignment, environment, link)
+    with contextlib.closing(remotes), registry.bound(remotes):
         process.remotes = remotes
         loaded = _load(assignment, imports, link)
         remotes.discover()

@@ -29,6 +29,7 @@ from .ipc_messages import (
     Provide,
     Question,
     Settling,
+    SourcesKnown,
     Stop,
     UserAnswer,
 )
@@ -51,6 +52,7 @@ class Watcher:
     on_event: Callable[[Event, int], None]
     on_question: Callable[[str], bool]
     on_files: Callable[[dict[str, Saved]], None]
+    on_sources: Callable[[dict[str, bytes]], None]
 
 
 class ServingProcess:
@@ -211,6 +213,8 @@ class ServingProcess:
             self._on_learned(message)
         elif isinstance(message, LoadedBeside):
             self._watcher.on_files(message.files)
+        elif isinstance(message, SourcesKnown):
+            self._watcher.on_sources(message.sources)
         elif isinstance(message, Settling):
             self._extra = message.seconds
         else:

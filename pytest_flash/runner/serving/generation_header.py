@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import time
-from urllib.parse import urlsplit
 
 from ...clock import monotonic
 from ...errors import ServerError
+from ...http.blocking import Client
+from ...http.errors import TransportError
+from ...http.messages import Request, Timeouts
+from ...http.tls import default_context
 
 HEADER = "X-Flash-Generation"
 """On every response: how many times the code had been loaded when it was answered."""
@@ -20,17 +22,17 @@ _SLOWEST = 5.0
 
 def generation_at(url: str, timeout: float = _SLOWEST) -> int | None:
     """The generation that answers at ``url`` within ``timeout`` seconds; None when none does."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
+    context = default_context() if url.startswith("https:") else None
+    timeouts = Timeouts(connect=timeout, read=timeout, whole=timeout)
+    client = Client(context)
     try:
-        connection.request("HEAD", _PATH)
-        value = connection.getresponse().getheader(HEADER)
-    except (OSError, http.client.HTTPException):
+        request = Request.to("HEAD", f"{url.rstrip('/')}{_PATH}")
+        value = client.send(request, timeouts).header(HEADER.lower().encode())
+    except TransportError:
         return None
     finally:
-        connection.close()
-    return int(value) if value and value.isdigit() else None
+        client.close()
+    return int(value) if value.isdigit() else None
 
 
 def wait_for_generation(url: str, generation: int = 1, timeout: float = 30.0) -> int:

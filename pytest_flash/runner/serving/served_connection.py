@@ -56,7 +56,6 @@ class ServedConnection(HttpToolsProtocol):
                 return False
         finally:
             os.close(descriptor)
-        self._unset_keepalive_if_required()
         self.connections.discard(self)
         self.transport.close()
         return True

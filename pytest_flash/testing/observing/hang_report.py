@@ -12,8 +12,9 @@ from anyio import to_thread
 
 from ...clock import monotonic
 from ...errors import EmulatorError, RunpodError
+from ...progress import Job
 from ...runpod import QueueClient
-from .jobs import Job, Jobs
+from .jobs import Jobs
 from .user_frames import is_own
 
 if TYPE_CHECKING:

@@ -3,49 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 from ...errors import ConfigurationError
 from ...functions.classes import RemoteClass
 from ...functions.decorator import RemoteFunction
-
-COMPLETED = "COMPLETED"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One call of a remote function.
-
-    ``status`` is the job's terminal state, or None while it has none: the call is under way, or
-    it ended without one (``error`` says how). ``delay_time`` and ``execution_time`` are
-    milliseconds, None where unknown. ``cold``: it was the first job of its worker. ``stubbed``: a
-    replacement ran in the function's place. ``stdout`` is what the function has printed and logged,
-    ``error`` the text of its failure, ``traceback`` the worker's traceback where it raised.
-    ``started`` is seconds of the monotonic clock.
-    """
-
-    function: str
-    location: str
-    endpoint: str
-    endpoint_id: str
-    started: float
-    id: str | None = None
-    status: str | None = None
-    delay_time: int | None = None
-    execution_time: int | None = None
-    worker_id: str | None = None
-    cold: bool = False
-    stubbed: bool = False
-    stdout: str = ""
-    error: str | None = None
-    traceback: str | None = None
-    ended: bool = False
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended in any other way than COMPLETED with a result."""
-        return self.ended and (self.status != COMPLETED or self.error is not None)
+from ...progress import Job
 
 
 class Jobs(Sequence[Job]):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from ...clock import monotonic
 from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice, Waiting
 from ...functions.declaration.specs import FunctionSpec
-from .jobs import Job, Jobs
+from ...progress import Job
+from .jobs import Jobs
 
 
 @dataclass(frozen=True)
@@ -149,25 +150,21 @@ class Recorder:
         """Take in one event of a call."""
         if isinstance(event, JobStarted):
             self._started(event)
-        elif isinstance(event, JobNamed):
-            self._change(event.call, id=event.job_id)
-        elif isinstance(event, JobOutput):
-            self._printed(event)
-        elif isinstance(event, JobEnded):
-            self._ended(event)
+        elif isinstance(event, JobNamed | JobOutput | JobEnded):
+            self._changed(event)
         elif isinstance(event, Waiting):
             self._notify(event.text)
-        elif isinstance(event, Notice) and self._say is not None:
+            return
+        if self._say is None:
+            return
+        if isinstance(event, JobOutput):
+            for line in event.lines:
+                self._say(line)
+        elif isinstance(event, Notice):
             self._say(event.text)  # Why output does not come while jobs run.
 
     def _started(self, event: JobStarted) -> None:
-        job = Job(
-            event.function,
-            event.location,
-            event.endpoint,
-            event.endpoint_id,
-            started=monotonic(),
-        )
+        job = Job.begun(event, monotonic())
         original = _STUBBED.get()
         if original is not None:
             job = replace(job, function=original.name, location=original.location, stubbed=True)
@@ -176,45 +173,17 @@ class Recorder:
             self._owners[event.call] = owner
             owner.jobs[event.call] = job
 
-    def _printed(self, event: JobOutput) -> None:
+    def _changed(self, event: JobNamed | JobOutput | JobEnded) -> None:
         with self._lock:
             owner = self._owners.get(event.call)
-            if owner is not None:
-                job = owner.jobs[event.call]
-                stdout = job.stdout + event.text
-                owner.jobs[event.call] = replace(
-                    job, stdout=stdout, worker_id=event.worker_id or job.worker_id
-                )
-        if self._say is not None:
-            for line in event.lines:
-                self._say(line)
-
-    def _ended(self, event: JobEnded) -> None:
-        # Of a job whose caller gave up this says less than what was heard of it before.
-        known = {"id": event.job_id, "worker_id": event.worker_id, "stdout": event.stdout}
-        job = self._change(
-            event.call,
-            **{name: value for name, value in known.items() if value},
-            status=event.state,
-            delay_time=event.delay_time,
-            execution_time=event.execution_time,
-            cold=event.cold,
-            error=event.error,
-            traceback=event.traceback,
-            ended=True,
-        )
-        with self._lock:
-            self._owners.pop(event.call, None)
-        if job is not None:
-            self._forward(job)
-
-    def _change(self, call: int, **values: object) -> Job | None:
-        with self._lock:
-            owner = self._owners.get(call)
             if owner is None:
-                return None
-            job = owner.jobs[call] = replace(owner.jobs[call], **values)  # type: ignore[arg-type]
-            return job
+                return
+            job = owner.jobs[event.call].after(event, monotonic())
+            owner.jobs[event.call] = job
+            if job.ended:
+                del self._owners[event.call]
+        if job.ended:
+            self._forward(job)
 
     def _jobs_of(self, record: ActivityRecord) -> Sequence[Job]:
         with self._lock:

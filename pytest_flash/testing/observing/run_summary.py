@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...clock import monotonic
 from ...errors import FlashError
-from ...events import EndpointReady, EndpointRemoved, Event
+from ...events import Event
+from ...progress import EndpointProgress, Job, endpoints_after
 
 if TYPE_CHECKING:
     from ...provisioner.provisioner import Source
     from ...session import Session
-    from .jobs import Job
 
 
 @dataclass
 class Totals:
     """Counts endpoints and jobs; thread-safe. Times are milliseconds."""
 
-    ready: dict[str, EndpointReady] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
+    endpoints: Mapping[str, EndpointProgress] = field(default_factory=dict)
     undeleted: dict[str, FlashError] = field(default_factory=dict)
     live: bool = False
     run: int = 0
@@ -36,10 +36,7 @@ class Totals:
     def take(self, event: Event) -> None:
         """An event of provisioning."""
         with self._lock:
-            if isinstance(event, EndpointReady):
-                self.ready[event.name] = event
-            elif isinstance(event, EndpointRemoved):
-                self.removed.add(event.name)
+            self.endpoints = endpoints_after(self.endpoints, event, monotonic())
 
     def add(self, job: Job) -> None:
         """A job that ended, in any process of the run."""
@@ -70,9 +67,10 @@ class Totals:
         A job that ends in an error is no failure by itself: tests may expect it. ``all_passed``
         says that every test has passed at once.
         """
-        for name, event in sorted(self.ready.items()):
-            fate = "" if not self.live else ", deleted" if name in self.removed else ", kept"
-            yield f"{name}: {event.action} in {event.seconds:.1f} s{fate}"
+        for name, each in sorted(self.endpoints.items()):
+            if each.ready is not None:
+                fate = "" if not self.live else ", deleted" if each.removed else ", kept"
+                yield f"{name}: {each.ready.action} in {each.ready.seconds:.1f} s{fate}"
         if self.run:
             slow = self.slowest
             slowest = f"; slowest: {slow.function}, {_time(slow) / 1000:.1f} s" if slow else ""

@@ -135,7 +135,7 @@ def session(
     with EmulatorProcess.start(folder) as process:
         target = embedded(process.management_url, process.queue_url, process.api_key, "a test")
         identity = Identity(find_project(folder), "default", "test", User.current())
-        made = Session(target, identity, Environment({}), on_event=heard.append)
+        made = Session.open(target, identity, Environment({}), on_event=heard.append)
         yield made
         made.close()
 

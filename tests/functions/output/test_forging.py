@@ -209,7 +209,9 @@ def test_calls_side_by_side_are_not_taken_for_each_other(stage: Stage, worker: s
 
 def captured(stage: Stage, error: RemoteError) -> str:
     """What the worker passed on of the output of a job that failed, our own words included."""
-    status = asyncio.run(stage.session.queue.status(str(error.endpoint_id), str(error.job_id)))
+    status = asyncio.run(
+        stage.session.calls.queue.status(str(error.endpoint_id), str(error.job_id))
+    )
     stdout = status.output["stdout"]
     assert isinstance(stdout, str)
     return stdout

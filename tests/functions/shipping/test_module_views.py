@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from pytest_flash.functions.onworker.bundle import Bundle, Shipped
 from pytest_flash.functions.onworker.modules import Store
 from pytest_flash.functions.shipping import worker_runtime
-from pytest_flash.functions.shipping.project_modules import ProjectModules, keys
+from pytest_flash.functions.shipping.project_modules import ProjectModules
+from pytest_flash.functions.shipping.whole_modules import keys
 
 PACKAGE = "views_of_it"
 MODULES = ("a", "b", "c", "d")
@@ -62,14 +63,14 @@ class Package:
             (self.folder / PACKAGE / f"{name}.py").write_text(self.text(name))
         importlib.invalidate_caches()
         project = ProjectModules()
-        reached = project.reached(f"{PACKAGE}.{name}" for name in names)
+        reached = project.reached([PACKAGE, *(f"{PACKAGE}.{name}" for name in names)])
         known = keys(reached, {}, project)
         shipped = tuple(
             Shipped(name, known[name], each.digest, each.file, each.package)
             for name, each in sorted(reached.items())
         )
         return Bundle(
-            shipped, worker_runtime.pack({name: each.text for name, each in reached.items()})
+            shipped, (worker_runtime.pack({name: each.text for name, each in reached.items()}),)
         )
 
 
@@ -161,7 +162,7 @@ def test_each_call_finds_the_modules_of_its_own_time(
 
 def a_module(text: str, digest: str) -> Bundle:
     shipped = Shipped("kept_by_it", digest, digest, "/kept_by_it.py", False)
-    return Bundle((shipped,), worker_runtime.pack({"kept_by_it": text}))
+    return Bundle((shipped,), (worker_runtime.pack({"kept_by_it": text}),))
 
 
 def test_what_was_replaced_is_let_go_once_nobody_calls_it_any_more() -> None:
@@ -199,7 +200,7 @@ def test_what_did_not_change_is_kept_with_its_state() -> None:
     def bundle(number: int) -> Bundle:
         other = Shipped("beside_it", f"{number}", f"{number}", "/beside_it.py", False)
         texts = {"kept_by_it": text, "beside_it": f"NUMBER = {number}\n"}
-        return Bundle((same, other), worker_runtime.pack(texts))
+        return Bundle((same, other), (worker_runtime.pack(texts),))
 
     for number in range(3):
         with store.active(bundle(number), []):
@@ -218,7 +219,7 @@ def test_what_another_version_may_have_undone_is_executed_again() -> None:
         key, text = str(number), f"import kept_by_it\nkept_by_it.VALUE = {number}\n"
         setter = Shipped("set_by_it", key, key, "/set_by_it.py", False)
         texts = {"kept_by_it": "VALUE = 0\n", "set_by_it": text}
-        return Bundle((state, setter), worker_runtime.pack(texts))
+        return Bundle((state, setter), (worker_runtime.pack(texts),))
 
     first = bundle(1)
     for number, sent in ((1, first), (2, bundle(2)), (1, bundle(1)), (1, first)):

@@ -71,7 +71,7 @@ def trapped(names: set[str], log: Path) -> str:
         f"{worker_runtime.boot()}work = "
         f"sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
         f"    ('named', 'main', 'work', '', 10**7), True, {(*entries, main)!r},\n"
-        f"    {worker_runtime.pack(texts)!r})\n"
+        f"    ({worker_runtime.pack(texts)!r},))\n"
     )
 
 
@@ -103,5 +103,5 @@ async def submitted(calls: RemoteCalls, made: dict[str, Any]) -> dict[str, Any]:
     """The answer of the emulator's worker."""
     endpoint = await calls._endpoint_for(loaded.spec, None)
     body = json.dumps({"input": made}).encode()
-    job = await calls._queue.runsync(endpoint.id, body, wait=60.0)
+    job = await calls.queue.runsync(endpoint.id, body, wait=60.0)
     return dict(job.output) if isinstance(job.output, dict) else {"error": job.error}

@@ -9,6 +9,8 @@ from importlib import import_module
 import pytest
 
 from pytest_flash.functions import onworker
+from pytest_flash.functions.onworker.bundle import Shipped
+from pytest_flash.functions.onworker.entry_point import CallTarget
 from pytest_flash.functions.shipping import worker_runtime
 
 
@@ -27,3 +29,18 @@ def test_it_is_the_source_but_for_docstrings_and_comments(name: str) -> None:
     sent = worker_runtime.without_words(source)
     assert ast.dump(ast.parse(sent)) == ast.dump(Worded().visit(ast.parse(source)))
     assert len(sent) < len(source)
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [
+        (Shipped("a", "key", "digest", "/a.py", False), 5),
+        (Shipped("a", "", "", "", True, stub=True), 7),
+        (Shipped("a", "", "digest", "/a.py", False, (1,), beside=(("b", "digest"),)), 10),
+        (CallTarget("named", "a", "f", "", 1), 5),
+    ],
+)
+def test_no_default_at_the_end_travels(value: Shipped | CallTarget, length: int) -> None:
+    sent = worker_runtime.positional(value)
+    assert len(sent) == length
+    assert type(value)(*sent) == value

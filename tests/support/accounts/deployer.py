@@ -103,7 +103,7 @@ def _deploy(folder: Path, namespace: str | None, variables: dict[str, str]) -> N
         User.current(),
     )
     target = open_live(environment, reason="a test deploys", granted=False)
-    session = Session(target, identity, environment)
+    session = Session.open(target, identity, environment)
     with contextlib.closing(session):
         rollout = session.rollout()
         rollout.apply(rollout.plan(discover(registry.functions())))

@@ -1,8 +1,7 @@
-"""An httpx transport for very many requests at once.
+"""A client for very many requests at once, on asyncio.
 
-httpx's own pool looks through all of its connections for every request, so that a request costs
-more the more there are: several milliseconds with 1,000 in flight. Here each request takes the
-connection that was used last, or opens one, and nothing is searched.
+Each request takes the connection that was used last, or opens one, and nothing is searched: a pool
+that looks through its connections costs milliseconds for a request with 1,000 in flight.
 """
 
 from __future__ import annotations
@@ -10,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import resource
 import ssl
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
-import httpx
-
-from ..network.response_limits import WHOLE_LIMIT, with_body
+from . import streaming
+from .body_limits import WHOLE_LIMIT
 from .connection import ClientConnection
+from .errors import ConnectError, ConnectTimeoutError
+from .messages import Request, Response, Timeouts, Url
 from .timeouts import within
+from .tls import context_for
 
-# Shorter than servers keep idle connections, as in httpx: a request that crosses the server's
+# Shorter than servers keep idle connections: a request that crosses the server's
 # close on the wire fails, and nobody knows whether it was carried out.
-_KEPT: Final = 5.0
+KEPT: Final = 5.0
 # However few files the process may open.
 _FEWEST: Final = 16
 
-_Origin = tuple[str, str, int | None]
+_Origin = tuple[str, str, int]
 
 
 def affordable() -> int:
@@ -36,11 +38,11 @@ def affordable() -> int:
     return 1 << 20 if files == resource.RLIM_INFINITY else max(files // 2, _FEWEST)
 
 
-class KeepAliveTransport(httpx.AsyncBaseTransport):
+class AsyncClient:
     """Direct connections, one for each request in flight; idle ones are kept for ``kept`` seconds.
 
     At most ``most`` requests are in flight, by default what ``affordable`` says, and others wait
-    for their turn. Answers are read whole, in ``whole`` seconds from their beginning. Nothing is
+    for their turn. Responses are read whole, in ``whole`` seconds from their beginning. Nothing is
     sent twice: a request that fails after it was sent may have been carried out. Lives on one event
     loop. ``context`` is needed for https.
     """
@@ -50,7 +52,7 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         context: ssl.SSLContext | None = None,
         *,
         most: int | None = None,
-        kept: float = _KEPT,
+        kept: float = KEPT,
         whole: float = WHOLE_LIMIT,
     ) -> None:
         self._context = context
@@ -61,25 +63,26 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         self._open: set[ClientConnection] = set()
         self._idle: dict[_Origin, list[tuple[ClientConnection, asyncio.TimerHandle]]] = {}
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; raises an httpx.RequestError when no whole answer came."""
-        content = await request.aread()
-        origin = (request.url.scheme, request.url.host, request.url.port)
-        limits: dict[str, Any] = request.extensions.get("timeout", {})
+    async def send(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send a request; raises a TransportError when no whole response came."""
+        url = request.url
+        origin = (url.scheme, url.host, url.port)
         async with self._room:
-            connection = self._idle_one(origin) or await self._connect(request.url, limits)
+            connection = self._idle_one(origin) or await self._connect(url, timeouts.connect)
             try:
-                answer = await connection.exchange(
-                    request, content, limits.get("read"), self._whole
-                )
+                response = await connection.exchange(request, timeouts.read, self._whole)
             except BaseException:
                 # Also when the caller was cancelled: the answer would be the next request's.
                 connection.abort()
                 raise
             self._keep(origin, connection)
-        made = with_body(answer.status, answer.headers, answer.body)
-        made.extensions.update(http_version=b"HTTP/1.1", reason_phrase=answer.reason)
-        return made
+        return response
+
+    def stream(
+        self, request: Request, timeouts: Timeouts
+    ) -> AbstractAsyncContextManager[streaming.Incoming]:
+        """As ``streaming.begun``: a connection of its own, not counted among ``most``."""
+        return streaming.begun(request, timeouts, self._context)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -116,37 +119,21 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
                 connection.abort()
             idle.clear()
 
-    async def _connect(self, url: httpx.URL, limits: dict[str, Any]) -> ClientConnection:
-        secure = url.scheme == "https"
-        port = url.port or (443 if secure else 80)
+    async def _connect(self, url: Url, patience: float | None) -> ClientConnection:
         loop = asyncio.get_running_loop()
         if len(self._open) >= self._most:
             self._close_idle()
-        context = self._context if secure else None
+        context = context_for(url, self._context)
         try:
             _, connection = await within(
-                limits.get("connect"),
-                loop.create_connection(ClientConnection, url.host, port, ssl=context),
+                patience,
+                loop.create_connection(ClientConnection, url.host, url.port, ssl=context),
                 unused=lambda made: made[1].abort(),
             )
         except TimeoutError as error:
-            raise httpx.ConnectTimeout("no connection in time") from error
+            raise ConnectTimeoutError("no connection in time") from error
         except OSError as error:
-            raise httpx.ConnectError(str(error)) from error
+            raise ConnectError(str(error)) from error
         self._open.add(connection)
         connection.lost.add_done_callback(lambda _: self._open.discard(connection))
         return connection
-
-
-class DirectClient(KeepAliveTransport):
-    """Sends requests as they are: ``httpx.AsyncClient`` costs more than all the rest of a call."""
-
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        """As that of ``httpx.AsyncClient``, without redirects and cookies."""
-        try:
-            response = await self.handle_async_request(request)
-        except httpx.RequestError as error:
-            error.request = request
-            raise
-        response.request = request
-        return response

@@ -1,0 +1,123 @@
+"""Beneath the mocks and recorders of users' tests: what they replace carries nothing of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.pytest_runs.downstream import ANYIO, Project
+from tests.support.pytest_runs.inner_run import InnerRun
+
+# What pytest-httpx, respx, vcrpy, responses and aioresponses replace, as far as it is installed.
+REPLACED = """
+import contextlib
+import functools
+import http.client
+import importlib
+
+import pytest
+
+PLACES = [
+    ("httpx", "HTTPTransport", "handle_request"),
+    ("httpx", "AsyncHTTPTransport", "handle_async_request"),
+    ("httpcore", "ConnectionPool", "handle_request"),
+    ("httpcore", "AsyncConnectionPool", "handle_async_request"),
+    ("http.client", "HTTPConnection", "request"),
+    ("http.client", "HTTPConnection", "connect"),
+    ("requests.adapters", "HTTPAdapter", "send"),
+    ("urllib3.connectionpool", "HTTPConnectionPool", "urlopen"),
+    ("aiohttp", "ClientSession", "_request"),
+]
+seen = []
+
+def refuse(place, *args, **more):
+    seen.append(place)
+    raise AssertionError(f"a mock sees this: {place}")
+
+for module, name, method in PLACES:
+    with contextlib.suppress(ImportError):
+        kind = getattr(importlib.import_module(module), name)
+        setattr(kind, method, functools.partialmethod(lambda self, place, *a, **k: refuse(place),
+                                                       f"{name}.{method}"))
+
+@pytest.fixture
+def seen_by_mocks():
+    seen.clear()
+    yield seen
+    seen.clear()
+"""
+
+APP = """
+import httpx
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from pytest_flash import CpuLiveServerless, LiveServerless, remote
+
+app = FastAPI()
+
+@remote(LiveServerless(name="gpu"))
+def double(x):
+    print("doubling")
+    return {"value": x * 2}
+
+@app.get("/double/{x}")
+async def doubled(x: int):
+    return await double(x)
+
+@app.get("/outside")
+async def outside():
+    async with httpx.AsyncClient() as client:
+        return (await client.get("http://outside.example")).text
+
+@app.post("/count")
+async def count(parts: int):
+    return StreamingResponse(f"{number} " for number in range(parts))
+"""
+
+TESTS = """
+import asyncio
+import pytest
+import main
+from pytest_flash.errors import JobFailedError
+
+def test_a_call(flash_client, flash_jobs, seen_by_mocks):
+    assert flash_client.get("/double/1").json()["value"] == 2
+    assert "doubling" in flash_jobs[0].stdout
+    assert seen_by_mocks == []
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_the_asynchronous_client(flash_async_client, seen_by_mocks):
+    async with flash_async_client.stream("POST", "/count?parts=3", content=b"x" * 300_000) as all:
+        assert [part async for part in all.aiter_text()]
+    assert (await flash_async_client.get("/double/2")).json()["value"] == 4
+    assert seen_by_mocks == []
+
+def test_a_stream(flash_client, seen_by_mocks):
+    with flash_client.stream("POST", "/count?parts=3", content=iter([b"x"] * 3)) as answer:
+        assert "".join(answer.iter_text()) == "0 1 2 "
+    assert seen_by_mocks == []
+
+def test_faults_and_what_the_emulator_does(flash_client, flash_emulator, seen_by_mocks):
+    flash_emulator.kill_worker(count=None)
+    with pytest.raises(JobFailedError, match="SIGKILL"):
+        asyncio.run(main.double(1))
+    assert flash_emulator.endpoints()
+    assert seen_by_mocks == []
+
+def test_what_the_app_sends_elsewhere_is_seen(flash_client, seen_by_mocks):
+    assert flash_client.get("/outside").status_code == 500
+    assert seen_by_mocks == ["AsyncHTTPTransport.handle_async_request"]
+"""
+
+
+@pytest.fixture(scope="module")
+def mocked(shared_project: Project) -> InnerRun:
+    shared_project.python.need("trio")
+    shared_project.write("conftest.py", REPLACED)
+    shared_project.write("main.py", APP)
+    shared_project.write("test_mocked.py", TESTS)
+    return shared_project.report(*ANYIO)
+
+
+def test_mocks_see_what_the_app_sends_and_nothing_of_ours(mocked: InnerRun) -> None:
+    mocked.check("test_mocked", passed=6)
