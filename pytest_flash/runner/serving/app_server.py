@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import sys
 import threading
@@ -24,6 +23,7 @@ from .accept import Acceptor
 from .connection_handover import HandOver
 from .generation_header import HEADER, wait_for_generation
 from .hung_threads import ImpatientPool, PoolThreads
+from .kept_loggers import KeptLoggers, StartLog
 from .listening_sockets import listen, url_of
 
 GRACE_IS_OVER = "the server stops, and its grace is over"
@@ -83,7 +83,8 @@ class AppServer(uvicorn.Server):
         self._pool = pool
         self._new_loop = new_loop
         self._on_started = on_started
-        self._start_log = _StartLog()
+        self._start_log = StartLog()
+        self._loggers = KeptLoggers()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -96,6 +97,8 @@ class AppServer(uvicorn.Server):
         self._loop, self._exit = asyncio.get_running_loop(), asyncio.Event()
         if self._pool is not None:
             self._loop.set_default_executor(self._pool)
+        self.lifespan.logger = self._start_log.logger
+        self._loggers.restore()  # The app was imported.
         with self._start_log:
             await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -164,6 +167,7 @@ class AppServer(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._exit.set)
 
     def _protocol(self, received: bytes) -> asyncio.Protocol:
+        self._loggers.restore()  # A handler may configure logging, too.
         config, state, app_state = self.config, self.server_state, self.lifespan.state
         try:
             from .served_connection import ServedConnection
@@ -294,28 +298,3 @@ class ThreadServer:
             self._server.serve_on(self._listener)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._error = error
-
-
-class _StartLog(logging.Handler):
-    """Keeps what uvicorn logs as an error while an app starts, in place of the usual handlers."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self._logger = logging.getLogger("uvicorn.error")
-        self._texts: list[str] = []
-
-    def __enter__(self) -> None:
-        self._logger.addHandler(self)
-        self._propagates, self._logger.propagate = self._logger.propagate, False
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.propagate = self._propagates
-        self._logger.removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one record."""
-        self._texts.append(self.format(record))
-
-    def text(self) -> str:
-        """Everything kept, a blank line apart."""
-        return "\n\n".join(self._texts).strip() or "it logged no error"
