@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..process.child_environment import child_environment
 from ..process.exit_status import ends_within
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterato
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=child_environment(),
         # With -m the working directory heads sys.path: not one with modules of the user's.
         cwd=os.sep,
         # Not in reach of a terminal's signals.

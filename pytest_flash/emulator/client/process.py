@@ -18,6 +18,7 @@ from typing import IO
 
 from ...clock import monotonic
 from ...errors import EmulatorError
+from ...process.child_environment import child_environment
 from ...process.exit_status import await_end, ends_within, how_it_ended, is_stopped
 from ...settings import API_KEY
 from ..startup.announcement import KEY_VARIABLE, Announcement
@@ -174,7 +175,7 @@ def _spawn(
     command += ["--key-fd", str(key_end)]
     command += ["--quiet"] if quiet else []
     # Keys of the user's own are none of this emulator's business.
-    kept = {name: value for name, value in os.environ.items() if name not in _USERS_KEYS}
+    kept = child_environment(_USERS_KEYS)
     try:
         process = subprocess.Popen(
             command,
