@@ -20,7 +20,7 @@ import re
 import sys
 import types
 import uuid
-from typing import Any
+from typing import Any, NewType
 
 import cloudpickle
 
@@ -69,7 +69,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
             self.references.add(WholeModule(obj.__name__))
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
-        if not (stand_in or isinstance(obj, type | types.FunctionType)):
+        if not (stand_in or isinstance(obj, type | types.FunctionType | NewType)):
             return super().reducer_override(obj)
         made = pickles.subscription(obj) if isinstance(obj, type) else None
         if made is not None:
@@ -85,6 +85,8 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
             if name is not None:
                 self.references.add(TopLevelName(module, name))
                 return pickles.named, (name_on_worker(module), name)
+        if isinstance(obj, NewType) and not pickles.has_its_name(obj):
+            return pickles.by_value(obj)
         if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
             return self._by_code("", obj)
         if stand_in:
@@ -94,7 +96,7 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
     def _assigned_name(self, module: str, obj: Any) -> str | None:
         """The name that a statement of ``module`` gives to a class, where it is not its own."""
         source = self._project.find(module)
-        if not isinstance(obj, type) or source is None:
+        if not isinstance(obj, type | NewType) or source is None:
             return None
         for name in pickles.names_of(obj):
             with contextlib.suppress(ChangedSinceError, SyntaxError):

@@ -50,6 +50,8 @@ Plain = namedtuple("Plain", "a b")
 Colour = enum.Enum("Colour", "RED BLUE")
 Level = enum.IntEnum("Level", {"LOW": 1, "HIGH": 2})
 Kept = enum.Enum("Renamed", "ONE")  # type: ignore[misc]
+Number = typing.NewType("Number", int)
+Word = typing.NewType("Other", str)  # type: ignore[misc]
 Record = dataclasses.make_dataclass("Record", [("x", int)])
 
 
@@ -105,6 +107,8 @@ VALUES: list[Any] = [
     Pair,
     Colour,
     Box[int],
+    Number,
+    Word,
     list[int],
     typing.Optional[int],  # noqa: UP045 - it travels as what it is
 ]
@@ -117,6 +121,12 @@ def test_it_comes_back_as_what_it_was(ours: RemoteCalls, value: Any) -> None:
     assert type(back) is type(value)
     if isinstance(value, type):
         assert back is value
+
+
+def test_a_new_type_without_a_name(ours: RemoteCalls) -> None:
+    local = typing.NewType("local", int)
+    back = asyncio.run(ours.call(identity.spec, (local,), {}))
+    assert (back.__name__, back.__supertype__) == ("local", int)
 
 
 def test_partials(ours: RemoteCalls) -> None:
