@@ -11,11 +11,18 @@ import click
 
 from pytest_flash.errors import AppNotFoundError, FlashError
 
+from .official_commands import COMMANDS, Commands
+
 if TYPE_CHECKING:
     from pytest_flash.runner.app.options import RunTimings
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"{', '.join(COMMANDS)} are commands of runpod-flash, the official SDK, and are handed "
+    "to it where it is installed.",
+)
 @click.version_option(package_name="pytest-flash", prog_name="flash")
 def cli() -> None:
     """Serve FastAPI apps whose @remote functions run on Runpod, or on the embedded Runpod."""
@@ -286,12 +293,20 @@ def run_command_line(
     ``timings`` are those of ``flash run``, where they are not the usual ones.
     """
     try:
-        cli(arguments, prog_name="flash", obj=timings)
+        cli(arguments, prog_name=_program_name(), obj=timings)
     except FlashError as error:
         from .output import colored
 
         click.secho(f"flash: {error}", fg="red", err=True, color=colored())
         sys.exit(1)
+
+
+def _program_name() -> str:
+    """What the user types: another program may be called ``flash``."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"python -m {called.parent.name}"
+    return "pytest-flash" if called.stem == "pytest-flash" else "flash"
 
 
 def _here() -> Path:

@@ -59,12 +59,8 @@ def _told(event: Event) -> Iterator[str]:
     if isinstance(event, events.TargetChosen):
         yield f"{label('target')} {_RUNS_ON[event.kind]} ({event.reason})"
         yield f"{label('')} {click.style(event.remedy, dim=True)}"
-    elif isinstance(event, events.EndpointPending):
-        yield f"{label('endpoint')} {event.name} {event.action}"
-    elif isinstance(event, events.EndpointReady):
-        yield f"{label('endpoint')} {event.name} {event.action} in {event.seconds:.2f} s"
-    elif isinstance(event, events.EndpointRemoved):
-        yield f"{label('endpoint')} {event.name} deleted"
+    elif isinstance(event, events.EndpointPending | events.EndpointReady | events.EndpointRemoved):
+        yield f"{label('endpoint')} {event.text}"
     elif isinstance(event, events.AppBroken):
         yield click.style(event.text, fg="red")
     elif isinstance(event, events.Reloading):

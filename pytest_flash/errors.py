@@ -46,6 +46,10 @@ class FlashError(Exception):
     """Base of every error that pytest-flash raises on purpose."""
 
 
+class FlashWarning(UserWarning):
+    """Something in a definition has no meaning here and is left out, or is replaced."""
+
+
 class ConfigurationError(FlashError):
     """A resource or an argument of ``@remote`` has a value that cannot work."""
 

@@ -23,6 +23,14 @@ class EndpointPending:
     name: str
     action: str
 
+    @property
+    def text(self) -> str:
+        """What happens to which endpoint."""
+        return f"{self.name} {self.action}"
+
+    def __str__(self) -> str:
+        return f"endpoint {self.text}"
+
 
 @dataclass(frozen=True)
 class EndpointReady:
@@ -33,6 +41,14 @@ class EndpointReady:
     action: str
     seconds: float
 
+    @property
+    def text(self) -> str:
+        """What happened to which endpoint."""
+        return f"{self.name} {self.action} in {self.seconds:.2f} s"
+
+    def __str__(self) -> str:
+        return f"endpoint {self.text}"
+
 
 @dataclass(frozen=True)
 class EndpointRemoved:
@@ -40,6 +56,14 @@ class EndpointRemoved:
 
     name: str
     endpoint_id: str
+
+    @property
+    def text(self) -> str:
+        """What happened to which endpoint."""
+        return f"{self.name} deleted"
+
+    def __str__(self) -> str:
+        return f"endpoint {self.text}"
 
 
 @dataclass(frozen=True)
@@ -205,6 +229,9 @@ class Notice:
     """Something that a person should know, in words."""
 
     text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)

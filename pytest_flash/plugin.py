@@ -109,6 +109,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Again, for a plugin that was named in a conftest.
     _watch_imports(config)
     own_finder()  # Ahead of the rewriter of this run, which may not be the process's first.
+    if _is_configured(config) or (config.rootpath / "__init__.py").is_file():
+        from .testing.app_folder import add_folder_of_package
+
+        add_folder_of_package(config)
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
     real_stderr.keep(config)

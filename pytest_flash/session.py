@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -242,14 +244,26 @@ def connect_from_environment() -> RemoteCalls:
     # To the end of this process: nobody says when its last call was.
     session = begin_session(project.root / FOLDER)
     identity = Identity(project, namespace, "run", session.user)
-    heard = _LOG.isEnabledFor(logging.INFO)
-    return Session.open(target, identity, environment, on_event=_log, heard=heard).calls
+    return Session.open(target, identity, environment, on_event=_log).calls
 
 
 def _log(event: Event) -> None:
-    """Where nobody renders events, the log says what is made, which costs money, and printed."""
+    """Where nobody renders events, the log says what is made, which costs money; what functions
+    print is printed, or logged where there is a log for it."""
     if isinstance(event, JobOutput):
         for line in event.lines:
-            _LOG.info("%s", line)
+            if _LOG.isEnabledFor(logging.INFO):
+                _LOG.info("%s", line)
+            else:
+                _print(line)
     elif not isinstance(event, JobStarted | JobNamed | JobEnded):
         _LOG.warning("%s", event)  # Of the others the caller gets the result or the error.
+
+
+def _print(line: str) -> None:
+    """As ``print`` of the script itself, which has no part in what becomes of it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = line.encode(encoding, "backslashreplace").decode(encoding)
+    # Nobody reads it any more, or it is closed.
+    with contextlib.suppress(OSError, ValueError):
+        print(text, flush=True)

@@ -25,6 +25,8 @@ ALLOWED = {
     "import_times": "",
     "shadowed_modules": "user_files",
     "network": "errors",
+    "backoff": "",
+    "rate_limit": "",
     "http": "",
     "files": "errors network",
     "process": "",
@@ -33,11 +35,12 @@ ALLOWED = {
     "settings": "errors files network security",
     "target": "errors network process scope security settings",
     "resources": "errors security",
-    "runpod": "errors http network resources scope security settings target",
+    "runpod": "backoff errors http network rate_limit resources scope security settings target",
     "sdks": "errors network settings",
-    "emulator": "errors files functions.onworker http network process project scope settings",
-    "functions": "errors events import_times process resources runpod security session settings "
-    "shadowed_modules target user_files",
+    "emulator": "backoff errors files functions.onworker http network process project rate_limit "
+    "scope settings",
+    "functions": "backoff errors events import_times process rate_limit resources runpod security "
+    "session settings shadowed_modules target user_files",
     "provisioner": "errors events files functions.declaration network process resources runpod "
     "security settings target",
     "worker_packages": "emulator.startup functions.declaration functions.shipping provisioner "
@@ -51,7 +54,9 @@ ALLOWED = {
     "resources runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
-    "": "functions resources shadowed_modules",
+    "missing_names": "emulator errors events",
+    "": "errors functions missing_names resources shadowed_modules",
+    "__main__": "flash_cli",
     "flash_cli": "console emulator errors events functions process progress project provisioner "
     "runner runpod session settings target",
 }

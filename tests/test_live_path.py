@@ -156,6 +156,37 @@ def test_a_plain_process_logs_what_functions_print_while_they_do(
     assert re.findall(r"^talk #1 \| (.*)$", done.stderr, re.MULTILINE) == ["first", "last"]
 
 
+PRINTS = """\
+import asyncio
+from pytest_flash import CpuLiveServerless, remote
+
+@remote(CpuLiveServerless(name="prints"))
+def prints():
+    print("on the worker \u2192")
+    return 7
+
+print(asyncio.run(prints()))
+"""
+
+
+def test_a_script_prints_what_functions_print_and_says_what_it_makes(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(PRINTS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=clean_environment(**variables, PYTHONIOENCODING="ascii"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "prints #1 | on the worker \\u2192\n7\n"
+    assert re.search(r"^endpoint live-prints created in \d+\.\d\d s$", done.stderr, re.MULTILINE)
+    assert "EndpointReady(" not in done.stderr
+
+
 def test_a_plain_process_without_a_key_names_the_ways(quickstart: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import asyncio, main; asyncio.run(main.clean('x'))"],

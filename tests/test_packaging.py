@@ -35,9 +35,10 @@ def test_an_installation_stays_small() -> None:
 
 
 def test_the_command_and_the_plugin_are_registered() -> None:
-    (command,) = entry_points(group="console_scripts", name="flash")
+    for name in ("flash", "pytest-flash"):
+        (command,) = entry_points(group="console_scripts", name=name)
+        assert command.value == "flash_cli.main:main"
     (plugin,) = entry_points(group="pytest11", name="flash")
-    assert command.value == "flash_cli.main:main"
     assert plugin.value == "pytest_flash.plugin"
 
 

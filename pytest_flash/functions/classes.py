@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Union
 
 from ..errors import ConfigurationError
 from .declaration.signatures import Takes, taking
-from .declaration.specs import FunctionSpec
+from .declaration.specs import BOUND_METHOD, INSTANCE, REMOTE_CONFIG, FunctionSpec
 from .dispatch import caller_elsewhere, run_here
 
 
@@ -20,6 +21,10 @@ class RemoteClass:
 
     Calling it makes a ``RemoteInstance`` and sends nothing. Inside a Runpod worker and with
     ``local=True`` the instance is made in this process, and its methods are still awaited.
+
+    It can be used where a class can: in annotations, with ``isinstance`` and ``issubclass``, and as
+    a base. A class that is derived from it is an ordinary class, of this process, unless it is
+    decorated itself.
     """
 
     __flash_stand_in__ = True
@@ -45,7 +50,29 @@ class RemoteClass:
         self._takes(*args, **kwargs)
         return RemoteInstance(self, args, kwargs)
 
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self.spec.function,)
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007 - made at run time
+
+    def __ror__(self, other: Any) -> Any:
+        return Union[other, self]  # noqa: UP007
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        kind: Any = type(instance)
+        if issubclass(kind, RemoteInstance):
+            kind = instance._flash.kind.spec.function
+        return issubclass(kind, self.__flash_behind__)
+
+    def __subclasscheck__(self, subclass: Any) -> bool:
+        if isinstance(subclass, RemoteClass):
+            subclass = subclass.spec.function
+        return issubclass(subclass, self.__flash_behind__)
+
     def __getattr__(self, name: str) -> Any:
+        if name == REMOTE_CONFIG:
+            return self.spec.remote_config
         # What the class itself has: constants, static methods, and methods to look at.
         kind = self.__dict__["spec"].function
         found = getattr(kind, name)
@@ -94,7 +121,11 @@ class RemoteInstance:
 
     Its constructor runs once on each worker process, when a method is first called there; later
     calls with the same constructor arguments, from anywhere, find the same instance.
+
+    Passed to a remote function, it is made on that function's worker, once for each process.
     """
+
+    __flash_stand_in__ = INSTANCE
 
     def __init__(self, kind: RemoteClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._flash = _Instance(kind, args, kwargs)
@@ -104,8 +135,10 @@ class RemoteInstance:
         __tracebackhide__ = True
         return await self._flash.call("__call__", args, kwargs)
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         instance: _Instance = self.__dict__["_flash"]
+        if name == "__signature__":  # That of calls of the instance.
+            return inspect.signature(self.__getattr__("__call__"))
         function = inspect.getattr_static(instance.kind.spec.function, name, None)
         if name.startswith("__") and function is None:
             raise AttributeError(name)
@@ -118,12 +151,22 @@ class RemoteInstance:
             return await instance.call(name, args, kwargs)
 
         wrapped = getattr(function, "__func__", function)
-        return functools.update_wrapper(method, wrapped)
+        functools.update_wrapper(method, wrapped)
+        if not isinstance(function, staticmethod):
+            # What frameworks look at for its parameters: `self` is none of them.
+            vars(method)["__wrapped__"] = types.MethodType(wrapped, self)
+        vars(method)[BOUND_METHOD] = self, name
+        return method
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "_flash":
             _refuse(self._flash, name, None)
         super().__setattr__(name, value)
+
+    @property
+    def __flash_behind__(self) -> tuple[RemoteClass, tuple[Any, ...], dict[str, Any]]:
+        """What it is made of: class and arguments."""
+        return self._flash.kind, *self._flash.arguments
 
     def __repr__(self) -> str:
         return f"<instance of {self._flash.kind!r}>"
@@ -136,6 +179,11 @@ class _Instance:
         self._kwargs = kwargs
         self._made: Any = None
         self._constructor: tuple[object, Any] | None = None
+
+    @property
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Those of the constructor."""
+        return self._args, self._kwargs
 
     async def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the method ``name`` on a worker, or on an instance in this process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import difflib
 import functools
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
+from ..resources.definition_warnings import warn
 from .calling.handle import JobHandle
 from .classes import RemoteClass, methods
 from .declaration.routes import route_of
-from .declaration.specs import REMOTE_MARK, FunctionSpec
+from .declaration.specs import REMOTE_CONFIG, REMOTE_MARK, FunctionSpec
 from .dispatch import caller_elsewhere, in_order, run_blocking, run_here
 from .registry import Caller, registry
 
@@ -31,6 +33,8 @@ _LOCAL_PATH = re.compile(
     r"\s*(?:[./~\\]|[A-Za-z]:[/\\]|(?:[^@]*@\s*)?file:|[^/:]+\.(?:whl|tar\.gz|zip)$)"
 )
 
+# How near an unknown keyword is to one that there is where it is taken for a slip of the pen.
+_A_SLIP = 0.75
 _ARGUMENTS = (
     "resource_config",
     "dependencies",
@@ -57,10 +61,17 @@ class RemoteFunction(Generic[P, R]):
         self.spec = spec
         self.runs_here = local
         functools.update_wrapper(self, spec.function)
+        _mark_awaited(self)
 
     @property
     def __flash_behind__(self) -> Callable[..., Any]:
         return self.spec.function
+
+    def __getattr__(self, name: str) -> Any:
+        # No attribute: by that, other SDKs' functions are known.
+        if name == REMOTE_CONFIG:
+            return self.spec.remote_config
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function and return its result."""
@@ -175,9 +186,10 @@ def _remote(
     With ``local=True`` the function runs in this process instead. ``method`` and ``path`` belong
     to functions of load-balancing endpoints: the route that a deployed Flash app would give them.
 
-    Raises ConfigurationError for unknown keywords and values that cannot work.
+    Other keywords are ignored with a FlashWarning, as the official SDK ignores them, but for slips
+    of the pen. Raises ConfigurationError for these and for values that cannot work.
     """
-    _refuse_unknown(unknown)
+    _look_at_unknown(unknown)
     if not isinstance(resource_config, ServerlessResource):
         raise ConfigurationError(
             f"@remote needs a resource, such as @remote(LiveServerless(name='gpu')); "
@@ -246,11 +258,22 @@ def _named_after(function: Callable[..., Any], kind: type[F]) -> type[F]:
     return type(kind.__name__, (kind,), {**named, "__module__": kind.__module__})
 
 
-def _refuse_unknown(unknown: dict[str, Any]) -> None:
+def _mark_awaited(function: Any) -> None:
+    """Let ``iscoroutinefunction`` say that calls of ``function`` are awaited."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(function)
+    else:
+        # What asyncio's goes by; that of inspect looks at code alone.
+        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+
+
+def _look_at_unknown(unknown: dict[str, Any]) -> None:
     for name in unknown:
-        near = difflib.get_close_matches(name, _ARGUMENTS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(_ARGUMENTS)}"
-        raise ConfigurationError(f"@remote has no argument {name!r}; {hint}")
+        if near := difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=_A_SLIP):
+            raise ConfigurationError(f"@remote has no argument {name!r}; did you mean {near[0]!r}?")
+    if unknown:
+        ignored = ", ".join(unknown)
+        warn(f"@remote ignores {ignored}: it takes {', '.join(_ARGUMENTS)}")
 
 
 def requirements_of(name: str, value: Any) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Messages between our own processes, sent and read without waiting for the other side.
 
-Framed as ``multiprocessing.connection`` does it, so that a thread may read them with that.
+There is one framing, that of ``multiprocessing.connection``: where a thread of its own reads or
+writes, as between the processes of a test run, that does so itself.
 """
 
 from __future__ import annotations

@@ -7,7 +7,15 @@ from .datacenter import DataCenter
 from .gpu import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
 from .gpu_and_cpu import CpuLiveServerless, LiveServerless
 from .load_balancing import CpuLiveLoadBalancer, LiveLoadBalancer
-from .serverless_base import ServerlessResource, ServerlessScalerType
+from .official_names import (
+    CpuLoadBalancerSlsResource,
+    CpuServerlessEndpoint,
+    FlashApp,
+    LoadBalancerSlsResource,
+    ResourceManager,
+    ServerlessEndpoint,
+)
+from .serverless_base import ServerlessResource, ServerlessScalerType, ServerlessType
 from .template import KeyValuePair, PodTemplate
 from .volume import NetworkVolume
 
@@ -16,16 +24,23 @@ __all__ = [
     "CpuInstanceType",
     "CpuLiveLoadBalancer",
     "CpuLiveServerless",
+    "CpuLoadBalancerSlsResource",
+    "CpuServerlessEndpoint",
     "CudaVersion",
     "DataCenter",
+    "FlashApp",
     "GpuGroup",
     "GpuType",
     "KeyValuePair",
     "LiveLoadBalancer",
     "LiveServerless",
+    "LoadBalancerSlsResource",
     "NetworkVolume",
     "PodTemplate",
+    "ResourceManager",
+    "ServerlessEndpoint",
     "ServerlessResource",
     "ServerlessScalerType",
+    "ServerlessType",
     "pool_of",
 ]

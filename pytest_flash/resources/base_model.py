@@ -12,6 +12,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler  # in pydan
 from ..errors import ConfigurationError
 from ..security.api_key import without
 from .choices import nearest
+from .definition_warnings import warn
 
 M = TypeVar("M", bound="Model")
 
@@ -21,9 +22,15 @@ _API_KEY = "RUNPOD_API_KEY"
 class Model(BaseModel):
     """A configuration object. Values that cannot work raise ConfigurationError, all at once.
 
-    None means "not given". So does any empty value of an official field that is refused here,
-    since there it says nothing.
+    None means "not given". So does any empty value of an official field that is not taken here,
+    since there it says nothing. What the official SDK takes and has no meaning here is left out or
+    replaced, with one FlashWarning for the object.
+
+    A field may be set, as on making the object, until the object is used for the first time: until
+    it is hashed.
     """
+
+    __slots__ = ("_is_used",)
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,9 +43,10 @@ class Model(BaseModel):
             raise ConfigurationError(
                 f"{cls.__name__} is made of named fields, not of a {type(data).__name__}"
             )
-        problems = [problem for item in data.items() if (problem := cls._misplaced(*item))]
-        known = {key: value for key, value in data.items() if key in cls.model_fields}
-        given = {key: value for key, value in known.items() if value is not None}
+        said = {key: value for key, value in data.items() if value is not None}
+        notes = list(cls._translate(said))
+        problems = [problem for item in said.items() if (problem := cls._misplaced(*item))]
+        given = {key: value for key, value in said.items() if key in cls.model_fields}
         try:
             built = build(given)
         except ValidationError as error:
@@ -46,9 +54,29 @@ class Model(BaseModel):
         else:
             problems += built._conflicts()
             if not problems:
+                if notes:
+                    warn(_noted(cls, data, notes))
                 return built
         # Outside the handler, so that pydantic's error, which holds the input, is not attached.
         raise ConfigurationError(_report(cls, data, problems))
+
+    @classmethod
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        """Leave out of ``said``, or replace, what the official SDK takes and has no meaning here;
+        gives what to warn of."""
+        for key in [each for each in said if each not in cls.model_fields]:
+            ignored = cls._ignored().get(key)
+            if ignored is not None:
+                if said.pop(key):
+                    yield f"{key} is ignored: {ignored}"
+            elif key not in cls._refused() and nearest(key, cls.model_fields) is None:
+                del said[key]
+                yield f"{key} is ignored: there is no such field"
+
+    @classmethod
+    def _ignored(cls) -> dict[str, str]:
+        """Names that the official SDK takes and that have no meaning here, with the reason."""
+        return {}
 
     @classmethod
     def _misplaced(cls, key: str, value: object) -> str | None:
@@ -56,13 +84,11 @@ class Model(BaseModel):
             return None
         if key in cls._refused():
             return f"{key}: {cls._refused()[key]}" if value else None
-        near = nearest(key, cls.model_fields)
-        hint = f"did you mean {near!r}?" if near else f"it takes {', '.join(cls.model_fields)}"
-        return f"{key}: no such field; {hint}"
+        return f"{key}: no such field; did you mean {nearest(key, cls.model_fields)!r}?"
 
     @classmethod
     def _refused(cls) -> dict[str, str]:
-        """Names that the official SDK knows and this class does not take, with the reason."""
+        """Names that the official SDK knows and that would be a mistake here, with the reason."""
         return {}
 
     def _conflicts(self) -> Iterator[str]:
@@ -79,10 +105,21 @@ class Model(BaseModel):
     if not TYPE_CHECKING:  # type checkers know frozen models already
 
         def __setattr__(self, field: str, value: object) -> None:
-            raise ConfigurationError(_frozen(self, field))
+            if getattr(self, "_is_used", False):
+                raise ConfigurationError(_frozen(self, field))
+            if not {field} & (type(self).model_fields.keys() | self._ignored().keys()):
+                raise ConfigurationError(f"{type(self).__name__} has no field {field!r}")
+            given = {each: getattr(self, each) for each in self.model_fields_set}
+            changed = type(self).model_validate({**given, field: value})
+            self.__dict__.update(changed.__dict__)
+            object.__setattr__(self, "__pydantic_fields_set__", changed.model_fields_set)
 
         def __delattr__(self, field: str) -> None:
-            raise ConfigurationError(_frozen(self, field))
+            raise ConfigurationError(f"{type(self).__name__}.{field} cannot be deleted")
+
+    def _use(self) -> None:
+        """From now on nothing about it may change."""
+        object.__setattr__(self, "_is_used", True)
 
 
 def nested(kind: type[M]) -> Callable[[object], M]:
@@ -120,8 +157,14 @@ def _report(cls: type[Model], data: Mapping[str, object], problems: list[str]) -
     return without("\n  ".join([f"{cls.__name__}{named} cannot be used:", *problems]), key)
 
 
+def _noted(cls: type[Model], data: Mapping[str, object], notes: list[str]) -> str:
+    key, name = os.environ.get(_API_KEY), data.get("name")
+    named = f" {name[:150]!r}" if isinstance(name, str) and name else ""
+    return without(f"{cls.__name__}{named}: {'; '.join(notes)}", key)
+
+
 def _frozen(model: Model, field: str) -> str:
     return (
-        f"{type(model).__name__}.{field} cannot be changed after the object is made; "
-        "pass it when making the object"
+        f"{type(model).__name__}.{field} cannot be changed once the object was used; set it before "
+        "the first call, or when making the object"
     )

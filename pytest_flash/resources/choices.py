@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import cast
+from typing import Any, cast
 
 
 class Choice(str, Enum):
@@ -61,6 +61,17 @@ def some_of(what: str, *kinds: type[Choice]) -> Callable[[object], tuple[Choice,
         return tuple(dict.fromkeys(chosen))
 
     return choose
+
+
+def comma_list(choose: Callable[[object], Any]) -> Callable[[object], Any]:
+    """``choose`` for several values, which one string may hold with commas between them."""
+
+    def check(value: object) -> Any:
+        if isinstance(value, str):
+            return choose([part.strip() for part in value.split(",") if part.strip()])
+        return choose(value)
+
+    return check
 
 
 def _member(value: object, kinds: tuple[type[Choice], ...]) -> Choice | None:

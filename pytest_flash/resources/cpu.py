@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from .choices import Choice, some_of
 
 # Official SDK 1.19: GB of container disk for each vCPU.
@@ -11,7 +14,8 @@ _DISK_PER_VCPU = {"cpu3g": 10, "cpu3c": 10, "cpu5c": 15}
 class CpuInstanceType(Choice):
     """A CPU instance, named ``<flavor>-<vCPUs>-<GB of memory>``.
 
-    Those with one vCPU are here because the official SDK has them; a resource refuses them.
+    Those with one vCPU are here because the official SDK has them; a resource takes the smallest
+    one of the flavor that REST v2 orders in their place.
     """
 
     CPU3G_1_4 = "cpu3g-1-4"
@@ -49,23 +53,31 @@ _choose = some_of("a CPU instance", CpuInstanceType)
 def usable_instances(value: object) -> tuple[CpuInstanceType, ...]:
     """The instances that ``value`` names, one or several.
 
-    Raises ValueError for unknown ones, for none at all, and for those with one vCPU, which
-    REST v2 cannot order (schema ``BaseCpuConfig``: a power of two, at least 2).
+    Raises ValueError for unknown ones and for none at all.
     """
     instances = tuple(CpuInstanceType(instance) for instance in _choose(value))
     if not instances:
         raise ValueError("names no CPU instance; leave it out for cpu3g-2-8")
-    too_small = [instance for instance in instances if instance.vcpus < 2]
-    if too_small:
-        raise ValueError("; ".join(map(_too_small, too_small)))
     return instances
 
 
-def _too_small(instance: CpuInstanceType) -> str:
-    larger = next(
-        each for each in CpuInstanceType if each.flavor == instance.flavor and each.vcpus == 2
-    )
-    return (
-        f"{str(instance)!r} has 1 vCPU and Runpod's REST API orders 2 or more; "
-        f"the nearest is {str(larger)!r}"
-    )
+def enlarge(said: dict[str, Any]) -> Iterator[str]:
+    """Replace those of ``instanceIds`` that REST v2 cannot order (schema ``BaseCpuConfig``: a power
+    of two, at least 2 vCPUs) by the next larger ones; says so."""
+    try:
+        instances = [CpuInstanceType(each) for each in _choose(said["instanceIds"])]
+    except (KeyError, ValueError):
+        return  # The field's own check tells what is wrong.
+    found = [_orderable(each) for each in instances]
+    said["instanceIds"] = list(dict.fromkeys(found))
+    for small, large in zip(instances, found, strict=True):
+        if small is not large:
+            yield (
+                f"{str(large)!r} is used for {str(small)!r}: Runpod's REST API orders 2 vCPUs or "
+                "more"
+            )
+
+
+def _orderable(instance: CpuInstanceType) -> CpuInstanceType:
+    same = (each for each in CpuInstanceType if each.flavor == instance.flavor)
+    return next(each for each in same if each.vcpus >= max(instance.vcpus, 2))

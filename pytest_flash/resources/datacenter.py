@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .choices import Choice
+from collections.abc import Iterator
+from typing import Any
+
+from .choices import Choice, comma_list, some_of
 
 
 class DataCenter(Choice):
@@ -41,6 +44,26 @@ class DataCenter(Choice):
     OC_AU_1 = "OC-AU-1"
 
 
+_choose = comma_list(some_of("a data center", DataCenter))
+
 # Official SDK 1.19 refuses any other one for CPU workers.
 CPU_DATA_CENTERS = frozenset({DataCenter.EU_RO_1})
 """Where serverless CPU workers run."""
+
+
+def move_to_cpus(said: dict[str, Any]) -> Iterator[str]:
+    """Replace data centers that have no serverless CPU workers, of those that ``said`` names in
+    ``datacenter`` and ``locations``, by one that has; says so."""
+    for field in ("datacenter", "locations"):
+        try:
+            named = _choose(said.get(field, ()))
+        except ValueError:
+            continue  # The field's own check tells what is wrong.
+        elsewhere = [each for each in named if each not in CPU_DATA_CENTERS]
+        if elsewhere:
+            kept = [each for each in named if each in CPU_DATA_CENTERS] or sorted(CPU_DATA_CENTERS)
+            said[field] = kept
+            yield (
+                f"{', '.join(kept)} is used for {', '.join(elsewhere)}, which has no serverless "
+                "CPU workers"
+            )

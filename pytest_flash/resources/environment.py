@@ -6,11 +6,13 @@ Nothing here puts a variable's value into a message.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 OWNER_VARIABLE = "PYTEST_FLASH_OWNER"
 """Marks an endpoint as created by pytest-flash, and says for which project."""
 
+_KEY = "RUNPOD_API_KEY"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # runpod worker SDK 1.12.0, and Runpod docs, environment-variables.
@@ -33,6 +35,26 @@ def environment(value: object) -> dict[str, str]:
     if problems:
         raise ValueError("; ".join(problems))
     return dict(value)
+
+
+def leave_out_key(said: dict[str, Any]) -> Iterator[str]:
+    """Take the variable that holds the user's own key out of the ``env`` of ``said``, in whatever
+    form; says so."""
+    env = said.get("env")
+    if isinstance(env, Mapping) and _KEY in env:
+        said["env"] = {name: value for name, value in env.items() if name != _KEY}
+    elif isinstance(env, Sequence) and any(_key_of(item) == _KEY for item in env):
+        said["env"] = [item for item in env if _key_of(item) != _KEY]
+    else:
+        return
+    yield (
+        f"{_KEY} is left out of env: it stays on this machine; if a function needs a key, pass "
+        "one made for it under another name"
+    )
+
+
+def _key_of(item: object) -> object:
+    return item.get("key") if isinstance(item, Mapping) else getattr(item, "key", None)
 
 
 def secret(value: object) -> str:
@@ -69,11 +91,6 @@ def _problem(name: object, value: object) -> str | None:
         )
     if name == OWNER_VARIABLE:
         return f"{name} marks whose endpoint it is and is set by pytest-flash; leave it out"
-    if name == "RUNPOD_API_KEY":
-        return (
-            f"{name} stays on this machine and is not given to workers; if a function needs a "
-            "key, pass one made for it under another name"
-        )
     if set_by_platform(name):
         return f"{name} is set by Runpod in every worker; leave it out, or choose another name"
     if not isinstance(value, str):

@@ -7,12 +7,12 @@ a text that reads on from the field's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from .choices import some_of
+from .choices import comma_list, some_of
 from .datacenter import DataCenter
 from .environment import environment, pairs
 
@@ -35,17 +35,6 @@ def whole(low: int, high: int | None = None) -> BeforeValidator:
         return number
 
     return BeforeValidator(check)
-
-
-def comma_list(choose: Callable[[object], object]) -> Callable[[object], object]:
-    """``choose`` for several values, which one string may hold with commas between them."""
-
-    def check(value: object) -> object:
-        if isinstance(value, str):
-            return choose([part.strip() for part in value.split(",") if part.strip()])
-        return choose(value)
-
-    return check
 
 
 def _whole_number(value: object) -> int | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .choices import Choice
+from .choices import Choice, comma_list, some_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class GpuGroup(Choice):
@@ -16,6 +16,31 @@ class GpuGroup(Choice):
 
     The names are the pool ids of Runpod's REST v2; the number is the GPU's memory in GB.
     """
+
+    @classmethod
+    def all(cls) -> list[GpuGroup]:
+        """Every pool, without ``ANY``."""
+        return [each for each in cls if each is not cls.ANY]
+
+    @staticmethod
+    def to_gpu_ids_str(gpus: Iterable[GpuGroup | GpuType]) -> str:
+        """``gpus`` in Runpod's own form: pools, and with a ``-`` the types that they exclude."""
+        pools: dict[GpuGroup, set[GpuType]] = {}
+        for each in gpus:
+            pool = pool_of(each) if isinstance(each, GpuType) else each
+            within = {each} if isinstance(each, GpuType) else set(POOL_TYPES.get(pool, ()))
+            for one in GpuGroup.all() if pool is GpuGroup.ANY else [pool]:
+                taken = set(POOL_TYPES[one]) if pool is GpuGroup.ANY else within
+                pools[one] = pools.get(one, set()) | taken
+        parts = []
+        for pool, taken in pools.items():
+            parts += [pool, *(f"-{each}" for each in POOL_TYPES[pool] if each not in taken)]
+        return ",".join(map(str, parts))
+
+    @classmethod
+    def from_gpu_ids_str(cls, gpu_ids: str) -> list[GpuGroup | GpuType]:
+        """The pools and types that Runpod's own form names."""
+        return gpus_of(gpu_ids)
 
     ANY = "any"
     AMPERE_16 = "AMPERE_16"
@@ -33,6 +58,16 @@ class GpuGroup(Choice):
 
 class GpuType(Choice):
     """One GPU model, by Runpod's GPU type id."""
+
+    @classmethod
+    def all(cls) -> list[GpuType]:
+        """Every model, without ``ANY``."""
+        return [each for each in cls if each is not cls.ANY]
+
+    @classmethod
+    def is_gpu_type(cls, gpu_id: str) -> bool:
+        """Whether ``gpu_id`` is the id of a model."""
+        return any(each.value == gpu_id for each in cls.all())
 
     ANY = "any"
     NVIDIA_RTX_A4000 = "NVIDIA RTX A4000"
@@ -123,3 +158,27 @@ def pool_of(gpu: GpuType) -> GpuGroup:
         if gpu in types:
             return pool
     return GpuGroup.ANY
+
+
+def gpus_of(ids: object) -> list[GpuGroup | GpuType]:
+    """What ``gpuIds``, Runpod's own form, names: pools and types with commas between them, and
+    with a ``-`` types that are excluded.
+
+    Raises ValueError for anything else.
+    """
+    named = _choose(ids if not isinstance(ids, str) else ids.replace(",-", ",").lstrip("-"))
+    parts = [each.strip() for each in ids.split(",")] if isinstance(ids, str) else []
+    excluded = {each.removeprefix("-") for each in parts if each.startswith("-")}
+    found: list[GpuGroup | GpuType] = []
+    for each in named:
+        if each.value in excluded:
+            continue
+        types = POOL_TYPES.get(each, ()) if isinstance(each, GpuGroup) else ()
+        kept = [one for one in types if one.value not in excluded]
+        found += [each] if len(kept) == len(types) else kept
+    return found
+
+
+_choose: Callable[[object], Sequence[GpuGroup | GpuType]] = comma_list(
+    some_of("a GPU group or type", GpuGroup, GpuType)
+)

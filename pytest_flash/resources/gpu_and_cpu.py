@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from .choices import some_of
-from .cpu import CpuInstanceType, usable_instances
-from .datacenter import CPU_DATA_CENTERS
-from .fields import comma_list, whole
-from .gpu import CudaVersion, GpuGroup, GpuType
+from .choices import comma_list, some_of
+from .cpu import CpuInstanceType, enlarge, usable_instances
+from .datacenter import move_to_cpus
+from .fields import whole
+from .gpu import CudaVersion, GpuGroup, GpuType, gpus_of
 from .serverless_base import ServerlessResource
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ class LiveServerless(ServerlessResource):
     ``gpus`` lists pools (GpuGroup) and single models (GpuType); empty or ANY means all pools.
     """
 
-    _cpu_class: ClassVar[str] = "CpuLiveServerless"
-
     gpus: Annotated[
         tuple[GpuGroup | GpuType, ...],
         BeforeValidator(some_of("a GPU group or type", GpuGroup, GpuType)),
@@ -45,13 +43,28 @@ class LiveServerless(ServerlessResource):
     cudaVersions: _Cuda = ()
     allowedCudaVersions: _Cuda = ()
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, **fields: Any) -> Any:
+            """With ``instanceIds`` it is an endpoint on CPUs, as in the official SDK."""
+            return cls._on_cpus()(**fields) if fields.get("instanceIds") else super().__new__(cls)
+
     @classmethod
-    def _refused(cls) -> dict[str, str]:
-        return {
-            **super()._refused(),
-            "instanceIds": f"is for CPU workers; use {cls._cpu_class}",
-            "gpuIds": "is what Runpod makes of gpus; use gpus=[…]",
-        }
+    def _on_cpus(cls) -> type[CpuLiveServerless]:
+        return CpuLiveServerless
+
+    @classmethod
+    def _ignored(cls) -> dict[str, str]:
+        return {**super()._ignored(), "instanceIds": "it is for CPU workers"}
+
+    @classmethod
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        if ids := said.pop("gpuIds", None):  # What counts, in the official SDK too.
+            try:
+                said["gpus"] = gpus_of(ids)
+            except ValueError:
+                said["gpus"] = ids  # The field's own check tells what is wrong.
+        yield from super()._translate(said)
 
     if TYPE_CHECKING:
 
@@ -98,10 +111,16 @@ class CpuLiveServerless(ServerlessResource):
     )
 
     @classmethod
-    def _refused(cls) -> dict[str, str]:
+    def _ignored(cls) -> dict[str, str]:
         names = ("gpus", "gpuCount", "gpuIds", "cudaVersions", "allowedCudaVersions")
-        reason = f"is for GPU workers; use {cls._gpu_class}"
-        return {**super()._refused(), **dict.fromkeys(names, reason)}
+        reason = f"it is for GPU workers, which {cls._gpu_class} has"
+        return {**super()._ignored(), **dict.fromkeys(names, reason)}
+
+    @classmethod
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        yield from super()._translate(said)
+        yield from enlarge(said)
+        yield from move_to_cpus(said)
 
     if TYPE_CHECKING:
 
@@ -134,10 +153,4 @@ class CpuLiveServerless(ServerlessResource):
                 f"template: containerDiskInGb {self.container_disk} is more than the "
                 f"{self._disk_cap} GB that {', '.join(self.instanceIds)} allow; leave it out to "
                 "get the most"
-            )
-        elsewhere = [place for place in self.data_centers if place not in CPU_DATA_CENTERS]
-        if elsewhere:
-            yield (
-                f"datacenter: {', '.join(elsewhere)} has no serverless CPU workers; "
-                f"only {', '.join(sorted(CPU_DATA_CENTERS))} has"
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
 
@@ -10,7 +11,7 @@ from .choices import one_of
 from .cpu import CpuInstanceType
 from .gpu import GpuGroup
 from .gpu_and_cpu import CpuLiveServerless, LiveServerless
-from .serverless_base import ServerlessScalerType
+from .serverless_base import ServerlessResource, ServerlessScalerType, ServerlessType, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,21 @@ def _request_count(value: object) -> object:
 _Scaler = Annotated[ServerlessScalerType, BeforeValidator(_request_count)]
 
 
-class _LoadBalancing:
+class _LoadBalancing(ServerlessResource):
     _official_type: ClassVar[str] = "LB"
+
+    @classmethod
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        if type_of(said.get("type")) == ServerlessType.QB.value:
+            del said["type"]
+            yield f"type is ignored: every {cls.__name__} is a load-balancing endpoint (LB)"
+        if type_of(said.get("scalerType")) == ServerlessScalerType.QUEUE_DELAY.value:
+            del said["scalerType"]
+            yield (
+                "REQUEST_COUNT is used for scalerType: load-balancing endpoints have no queue that "
+                "could delay"
+            )
+        yield from super()._translate(said)
 
     @property
     def routing(self) -> Literal["LOAD_BALANCER"]:
@@ -46,7 +60,9 @@ class _LoadBalancing:
 class LiveLoadBalancer(_LoadBalancing, LiveServerless):
     """A load-balancing endpoint whose workers have GPUs."""
 
-    _cpu_class: ClassVar[str] = "CpuLiveLoadBalancer"
+    @classmethod
+    def _on_cpus(cls) -> type[CpuLiveServerless]:
+        return CpuLiveLoadBalancer
 
     scalerType: _Scaler = ServerlessScalerType.REQUEST_COUNT
 

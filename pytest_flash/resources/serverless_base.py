@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from .base_model import Model, nested
 from .choices import Choice, one_of
 from .datacenter import DataCenter
+from .environment import leave_out_key
 from .fields import DataCenters, Environment, Identifier, Name, whole
 from .template import PodTemplate
 from .volume import NetworkVolume
@@ -41,7 +42,19 @@ if TYPE_CHECKING:
 Routing = Literal["QUEUE", "LOAD_BALANCER"]
 """How calls reach a worker, in the words of REST v2's ``EndpointType``."""
 
-_BY_RUNPOD = "is filled in by Runpod; it cannot be set"
+_BY_RUNPOD = "Runpod fills it in"
+
+
+class ServerlessType(Choice):
+    """How the official SDK calls queue-based and load-balancing endpoints."""
+
+    QB = "QB"
+    LB = "LB"
+
+
+def type_of(value: object) -> object:
+    """The text of a member of an enum, ours or another; any other value as it is."""
+    return getattr(value, "value", value)
 
 
 class ServerlessScalerType(Choice):
@@ -54,9 +67,9 @@ class ServerlessScalerType(Choice):
 class ServerlessResource(Model):
     """An endpoint as user code describes it; make one of its subclasses, such as LiveServerless.
 
-    Resources are immutable, hashable and compared by value. ``idleTimeout`` is in seconds,
-    ``executionTimeoutMs`` in milliseconds (0: 10 minutes), ``scalerValue`` in seconds of delay
-    or in requests for each worker.
+    Resources are hashable, compared by value, and immutable once they were used. ``idleTimeout``
+    is in seconds, ``executionTimeoutMs`` in milliseconds (0: 10 minutes), ``scalerValue`` in
+    seconds of delay or in requests for each worker.
     """
 
     _official_type: ClassVar[str] = "QB"
@@ -80,7 +93,14 @@ class ServerlessResource(Model):
     templateId: Identifier | None = None
 
     @classmethod
-    def _refused(cls) -> dict[str, str]:
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        if type_of(said.get("type")) == cls._official_type:
+            del said["type"]
+        yield from super()._translate(said)
+        yield from leave_out_key(said)
+
+    @classmethod
+    def _ignored(cls) -> dict[str, str]:
         return {
             "id": _BY_RUNPOD,
             "aiKey": _BY_RUNPOD,
@@ -90,19 +110,27 @@ class ServerlessResource(Model):
             "computeType": _BY_RUNPOD,
             "hubRelease": _BY_RUNPOD,
             "repo": _BY_RUNPOD,
-            "flashEnvironmentId": "belongs to deployed Flash apps, which are not made here",
-            "workersPFBTarget": "cannot be expressed in Runpod's REST API",
+            "flashEnvironmentId": "it belongs to deployed Flash apps, which are not made here",
+            "workersPFBTarget": "Runpod's REST API has nothing like it",
+            "imageName": (
+                "resources of this kind run the Flash image, in the official SDK too; for another "
+                "one use template=PodTemplate(imageName=…)"
+            ),
+        }
+
+    @classmethod
+    def _refused(cls) -> dict[str, str]:
+        return {
             "type": (
                 f"is {cls._official_type} for every {cls.__name__}; queue-based endpoints (QB) "
                 "are LiveServerless, load-balancing ones (LB) LiveLoadBalancer"
             ),
-            "imageName": (
-                "is ignored by the official SDK for live resources; to run another image, use "
-                "template=PodTemplate(imageName=…)"
-            ),
         }
 
     def __hash__(self) -> int:
+        for each in (self, self.template, self.networkVolume):
+            if each is not None:
+                each._use()
         # Not over env and the like: equal resources have equal names, and names rarely repeat.
         return hash((type(self), self.name))
 
@@ -133,12 +161,6 @@ class ServerlessResource(Model):
         if volume is not None and "datacenter" not in self.model_fields_set:
             return (volume,)
         return self.datacenter
-
-    @classmethod
-    def _misplaced(cls, key: str, value: object) -> str | None:
-        if key == "type" and getattr(value, "value", value) == cls._official_type:
-            return None
-        return super()._misplaced(key, value)
 
     def _conflicts(self) -> Iterator[str]:
         yield from super()._conflicts()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from .base_model import Model
-from .environment import secret
+from .environment import leave_out_key, secret
 from .fields import Ports, TemplateEnvironment, whole
 
 if TYPE_CHECKING:
@@ -42,12 +42,18 @@ class PodTemplate(Model):
     containerRegistryAuthId: str = ""
 
     @classmethod
-    def _refused(cls) -> dict[str, str]:
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        yield from super()._translate(said)
+        yield from leave_out_key(said)
+
+    @classmethod
+    def _ignored(cls) -> dict[str, str]:
         return {
-            "id": "is given by Runpod; for an existing template use templateId of the resource",
-            "startScript": "cannot be expressed in Runpod's REST API; use dockerArgs",
-            "advancedStart": "cannot be expressed in Runpod's REST API; use dockerArgs",
-            "config": "cannot be expressed in Runpod's REST API",
+            "id": "Runpod gives it; for an existing template use templateId of the resource",
+            "startScript": "Runpod's REST API has nothing like it; use dockerArgs",
+            "advancedStart": "Runpod's REST API has nothing like it; use dockerArgs",
+            "config": "Runpod's REST API has nothing like it",
+            "volumeInGb": "serverless workers have no volume of their own; use a NetworkVolume",
         }
 
     if TYPE_CHECKING:

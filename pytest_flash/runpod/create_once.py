@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ..backoff import Backoff
 from ..errors import RunpodConnectionError, RunpodError
 from ..http.messages import Response
 from .management_requests import Api
@@ -13,7 +14,7 @@ from .retry import Failure, RetryPolicy, Tries
 
 T = TypeVar("T")
 
-_LOOK_AGAIN = 0.5
+_LOOK_AGAIN = Backoff(0.5)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _look(
 ) -> T | None:
     """Look until it is there or had its time to appear; the server may still be at work."""
     settled = policy.clock() + policy.settle
-    interval = _LOOK_AGAIN
+    pauses = _LOOK_AGAIN.pauses()
     while True:
         try:
             found = find()
@@ -83,5 +84,4 @@ def _look(
         left = settled - policy.clock()
         if found is not None or left <= 0:
             return found
-        policy.sleep(min(interval, left))
-        interval *= 2
+        policy.sleep(min(next(pauses), left))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 from ..clock import monotonic
+from ..rate_limit import SlidingWindow
 
 # REST v2 allows 60 requests in 60 seconds (schema, header RateLimit-Policy). A request arrives
 # some time after its turn, so the window is wider by more than the spread of that delay.
@@ -33,13 +33,9 @@ class Pace:
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if limit < 1 or window < 0:
-            raise ValueError(f"a pace of {limit} requests in {window} s lets nothing through")
-        self._limit = limit
-        self._window = window
+        self._window = SlidingWindow(limit, window)
         self._clock = clock
         self._sleep = sleep
-        self._turns: deque[float] = deque(maxlen=limit)
         self._held_until = -float("inf")
         self._lock = threading.Lock()
 
@@ -58,18 +54,16 @@ class Pace:
     def hold(self, seconds: float) -> None:
         """Let nobody begin for ``seconds``, at most for one window: the server said so."""
         with self._lock:
-            until = self._clock() + min(seconds, self._window)
+            until = self._clock() + min(seconds, self._window.seconds)
             self._held_until = max(self._held_until, until)
 
     def turn(self) -> float:
         """Take a turn that begins now, or return the seconds until there may be one."""
         with self._lock:
             now = self._clock()
-            begins = self._held_until
-            if len(self._turns) == self._limit:
-                begins = max(begins, self._turns[0] + self._window)
+            begins = max(self._held_until, self._window.free_at)
             if begins <= now:
-                self._turns.append(now)
+                self._window.take(now)
             return max(0.0, begins - now)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..backoff import Backoff
 from ..clock import monotonic
 from ..errors import RunpodConnectionError, RunpodError
 
@@ -34,7 +35,7 @@ class RetryPolicy:
 
     def backoff(self, attempts: int) -> float:
         """The pause after ``attempts`` failures in a row."""
-        return self.jitter() * min(self.cap, self.base * 2.0 ** (attempts - 1))
+        return self.jitter() * Backoff(self.base, self.cap).pause(attempts)
 
 
 # The embedded Runpod has no quota and no outages: when it is away, it has stopped for good.

@@ -130,6 +130,9 @@ def converse(plane: Plane, job_id: str, todo: dict[str, Any]) -> Any:
     if action == "twice":
         send(plane, job_id, {"output": "first"})
         return {"output": "second"}
+    if action == "unhealthy":
+        report_unhealthy(plane)
+        return {"output": os.getpid()}
     if action == "dependencies":
         request = json.dumps(todo["request"]).encode()
         status, body = plane.request("POST", os.environ["FLASH_DEPENDENCIES_URL"], request)
@@ -138,6 +141,11 @@ def converse(plane: Plane, job_id: str, todo: dict[str, Any]) -> Any:
     else:
         return {"error": f"unknown action {action!r}"}
     return {"output": [status, json.loads(body)]}
+
+
+def report_unhealthy(plane: Plane) -> None:
+    ping = os.environ["RUNPOD_WEBHOOK_PING"].replace("$RUNPOD_POD_ID", WORKER)
+    plane.request("GET", f"{ping}?status=unhealthy&check=disk&reason=full")
 
 
 def listen() -> None:
@@ -179,8 +187,7 @@ def main() -> None:
         time.sleep(600)
     plane = Plane()
     if "UNHEALTHY" in os.environ:
-        ping = os.environ["RUNPOD_WEBHOOK_PING"].replace("$RUNPOD_POD_ID", WORKER)
-        plane.request("GET", f"{ping}?status=unhealthy&check=disk&reason=full")
+        report_unhealthy(plane)
         os._exit(1)
     if "PINGS" in os.environ:
         threading.Thread(target=send_pings, daemon=True).start()

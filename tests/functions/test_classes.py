@@ -15,7 +15,7 @@ from pytest_flash.errors import CannotTravelError, ConfigurationError
 from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.functions.registry import registry
 from tests.functions.travelling import HEAD
-from tests.functions.workers import MinimalWorker
+from tests.functions.workers import MinimalWorker, OnMinimal
 
 Module = Callable[[str], ModuleType]
 
@@ -62,21 +62,6 @@ class Model:
     def fails(self):
         raise ValueError(self.name)
 """
-
-
-class OnMinimal:
-    """A caller that runs everything on the minimal worker."""
-
-    def __init__(self, worker: MinimalWorker, calls: RemoteCalls) -> None:
-        self._worker = worker
-        self._shipping = calls.shipping
-        self.construct = calls.construct
-
-    async def call(self, spec: Any, args: Any, kwargs: Any) -> Any:
-        return self._worker.outcome(spec, args, kwargs, self._shipping).get()
-
-    async def spawn(self, *_: Any) -> Any:
-        raise NotImplementedError
 
 
 @pytest.fixture(params=["ours", "minimal"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flash import LiveServerless, remote
+from pytest_flash import FlashWarning, LiveServerless, remote
 from pytest_flash.errors import ConfigurationError
 from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.functions.registry import registry
@@ -107,8 +107,11 @@ def test_an_unknown_keyword_gets_a_suggestion() -> None:
     refused(GPU, dependancies=["numpy"], match="did you mean 'dependencies'")
 
 
-def test_a_keyword_near_nothing_gets_the_list() -> None:
-    refused(GPU, zzz=1, match="it takes resource_config, dependencies")
+def test_a_keyword_near_nothing_is_ignored_with_one_warning() -> None:
+    given: dict[str, Any] = {"hf_models_to_cache": ["m"], "zzz": 1}
+    with pytest.warns(FlashWarning, match="ignores hf_models_to_cache, zzz: it takes") as warned:
+        remote(GPU, **given)
+    assert [each.filename for each in warned] == [__file__]
 
 
 @pytest.mark.parametrize("name", ["dependencies", "system_dependencies"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flash import CpuLiveLoadBalancer, LiveLoadBalancer, LiveServerless, remote
+from pytest_flash import CpuLiveLoadBalancer, FlashWarning, LiveLoadBalancer, LiveServerless, remote
 from pytest_flash.errors import ConfigurationError
 from pytest_flash.functions.declaration.routes import Route
 
@@ -49,5 +49,5 @@ def test_a_route_that_cannot_be_served_is_refused(changes: dict[str, Any], match
 
 @pytest.mark.parametrize("given", [ROUTE, {"method": "POST"}, {"path": "/x"}])
 def test_a_queue_based_endpoint_has_no_routes(given: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="'queued' is a LiveServerless"):
+    with pytest.warns(FlashWarning, match="ignored: .*'queued' is a LiveServerless"):
         remote(LiveServerless(name="queued"), **given)

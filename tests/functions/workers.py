@@ -15,6 +15,7 @@ import cloudpickle
 
 from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.events import EventSink, ignore
+from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.functions.calling.job_results import Outcome, outcome_of
 from pytest_flash.functions.declaration.specs import FunctionSpec
 from pytest_flash.functions.protocol import function_messages
@@ -83,6 +84,21 @@ class MinimalWorker:
         self._process.stdin.close()
         self._process.wait(10)
         self._process.stdout.close()
+
+
+class OnMinimal:
+    """A caller that runs everything on the minimal worker."""
+
+    def __init__(self, worker: MinimalWorker, calls: RemoteCalls) -> None:
+        self._worker = worker
+        self._shipping = calls.shipping
+        self.construct = calls.construct
+
+    async def call(self, spec: Any, args: Any, kwargs: Any) -> Any:
+        return self._worker.outcome(spec, args, kwargs, self._shipping).get()
+
+    async def spawn(self, *_: Any) -> Any:
+        raise NotImplementedError
 
 
 @contextmanager

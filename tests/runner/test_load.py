@@ -68,14 +68,19 @@ def load(loader: subprocess.Popen[str], tmp_path: Path) -> Load:
 
     def load(source: str, app: str = "") -> str:
         (tmp_path / "main.py").write_text(source)
-        assert loader.stdin is not None
-        assert loader.stdout is not None
-        loader.stdin.write(json.dumps([str(tmp_path), app]) + "\n")
-        loader.stdin.flush()
-        answer: str = json.loads(loader.stdout.readline())
-        return answer
+        return load_in(loader, tmp_path, app)
 
     return load
+
+
+def load_in(loader: subprocess.Popen[str], folder: Path, app: str = "") -> str:
+    """What is found in ``folder``."""
+    assert loader.stdin is not None
+    assert loader.stdout is not None
+    loader.stdin.write(json.dumps([str(folder), app]) + "\n")
+    loader.stdin.flush()
+    answer: str = json.loads(loader.stdout.readline())
+    return answer
 
 
 @pytest.mark.parametrize("name", ["app", "api", "whatever"])
@@ -168,3 +173,43 @@ def test_an_error_in_an_imported_router_names_the_router(load: Load, tmp_path: P
     (tmp_path / "routers" / "users.py").write_text("\n\nraise KeyError('users')\n")
     out = load("import routers.users\n")
     assert f"{tmp_path / 'routers' / 'users.py'}:3" in out.splitlines()[0]
+
+
+CHECKS = """
+import sys
+import {own} as whole
+import main as alone
+from {own} import app as named
+assert whole is alone is sys.modules[__name__], (whole, alone, __name__)
+assert __spec__.name == __name__
+import extra
+assert extra.again is whole
+"""
+PACKAGES = {
+    "uses its folder": ("shop", "from workers import gpu\nimport extra\n", "main:app"),
+    "uses its package": ("pkg", "from . import helper\nfrom workers import gpu\n", "pkg.main:app"),
+    "uses its package of no identifier": ("02-app", "from . import helper\n", "02-app.main:app"),
+}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_an_app_that_is_a_part_of_a_package(
+    loader: subprocess.Popen[str], tmp_path: Path, name: str
+) -> None:
+    folder, imports, found = PACKAGES[name]
+    checks = CHECKS.format(own=f"{folder}.main") if found == "pkg.main:app" else ""
+    files = {
+        "__init__.py": "",
+        "main.py": f"{imports}from fastapi import FastAPI\napp = FastAPI()\n{checks}",
+        "helper.py": "import extra\n",
+        "extra.py": f"import importlib\nagain = importlib.import_module('{folder}.main')\n"
+        f"assert again is importlib.import_module('main')\n",
+        "workers/__init__.py": "",
+        "workers/gpu.py": "",
+    }
+    for each, text in files.items():
+        path = tmp_path / folder / each
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    answer = load_in(loader, tmp_path / folder)
+    assert answer.startswith(f"{found} FastAPI "), answer

@@ -31,10 +31,50 @@ def test_the_usual_names_in_order(tmp_path: Path, present: tuple[str, ...], foun
     assert (location.root, location.module) == (tmp_path, found)
 
 
-def test_the_first_folder_without_init_heads_the_path(tmp_path: Path) -> None:
-    write(tmp_path, "src/shop/__init__.py", "src/shop/web/__init__.py", "src/shop/web/main.py")
+PACKAGE = ("src/shop/__init__.py", "src/shop/web/__init__.py", "src/shop/web/main.py")
+
+
+def test_beside_an_init_a_file_is_imported_as_a_server_in_its_folder_would(tmp_path: Path) -> None:
+    write(tmp_path, *PACKAGE)
+    location = locate("src/shop/web", tmp_path)
+    assert (location.root, location.module) == (tmp_path / "src" / "shop" / "web", "main")
+    assert (location.beside, location.other_name) == (tmp_path / "src", "shop.web.main")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["from . import views", "from ..db import x", "import shop.db", "from shop.web import views",
+     "def f():\n    from .views import index"],
+)  # fmt: skip
+def test_a_file_that_needs_its_package_is_a_part_of_it(tmp_path: Path, text: str) -> None:
+    write(tmp_path, *PACKAGE)
+    (tmp_path / PACKAGE[-1]).write_text(text)
     location = locate("src/shop/web", tmp_path)
     assert (location.root, location.module) == (tmp_path / "src", "shop.web.main")
+    assert (location.beside, location.other_name) == (tmp_path / "src/shop/web", "main")
+
+
+def test_a_folder_needs_no_identifier_for_a_name(tmp_path: Path) -> None:
+    write(tmp_path, "01_hello-world/__init__.py", "01_hello-world/main.py")
+    assert locate("01_hello-world", tmp_path).module == "main"
+    (tmp_path / "01_hello-world" / "main.py").write_text("from . import worker")
+    assert locate("01_hello-world", tmp_path).module == "01_hello-world.main"
+
+
+def test_a_package_with_a_dot_in_its_name_has_no_parts(tmp_path: Path) -> None:
+    write(tmp_path, "v1.2/__init__.py", "v1.2/main.py")
+    location = locate("v1.2", tmp_path)
+    assert (location.module, location.other_name) == ("main", None)
+    (tmp_path / "v1.2" / "main.py").write_text("from . import worker")
+    with pytest.raises(AppNotFoundError, match=r"'v1\.2' cannot be imported: .* rename the folder"):
+        locate("v1.2", tmp_path)
+
+
+def test_a_module_inside_hides_the_package_of_its_name(tmp_path: Path) -> None:
+    write(tmp_path, "workers/__init__.py", "workers/workers/__init__.py", "workers/main.py")
+    (tmp_path / "workers" / "main.py").write_text("import workers.gpu")
+    location = locate("workers", tmp_path)
+    assert (location.module, location.other_name) == ("main", None)
 
 
 def test_a_file_may_carry_an_attribute(tmp_path: Path) -> None:

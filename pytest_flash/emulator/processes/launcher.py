@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from .image_programs import Program, ProgramSource
     from .worker_credentials import WorkerCredentials
 
+_VOLUME_MOUNT = Path(__file__).parent.parent / "worker" / "volume_mount.py"
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -26,6 +29,11 @@ class WorkerAddress:
 
     origin: str
     ping_interval: float
+
+
+def with_volume(volume: Path, command: Sequence[str]) -> tuple[str, ...]:
+    """``command`` with ``volume`` at its place in the cloud, where this process may mount it."""
+    return (sys.executable, "-I", "-S", "-B", str(_VOLUME_MOUNT), str(volume), *command)
 
 
 class Launcher:
@@ -51,9 +59,11 @@ class Launcher:
         program = self._programs.program(record)
         home = self._home(worker_id)
         home.mkdir(mode=0o700, parents=True)
-        environment = self._environment(record, worker_id, program)
+        volume = self._volumes.folder_of(record.volumes[0]) if record.volumes else None
+        environment = self._environment(record, worker_id, program, volume)
+        argv = program.argv if volume is None else with_volume(volume, program.argv)
         try:
-            return spawn(program.argv, environment, program.folder or home)
+            return spawn(argv, environment, program.folder or home)
         except BaseException:
             self.revoke(worker_id)
             raise
@@ -76,7 +86,7 @@ class Launcher:
         return self._folder / worker_id
 
     def _environment(
-        self, record: EndpointRecord, worker_id: str, program: Program
+        self, record: EndpointRecord, worker_id: str, program: Program, volume: Path | None
     ) -> dict[str, str]:
         """A worker's whole environment: nothing of the user's own (runpod worker SDK 1.12.0)."""
         base = f"{self._address.origin}/worker/v2/{record.id}"
@@ -101,8 +111,7 @@ class Launcher:
             platform |= self.ports.reserve(worker_id, record.container.env).environment()
             if program.asks_for_dependencies:
                 platform["FLASH_LOAD_BALANCED"] = "true"
-        # Its mount point in the cloud, /runpod-volume, is not a process's own to choose here.
-        volume = self._volumes.folder_of(record.volumes[0]) if record.volumes else None
+        # Also where it cannot be mounted at /runpod-volume, as in the cloud.
         if volume is not None:
             platform["RUNPOD_VOLUME_PATH"] = str(volume)
         home = str(self._home(worker_id))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ...rate_limit import SlidingWindow
 from ..server.http_errors import HttpError
 
 _WINDOW = 10.0
@@ -41,17 +42,17 @@ class RateLimits:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._times: dict[tuple[str, str], deque[float]] = {}
+        self._windows: dict[tuple[str, str], SlidingWindow] = {}
         self._running: Counter[tuple[str, str]] = Counter()
 
     @contextmanager
     def admitted(self, endpoint_id: str, operation: str) -> Iterator[None]:
         """Count a request for as long as it lasts. Raises HttpError 429 for one too many."""
         limit, key = LIMITS[operation], (endpoint_id, operation)
-        now, times = self._clock(), self._times.setdefault(key, deque())
-        while times and times[0] <= now - _WINDOW:
-            times.popleft()
-        if len(times) >= limit.requests:
+        now, window = self._clock(), self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = SlidingWindow(limit.requests, _WINDOW)
+        if window.free_at > now:
             raise HttpError(
                 429, f"too many requests: {limit.requests} {operation} requests in 10 s at most"
             )
@@ -59,7 +60,7 @@ class RateLimits:
             raise HttpError(
                 429, f"too many requests: {limit.concurrent} {operation} requests at once at most"
             )
-        times.append(now)
+        window.take(now)
         self._running[key] += 1
         try:
             yield

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class EmulatedEndpoint(ABC):
-    """One endpoint at work. Lives on one event loop; nothing here blocks it.
+    """One endpoint at work, once it was told to ``begin``. Lives on one event loop; nothing here
+    blocks it.
 
     ``scope`` is the one whose ``workload`` alone comes here, if faults keep it apart.
     """
@@ -42,6 +43,9 @@ class EmulatedEndpoint(ABC):
         self._worker_faults = WorkerFaults(context.faults, record.id, scope)
         self._pool = WorkerPool(record, workload, context, self._worker_faults, self._settle)
         self._closed = False
+
+    def begin(self) -> None:
+        """Start the workers that it should have at least."""
         self._settle()
 
     @property

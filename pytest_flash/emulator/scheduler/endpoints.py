@@ -143,7 +143,9 @@ class EmulatedEndpoints:
 
     def _at_work(self, record: EndpointRecord, scope: str | None = None) -> EmulatedEndpoint:
         kind = QueueEndpoint if record.type == "QUEUE" else BalancedEndpoint
-        return kind(record, self._context, scope)
+        endpoint = kind(record, self._context, scope)
+        endpoint.begin()
+        return endpoint
 
     async def close(self) -> None:
         """End every endpoint and wait until no worker process is left."""

@@ -28,9 +28,9 @@ class BalancedEndpoint(EmulatedEndpoint):
         self, record: EndpointRecord, context: SchedulerContext, scope: str | None = None
     ) -> None:
         self._requests = Requests()
+        super().__init__(record, self._requests, context, scope)
         self._healthy: set[str] = set()
         self._monitors: dict[str, asyncio.Task[None]] = {}
-        super().__init__(record, self._requests, context, scope)
 
     def unfinished(self) -> Sequence[Visit]:
         """See EmulatedEndpoint."""

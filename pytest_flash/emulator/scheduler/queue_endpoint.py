@@ -39,11 +39,11 @@ class QueueEndpoint(EmulatedEndpoint):
     ) -> None:
         clock = asyncio.get_running_loop().time
         self._queue = JobQueue(clock, self._job_ended, context.options.redeliveries)
+        super().__init__(record, self._queue, context, scope)
         self._takers: deque[Taker] = deque()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._alarm: asyncio.Handle | None = None
         self._alarm_due = 0.0
-        super().__init__(record, self._queue, context, scope)
 
     def counts(self) -> JobCounts:
         """Its counters of jobs."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...backoff import Backoff
+
 if TYPE_CHECKING:
     from ..startup.config import EmulatorTimings
 
@@ -18,7 +20,7 @@ class Starts:
     """
 
     def __init__(self, timings: EmulatorTimings) -> None:
-        self._timings = timings
+        self._backoff = Backoff(timings.retry_delay, timings.retry_delay_max)
         self._failures = 0
         self._not_before = 0.0
         self.refused = False
@@ -31,8 +33,7 @@ class Starts:
     def failed(self, reason: str, now: float) -> None:
         """A worker ended before it took a job."""
         self._failures += 1
-        delay = self._timings.retry_delay * 2 ** min(self._failures - 1, 20)
-        self._not_before = now + min(delay, self._timings.retry_delay_max)
+        self._not_before = now + self._backoff.pause(self._failures)
         if self._failures >= _STARTS_TO_GIVE_UP:
             self.hopeless = (
                 f"no worker starts; {self._failures} in a row failed. The last one: {reason}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from ...backoff import Backoff
 from ...clock import monotonic
 from ...errors import (
     JobLostError,
@@ -19,6 +20,7 @@ from ...errors import (
     RunpodConnectionError,
     RunpodError,
 )
+from ...rate_limit import SlidingWindow
 from ...runpod import Endpoint, JobStatus, QueueClient
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
@@ -26,10 +28,9 @@ from ..protocol.function_messages import CapturedOutput
 from ..protocol.short_values import shown
 from .call_events import CallReport
 from .job_results import Outcome, outcome_of
-from .poll_rate import Turns
 from .submission import until_cancelled
 
-_POLL_FIRST, _POLL_LAST = 0.05, 0.5
+_INTERVALS = Backoff(0.05, 0.5, factor=1.5)
 _POLLS_AT_ONCE = 20
 # How long a caller that was cancelled is held back while its job is being cancelled.
 _CANCELLING = 2.0
@@ -45,7 +46,7 @@ class Polling:
     def __init__(self, queue: QueueClient, outage: float) -> None:
         self.queue = queue
         self._outage = outage
-        self._turns = Turns(queue.status_rate, _POLLS_AT_ONCE)
+        self._windows: dict[str, SlidingWindow] = {}
 
     async def until_terminal(
         self, endpoint: Endpoint, job: JobStatus, seen: Callable[[JobStatus], None]
@@ -57,12 +58,12 @@ class Polling:
         A poll that fails is repeated, after the pause that a 429 asks for. Raises NotFoundError
         for a job that is not known any more, and after an outage the last failure.
         """
-        interval, answered = _POLL_FIRST, monotonic()
+        intervals, answered = _INTERVALS.pauses(), monotonic()
         asked = 0.0
         while not job.state.is_terminal:
-            await anyio.sleep(max(interval, asked))
-            await anyio.sleep(self._turns.take(endpoint.id))
-            interval, asked = min(interval * 1.5, _POLL_LAST), 0.0
+            await anyio.sleep(max(next(intervals), asked))
+            await anyio.sleep(self._turn(endpoint.id))
+            asked = 0.0
             try:
                 job = await self.queue.status(endpoint.id, job.id)
                 answered = monotonic()
@@ -72,6 +73,14 @@ class Polling:
                     raise
                 asked = float(getattr(error, "retry_after", None) or 0)
         return job
+
+    def _turn(self, endpoint_id: str) -> float:
+        """Take the next turn of an endpoint; how many seconds it is away."""
+        window = self._windows.get(endpoint_id)
+        if window is None:
+            seconds = _POLLS_AT_ONCE / self.queue.status_rate
+            window = self._windows[endpoint_id] = SlidingWindow(_POLLS_AT_ONCE, seconds)
+        return window.reserve(monotonic())
 
 
 class Flight:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import anyio
 
+from ...backoff import Backoff
 from ...clock import monotonic
 from ...errors import NotFoundError, RunpodApiError, RunpodConnectionError
 from ...runpod import Endpoint
@@ -22,7 +23,7 @@ _BUSY = 120.0
 # For how long what could not be sent is.
 _UNSENT = 60.0
 _CANCELLING = 30.0
-_PAUSE_FIRST, _PAUSE_LAST = 0.5, 8.0
+_BACKOFF = Backoff(0.5, 8.0)
 
 
 async def until_taken(
@@ -80,15 +81,15 @@ class _Pauses:
 
     def __init__(self, seconds: float) -> None:
         self._deadline = monotonic() + seconds
-        self._next = _PAUSE_FIRST
+        self._refusals = 0
 
     async def after(self, error: RunpodApiError | RunpodConnectionError) -> bool:
         """Wait until another try makes sense; False, at once, where there is no time for it."""
         # Not all at once, where many were refused together.
         asked = getattr(error, "retry_after", None) or 0
-        wait = max(asked, self._next) * (1 + random.random() / 4)
+        self._refusals += 1
+        wait = max(asked, _BACKOFF.pause(self._refusals)) * (1 + random.random() / 4)
         if monotonic() + wait > self._deadline:
             return False
         await anyio.sleep(wait)
-        self._next = min(self._next * 2, _PAUSE_LAST)
         return True

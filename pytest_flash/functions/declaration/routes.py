@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError
+from ...resources.definition_warnings import warn
 
 if TYPE_CHECKING:
     from ...resources import ServerlessResource
@@ -29,14 +30,14 @@ class Route:
 def route_of(resource: ServerlessResource, method: object, path: object) -> Route | None:
     """The route of a function on ``resource``; None on a queue-based one.
 
-    Raises ConfigurationError for a route where there can be none, none where there must be one,
-    and one that cannot be served.
+    Warns of a route where there can be none. Raises ConfigurationError for none where there must
+    be one, and one that cannot be served.
     """
     if resource.routing == "QUEUE":
         if method is not None or path is not None:
-            raise ConfigurationError(
-                f"@remote: method and path are for load-balancing endpoints, and {resource.name!r} "
-                f"is a {type(resource).__name__}; leave them out, or use a LiveLoadBalancer"
+            warn(
+                f"@remote: method and path are ignored: they are for load-balancing endpoints, and "
+                f"{resource.name!r} is a {type(resource).__name__}"
             )
         return None
     if method is None or path is None:

@@ -11,6 +11,12 @@ from .routes import Route
 if TYPE_CHECKING:
     from ...resources import ServerlessResource
 
+INSTANCE = "instance"
+"""``__flash_stand_in__`` of the instances of remote classes, in place of True."""
+BOUND_METHOD = "__flash_bound_method__"
+"""An attribute of the methods of such an instance: the instance, and the method's name."""
+REMOTE_CONFIG = "__remote_config__"
+"""What apps of the official SDK ask a decorated function for."""
 REMOTE_MARK = "__flash_remote__"
 """An attribute of the decorator, by which it is known under any name a module gives it."""
 
@@ -45,6 +51,18 @@ class FunctionSpec:
         if self.owner is not None:
             return f"{self.owner.__name__}.{self.method}"
         return self.function.__name__
+
+    @property
+    def remote_config(self) -> dict[str, object]:
+        """What runpod_flash 1.1 leaves as ``__remote_config__`` on what it decorates."""
+        route = self.route
+        return {
+            "resource_config": self.resource,
+            "method": route.method if route is not None else None,
+            "path": route.path if route is not None else None,
+            "dependencies": list(self.dependencies) or None,
+            "system_dependencies": list(self.system_dependencies) or None,
+        }
 
     @property
     def location(self) -> str:

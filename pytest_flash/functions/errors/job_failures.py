@@ -19,7 +19,7 @@ from ...errors import (
 from ...runpod import Endpoint, JobState, JobStatus
 from ..declaration.specs import FunctionSpec
 from ..protocol.function_messages import FunctionResponse
-from ..shipping.declared_packages import distributions
+from ..shipping.declared_packages import distributions, other_version
 from ..shipping.project_modules import ProjectModules
 from ..shipping.synthetic_frames import at, entered
 from ..shipping.unsendable_values import clause
@@ -34,6 +34,8 @@ _NOT_STARTED = "no worker starts"
 _REFUSED = "the worker's result was refused"
 _NO_RESULT = "asked for another job without a result"
 _NESTED_LOOP = "cannot be called from a running event loop"
+# Runpod docs: where network volumes are mounted.
+_VOLUME = "/runpod-volume"
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 
 
@@ -180,9 +182,11 @@ def _of_type(name: str, message: str) -> RemoteError:
 
 
 def _explained(spec: FunctionSpec, name: str, message: str) -> str:
-    """``message``, with the way out where a module is missing on the worker."""
+    """``message``, with the way out where a module is missing on the worker, or the volume."""
     if name == "RuntimeError" and _NESTED_LOOP in message:
         return f"{message}\n\n{_nested_loop(spec)}"
+    if name == "FileNotFoundError" and _VOLUME in message:
+        return f"{message}\n\n{_way_to_volume(spec)}"
     found = _MISSING_MODULE.search(message) if name == "ModuleNotFoundError" else None
     if found is None:
         return message
@@ -196,12 +200,32 @@ def _nested_loop(spec: FunctionSpec) -> str:
     )
 
 
+def _way_to_volume(spec: FunctionSpec) -> str:
+    resource = spec.resource
+    if resource.networkVolume is None and resource.networkVolumeId is None:
+        return (
+            f"{resource.name!r} has no network volume: give it one, such as "
+            "networkVolume=NetworkVolume(name=…)"
+        )
+    return (
+        f"Where a worker of the embedded Runpod cannot mount the volume at {_VOLUME}, which takes "
+        f"root on Linux, RUNPOD_VOLUME_PATH names its folder: os.environ.get('RUNPOD_VOLUME_PATH', "
+        f"'{_VOLUME}') works everywhere"
+    )
+
+
 def _way_out(spec: FunctionSpec, module: str) -> str:
     named = distributions(module)
     if not named and ProjectModules().find(module) is not None:
         return (
             f"{module} is a module of your project that no import statement of what "
             f"{spec.name} needs names; import it by name in {spec.file}"
+        )
+    if other := other_version(spec.dependencies, named):
+        return (
+            f"{spec.name} declares {other[0]!r}, and {other[1]} is installed here: what was "
+            f"pickled needs a module of {module} that the declared version has not got. Install "
+            "the declared version here, or declare the one that is installed"
         )
     requirement = named[0] if named else module
     return (

@@ -18,5 +18,14 @@ ORDER = (
         "module_views",
         "module_places",
     ),
-    *("modules", "signing", "error_description", "live_output", "transcript", "entry_point"),
+    *(
+        "module_files",
+        "modules",
+        "child_processes",
+        "signing",
+        "error_description",
+        "live_output",
+        "transcript",
+        "entry_point",
+    ),
 )

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import error_description, pickles, placeholders
 from .bundle import Bundle, Shipped, Value
+from .child_processes import inheriting
 from .modules import Store
 from .signing import Signer
 from .slices import Slice
@@ -97,6 +98,12 @@ def entry(
     return call_now
 
 
+def adopt(data: bytes) -> None:
+    """Have the modules of a call of the process that has started this one."""
+    modules, sources, values = pickle.loads(data)
+    _STORE.adopt(Bundle(modules, sources), values)
+
+
 @functools.lru_cache(maxsize=32)
 def _bundle(modules: tuple[tuple[Any, ...], ...], sources: tuple[str, ...]) -> Bundle:
     return Bundle(tuple(Shipped(*each) for each in modules), sources)
@@ -131,7 +138,8 @@ def _job(
         process, limit = _getpid(), sys.getrecursionlimit()
         values, init = pickle.loads(header)
         try:
-            with _STORE.active(bundle, [Value(*each) for each in values]) as slices:
+            given = [Value(*each) for each in values]
+            with inheriting(bundle, given), _STORE.active(bundle, given) as slices:
                 try:
                     try:
                         yield job, _prepared(target, slices, init, data)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from . import placeholders as standin
 from . import source_edits
 from .bundle import STANDIN, Bundle, Shipped, Value
+from .module_files import FolderFinder, ModuleFiles, keep_from_disk, spec_of
 from .module_places import Places, Shared
 from .module_views import View, Views, Whole
 from .parsing import parse
@@ -59,7 +60,7 @@ class _FrameRoom:
         sys.setrecursionlimit(self._limit)
 
 
-class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Every module that this process was sent."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -91,6 +92,14 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         finally:
             self._leave(view)
             self._mine.reset(token)
+
+    def adopt(self, bundle: Bundle, values: Sequence[Value]) -> None:
+        """Make the modules of ``bundle`` importable for as long as this process lives, each
+        executed when it is first imported."""
+        view = self._views.of(bundle, self._running)
+        self._mine.set(view)
+        self._enter(view)
+        self._prepare(view, values)
 
     def show(self) -> None:
         """Let tracebacks and ``inspect`` find the lines of the call that asks."""
@@ -151,9 +160,15 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         shipped = view.bundle.shipped.get(name) if view is not None else None
         if view is None or shipped is None or (shipped.sliced and name not in view.growing):
             return None
-        return importlib.machinery.ModuleSpec(
-            name, self, origin=shipped.file, is_package=shipped.package
-        )
+        spec = spec_of(shipped, view.bundle, self)
+        for folder in spec.submodule_search_locations or ():
+            keep_from_disk(FolderFinder(name, self.own_bundle, self.find_spec), folder)
+        return spec
+
+    def own_bundle(self) -> Bundle | None:
+        """What the call that asks has."""
+        view = self._view()
+        return view.bundle if view is not None else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
         """As the import system asks."""
@@ -210,11 +225,15 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 view.parts[shipped.name] = before
             raise
 
-    def _grow(self, view: View, values: Sequence[Value]) -> None:
+    def _prepare(self, view: View, values: Sequence[Value]) -> list[Shipped]:
         sliced = [each for each in view.bundle.modules if each.sliced]
         self.show()
         for shipped in sliced:
             view.growing[shipped.name] = functools.partial(self._grow_one, view, shipped, values)
+        return sliced
+
+    def _grow(self, view: View, values: Sequence[Value]) -> None:
+        sliced = self._prepare(view, values)
         try:
             for shipped in sliced:
                 for name in _with_parents(shipped.name):  # As Python does: packages first.
@@ -267,7 +286,6 @@ class Store(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
     module = whole.module
-    module.__file__ = shipped.file
     tree = parse(text, shipped.file)
     imports = source_edits.tolerate_missing(tree)
     module.__dict__.update(WORDS)

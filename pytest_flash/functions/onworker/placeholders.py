@@ -7,16 +7,17 @@ import importlib.util
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 FUNCTION = "__flash_function__"
 """An attribute of a stand-in: the function or class behind it."""
+_MADE = "__flash_instances__"
 
 
 def stand_in(target: Any) -> Any:
     """A remote function or class as code on the worker knows it: awaited, and run right here."""
     if isinstance(target, type):
-        return RemoteClass(target)
+        return RemoteClass.of(target)
     if inspect.iscoroutinefunction(target):
 
         @functools.wraps(target)
@@ -34,27 +35,96 @@ def stand_in(target: Any) -> Any:
     return call
 
 
+def wrapped_stand_in(*wrappers: Callable[[], Any]) -> Callable[[Any], Any]:
+    """As ``stand_in``, wrapped for those that await it. Each of ``wrappers`` gives a decorator, the
+    outermost first, or raises where it stayed at the caller: that one is left out, as it is for
+    calls from there, which it has wrapped already."""
+
+    def decorate(target: Any) -> Any:
+        if isinstance(target, type):
+            return stand_in(target)
+        made: list[Any] = []
+
+        @functools.wraps(target)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if not made:
+                made.append(_wrapped(stand_in(target), wrappers))
+            value = made[0](*args, **kwargs)
+            return await value if inspect.isawaitable(value) else value
+
+        call.__dict__.pop("__wrapped__", None)
+        setattr(call, FUNCTION, target)
+        return call
+
+    return decorate
+
+
+def _wrapped(inner: Any, wrappers: tuple[Callable[[], Any], ...]) -> Any:
+    for each in reversed(wrappers):
+        try:
+            inner = each()(inner)
+        except (NameError, ImportError) as error:
+            if isinstance(error, ImportError) and not is_of_placeholder(error):
+                raise
+    return inner
+
+
 def behind(target: Any) -> Any:
     """The function or class behind a stand-in; anything else as it is."""
     return getattr(target, FUNCTION, target)
 
 
 class RemoteClass:
-    """A remote class: its instances' methods are awaited."""
+    """A remote class: its instances' methods are awaited. A base of other classes, too."""
 
-    def __init__(self, target: type) -> None:
-        setattr(self, FUNCTION, target)
-        functools.update_wrapper(self, target, updated=())
+    # Of the class itself: a derived one calls the constructor of its base.
+    __init__ = property(lambda self: getattr(self, FUNCTION).__init__)
+
+    @classmethod
+    def of(cls, target: type) -> RemoteClass:
+        """That of ``target``."""
+        made: RemoteClass = object.__new__(cls)
+        setattr(made, FUNCTION, target)
+        functools.update_wrapper(made, target, updated=())
+        return made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make an instance, in this process."""
         return RemoteInstance(getattr(self, FUNCTION)(*args, **kwargs))
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (getattr(self, FUNCTION),)
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self, other]  # noqa: UP007 - made at run time
+
+    def __ror__(self, other: Any) -> Any:
+        return Union[other, self]  # noqa: UP007
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        made = vars(instance)["_instance"] if type(instance) is RemoteInstance else instance
+        return isinstance(made, getattr(self, FUNCTION))
+
+    def __subclasscheck__(self, subclass: Any) -> bool:
+        return issubclass(behind(subclass), getattr(self, FUNCTION))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, FUNCTION), name)
 
     def __reduce__(self) -> str:
         return str(getattr(self, FUNCTION).__qualname__)
+
+
+def instance(kind: Any, digest: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The instance of a remote class that these arguments construct, once for each process."""
+    target = behind(kind)
+    made = vars(target).get(_MADE)
+    if made is None:
+        made = {}
+        setattr(target, _MADE, made)
+    if digest not in made:
+        made[digest] = kind(*args, **kwargs)
+    return made[digest]
 
 
 class RemoteInstance:

@@ -15,7 +15,11 @@ from . import placeholders as standin
 from .bundle import Bundle, Shipped, Value
 from .parsing import parse
 
-WORDS = {source_edits.REMOTE: standin.stand_in, source_edits.MISSING: standin.missing}
+WORDS = {
+    source_edits.REMOTE: standin.stand_in,
+    source_edits.WRAPPED: standin.wrapped_stand_in,
+    source_edits.MISSING: standin.missing,
+}
 
 
 @dataclass(eq=False)
@@ -84,12 +88,9 @@ class Slice:
 
 
 def begun(shipped: Shipped) -> Slice:
-    """A module with nothing in it yet."""
+    """A module with nothing in it yet; the import system gives it what all modules have."""
     module = types.ModuleType(shipped.name)
-    module.__file__ = shipped.file
     module.__package__ = shipped.name if shipped.package else shipped.name.rpartition(".")[0]
-    if shipped.package:
-        module.__path__ = []
     module.__dict__.update(WORDS)
     return Slice(module, shipped.digest)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 REMOTE = "_flash_remote"
+WRAPPED = "_flash_wrapped"
 MISSING = "_flash_missing"
 _ITSELF = "_flash_itself_"
 
@@ -17,16 +18,18 @@ Definition = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def strip(tree: ast.AST, remote_lines: frozenset[int]) -> list[ast.AST]:
     """Take ``@remote`` decorators and signature annotations out of ``tree``.
 
-    ``remote_lines`` are the lines on which the decorators to drop stand. Annotations stay where
+    ``remote_lines`` are the lines on which the decorators to drop stand, as negative numbers for
+    those that wrap what others call: see ``wrappers``. Annotations stay where
     another decorator may read them, and those of built-in types everywhere. Returns the functions
     and classes that were remote.
     """
     remote: list[ast.AST] = []
+    dropped = frozenset(map(abs, remote_lines))
     for node in ast.walk(tree):
         if not isinstance(node, Definition):
             continue
         decorators = node.decorator_list
-        node.decorator_list = [d for d in decorators if d.lineno not in remote_lines]
+        node.decorator_list = [d for d in decorators if d.lineno not in dropped]
         if len(node.decorator_list) < len(decorators):
             remote.append(node)
         if not node.decorator_list and not isinstance(node, ast.ClassDef):
@@ -39,11 +42,30 @@ def mark_remote(tree: ast.AST, remote_lines: frozenset[int]) -> None:
 
     Within itself a synchronous function, or a class, goes by its own name: ``return n * f(n - 1)``.
     """
+    around = {node: wrappers(node, remote_lines) for node in ast.walk(tree)}
     for node in strip(tree, remote_lines):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             _keep_own_name(node)
         if isinstance(node, Definition):
-            node.decorator_list.insert(0, ast.copy_location(ast.Name(REMOTE, ast.Load()), node))
+            mark = _mark(around[node])
+            for each in ast.walk(mark):
+                ast.copy_location(each, node)
+            node.decorator_list.insert(0, mark)
+
+
+def wrappers(node: ast.AST, remote_lines: Collection[int]) -> list[ast.expr]:
+    """The decorators above ``@remote`` that leave something else under the name."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return [each for each in decorators if -each.lineno in remote_lines]
+
+
+def _mark(around: list[ast.expr]) -> ast.expr:
+    if not around:
+        return ast.Name(REMOTE, ast.Load())
+    # Each by itself, and when it is called: what it needs may not be here.
+    nothing = ast.arguments([], [], None, [], [], None, [])
+    later: list[ast.expr] = [ast.Lambda(nothing, each) for each in around]
+    return ast.Call(ast.Name(WRAPPED, ast.Load()), later, [])
 
 
 def itself(name: str) -> str:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...backoff import Backoff
 from ...errors import RunpodApiError, RunpodConnectionError
 from ...events import EventSink, Notice
 from ...process.loop_thread import LoopThread
@@ -25,22 +26,20 @@ class Manners:
     """How insistently logs are asked for; times are seconds.
 
     A stream stays open for ``linger`` after its last job, for the next one. Where jobs run whose
-    worker is not known, workers are looked up every ``lookup``, and half as often each time that
-    this turns up nothing new, down to every ``rarely``. After a failure a stream is opened again
-    after ``first``, doubled each time up to ``last``. At most ``streams`` are open for an endpoint.
+    worker is not known, workers are looked up after the pauses of ``lookup``, from the first one
+    again once this turns up anything new. After a failure a stream is opened again after those of
+    ``reopen``. At most ``streams`` are open for an endpoint.
     """
 
     linger: float
-    lookup: float
-    rarely: float
-    first: float
-    last: float
+    lookup: Backoff
+    reopen: Backoff
     streams: int
 
 
 # Each request to Runpod counts against the account's quota; the emulator has none.
-LIVE = Manners(linger=30.0, lookup=20.0, rarely=160.0, first=2.0, last=60.0, streams=16)
-EMBEDDED = Manners(linger=5.0, lookup=1.0, rarely=1.0, first=0.2, last=5.0, streams=64)
+LIVE = Manners(linger=30.0, lookup=Backoff(20.0, 160.0), reopen=Backoff(2.0, 60.0), streams=16)
+EMBEDDED = Manners(linger=5.0, lookup=Backoff(1.0, 1.0), reopen=Backoff(0.2, 5.0), streams=64)
 
 
 class Listeners:
@@ -141,8 +140,9 @@ class _Attendance:
         self._used: dict[str, float] = {}
         self._running: frozenset[str] = frozenset()
         self._lookup: asyncio.Task[None] | None = None
-        self._looked = -self._manners.lookup
-        self._pause = self._manners.lookup
+        self._lookups = self._manners.lookup.pauses()
+        self._pause = next(self._lookups)
+        self._looked = -self._pause
         self._changed = asyncio.Event()
         self._task = self._loop.create_task(self._attend())
 
@@ -205,8 +205,9 @@ class _Attendance:
             pass  # The next look may succeed; the result brings the output in any case.
         else:
             new = running - self._running
-            slower = min(2 * self._pause, self._manners.rarely)
-            self._pause = self._manners.lookup if new else slower
+            if new:
+                self._lookups = self._manners.lookup.pauses()
+            self._pause = next(self._lookups)
             self._running = running
         finally:
             self._lookup = None
@@ -228,10 +229,9 @@ class _Attendance:
                 wait, refused = float(error.retry_after or 0), True
             except RunpodConnectionError:
                 pass  # As above.
-            lasted = not refused and self._loop.time() - began > self._manners.last
+            lasted = not refused and self._loop.time() - began > self._manners.reopen.last
             failures = 1 if lasted else failures + 1
-            again = min(self._manners.first * 2.0 ** (failures - 1), self._manners.last)
-            await asyncio.sleep(max(wait, again))
+            await asyncio.sleep(max(wait, self._manners.reopen.pause(failures)))
 
     def _ask_no_more(self, error: RunpodApiError) -> None:
         if error.status in (401, 403):

@@ -22,15 +22,17 @@ class Declared:
     """The distributions of one function's ``dependencies``, with all that these require.
 
     ``image`` are requirements that the worker's image brings; None where nobody knows, and then
-    nothing counts as undeclared. What is asked is answered from what is installed here.
+    nothing counts as undeclared. What is asked is answered from what is installed here: where a
+    declared one is not, nobody knows what it requires, and nothing counts as undeclared either.
     """
 
     def __init__(self, dependencies: Collection[str], image: Collection[str] | None) -> None:
         self._names: set[str] | None = None
         if image is None:
             return
-        names = [_name(each) for each in (*dependencies, *image, *_ALWAYS)]
-        if None not in names:
+        declared = [_name(each) for each in dependencies]
+        if all(each is not None and _is_installed(each) for each in declared):
+            names = (*declared, *map(_name, (*image, *_ALWAYS)))
             self._names = _with_requirements({each for each in names if each is not None})
 
     def requirement_for(self, module: str) -> str | None:
@@ -43,6 +45,22 @@ class Declared:
         if not found or self._names & {canonicalize_name(each) for each in found}:
             return None
         return found[0]
+
+
+def other_version(dependencies: Collection[str], names: Collection[str]) -> tuple[str, str] | None:
+    """The one of ``dependencies`` that asks for another version of one of the distributions
+    ``names`` than is installed here, with that version; None where none does."""
+    wanted = {canonicalize_name(each) for each in names}
+    for each in dependencies:
+        try:
+            requirement = Requirement(each)
+            version = importlib.metadata.version(requirement.name)
+        except (InvalidRequirement, importlib.metadata.PackageNotFoundError):
+            continue
+        differs = not requirement.specifier.contains(version, prereleases=True)
+        if canonicalize_name(requirement.name) in wanted and differs:
+            return each, version
+    return None
 
 
 def distributions(module: str) -> list[str]:
@@ -77,6 +95,14 @@ def _with_requirements(names: set[str]) -> set[str]:
         found.add(name)
         waiting |= set(_required(name)) - found
     return found
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 @functools.cache

@@ -266,14 +266,19 @@ def _outside_functions(node: ast.AST) -> Iterator[Any]:
 
 
 def _remote_lines(tree: ast.Module, namespace: Mapping[str, Any]) -> Iterator[int]:
-    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it."""
+    """The lines of every ``@remote(...)`` decorator, whatever name the module gave it, and of those
+    above: as ``source_edits.strip`` takes them. An Endpoint is or makes such decorators, too."""
     for node in ast.walk(tree):
         if not isinstance(node, Definition):
             continue
         for index, decorator in enumerate(node.decorator_list):
-            if isinstance(decorator, ast.Call) and _is_remote(decorator.func, namespace):
-                # What stands above wraps the stand-in, which stays at the caller.
-                yield from (each.lineno for each in node.decorator_list[: index + 1])
+            made_by = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if _is_remote(made_by, namespace):
+                # What stands above wraps the stand-in, and stays at the caller for its calls.
+                wraps = not hasattr(namespace.get(node.name), "__flash_behind__")
+                sign = -1 if wraps and node in tree.body else 1
+                yield decorator.lineno
+                yield from (sign * each.lineno for each in node.decorator_list[:index])
 
 
 def _is_remote(node: ast.expr, namespace: Mapping[str, Any]) -> bool:

@@ -234,7 +234,8 @@ class Gathering:
         for each in packed[1]:
             sliced = each.module == MAIN or each.module in self._wanted
             self._refer(each if sliced else WholeModule(each.module))
-        return {each.name for each in packed[1] if each.module == home}
+        names = (each for each in packed[1] if isinstance(each, TopLevelName))
+        return {each.name for each in names if each.module == home}
 
     def _put_together(self) -> Prepared:
         spec, what = self._spec, f"the source that {self._spec.name} needs"

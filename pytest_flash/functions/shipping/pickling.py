@@ -12,6 +12,7 @@ import enum
 import fractions
 import functools
 import hashlib
+import importlib
 import inspect
 import io
 import marshal
@@ -25,6 +26,7 @@ from typing import Any, NewType
 import cloudpickle
 
 from .. import onworker
+from ..declaration.specs import BOUND_METHOD, INSTANCE
 from ..onworker import pickles, placeholders, source_edits
 from ..onworker.parsing import parse
 from .loaded_source import ChangedSinceError
@@ -74,6 +76,16 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         made = pickles.subscription(obj) if isinstance(obj, type) else None
         if made is not None:
             return made
+        if stand_in == INSTANCE:
+            kind, args, kwargs = obj.__flash_behind__
+            return placeholders.instance, (
+                kind,
+                digest((args, kwargs), self._project),
+                args,
+                kwargs,
+            )
+        if isinstance(obj, types.FunctionType) and BOUND_METHOD in vars(obj):
+            return getattr, vars(obj)[BOUND_METHOD]
         module, path = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
         if module and self._project.find(module) is not None:
             if _leads_to(module, path, obj):
@@ -131,16 +143,30 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
 _COMPILE = copyreg.dispatch_table[re.Pattern](re.compile(""))[0]
 
 
+_MAKERS = (getattr, _COMPILE, pickles.named, importlib.import_module)
+
+
 class _NotDataError(Exception):
     pass
 
 
 class DataPacker(Packer):
-    """Pickles plain data, enums and dataclasses, and raises for anything else."""
+    """Pickles plain data, enums and dataclasses, and raises for anything else.
+
+    So are modules that were loaded by their path, and what these define: the statement that loads
+    them would find no file on the worker, which has them by their names.
+    """
 
     def reducer_override(self, obj: Any) -> Any:
         """As pickle asks for every object that is not of a basic type."""
         kind = type(obj)
+        if issubclass(kind, types.ModuleType | types.FunctionType | type):
+            home = obj.__name__ if issubclass(kind, types.ModuleType) else obj.__module__
+            if self._project.is_found_by_path(home):
+                if not issubclass(kind, types.ModuleType):
+                    return super().reducer_override(obj)
+                self.references.add(WholeModule(home))
+                return importlib.import_module, (home,)
         if isinstance(obj, type):
             if self._is_on_workers(obj.__module__) and _is_of_data(obj):
                 return super().reducer_override(obj)
@@ -153,7 +179,7 @@ class DataPacker(Packer):
             or isinstance(obj, _DATA)
             or (isinstance(obj, tuple) and hasattr(kind, "_fields"))
             or (kind.__module__ == "collections" and kind.__name__ in _CONTAINERS)
-        ) or any(obj is each for each in (getattr, _COMPILE, pickles.named)):
+        ) or any(obj is each for each in _MAKERS):
             return NotImplemented
         raise _NotDataError
 
@@ -190,16 +216,18 @@ def digest(value: Any, project: ProjectModules) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def pack_data(value: Any, project: ProjectModules) -> tuple[bytes, frozenset[TopLevelName]] | None:
-    """As ``pack``, for plain data, enums and dataclasses, which refer to their classes and to
-    nothing else; None for all else."""
+def pack_data(
+    value: Any, project: ProjectModules
+) -> tuple[bytes, frozenset[TopLevelName | WholeModule]] | None:
+    """As ``pack``, for what ``DataPacker`` pickles, which refers to names and modules only; None
+    for all else."""
     file = io.BytesIO()
     packer = DataPacker(file, project)
     try:
         packer.dump(value)
     except Exception:  # noqa: BLE001 - what cannot be pickled, in whatever way, is no plain data
         return None
-    named = (each for each in packer.references if isinstance(each, TopLevelName))
+    named = (each for each in packer.references if isinstance(each, TopLevelName | WholeModule))
     return file.getvalue(), frozenset(named)
 
 

@@ -134,6 +134,7 @@ class ProjectModules:
         self._before: dict[str, ModuleSource | None] = {}
         self._found: dict[str, ModuleSource | None] = {}
         self._lookups = Lookups()
+        self._by_path: dict[ModuleSource, bool] = {}
         self._imports: dict[Import, _Found] = {}
         self._sources: dict[ModuleSource, _Found] = {}
 
@@ -146,7 +147,7 @@ class ProjectModules:
         self._before = {**self._before, **self._found}
         self._found = {}
         self._lookups = Lookups()
-        self._imports, self._sources = {}, {}
+        self._by_path, self._imports, self._sources = {}, {}, {}
 
     def find(self, name: str) -> ModuleSource | None:
         """The module ``name`` if it belongs to the project: source outside of installed packages.
@@ -157,6 +158,18 @@ class ProjectModules:
             self._lookups.is_loaded(name)
             self._found[name] = self._look_for(name)
         return self._found[name]
+
+    def is_found_by_path(self, name: str) -> bool:
+        """Whether ``name`` is a loaded module of the project that imports would not find: its file
+        was given to ``importlib``."""
+        source = self.find(name) if name in sys.modules else None
+        if source is None or not source.file:
+            return False
+        known = self._by_path.get(source)
+        if known is None:  # Asked at every call of a function that uses such a value.
+            spec = self._lookups.spec(name)
+            known = self._by_path[source] = spec is None or spec.origin != source.file
+        return known
 
     def reached(self, names: Iterable[str]) -> dict[str, ModuleSource]:
         """The project's modules among ``names`` with all that they import.

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 Bindings = Mapping[str, Collection[str]]
 _CALLS = {"import_module", "__import__"}
+# Of pkgutil: what they give is imported.
+_LISTING = {"iter_modules", "walk_packages"}
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class _Reader:
         name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
         if name == "get" and _is_sys_modules(getattr(called, "value", None)) and node.args:
             yield from _literal(node.args[0], node.lineno)
+        if name in _LISTING and node.args:
+            yield from self._listed(node.args[0])
         if name not in _CALLS or not node.args:
             return
         given = [k.value for k in node.keywords if k.arg == "package"]
@@ -185,6 +189,16 @@ class _Reader:
             yield Import(start, node.lineno, None, True)
         elif not whole:
             yield Import("", node.lineno, (), True, below=start.rpartition(".")[0])
+
+    def _listed(self, path: ast.expr) -> Iterator[Import]:
+        """``pkgutil`` lists the modules of a package, which are imported by those names."""
+        packages: Iterable[str] = ()
+        if isinstance(path, ast.Name) and path.id == "__path__":
+            packages = (self.place.home,)
+        elif isinstance(path, ast.Attribute) and path.attr == "__path__":
+            packages = self.bound.get(getattr(path.value, "id", ""), ())
+        for package in packages:
+            yield Import("", path.lineno, (), True, below=package)
 
     def _text(self, node: ast.expr) -> tuple[str, bool]:
         """How the text that ``node`` makes begins, and whether that is all of it."""

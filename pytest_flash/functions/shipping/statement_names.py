@@ -26,10 +26,13 @@ _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast
 @dataclass(frozen=True, eq=False)
 class Statement:
     """A top-level statement: as the file has it, and without remote decorators (see
-    ``source_edits.strip``). Each of its properties is found when it is first asked for."""
+    ``source_edits.strip``). Each of its properties is found when it is first asked for.
+
+    ``wrapping``: the names that decorators above ``@remote`` need, if they are there."""
 
     node: ast.stmt
     stripped: ast.stmt
+    wrapping: frozenset[str] = frozenset()
 
     @property
     def first(self) -> int:
@@ -94,7 +97,7 @@ class Statement:
     @functools.cached_property
     def mentioned(self) -> frozenset[str]:
         """Names that it may look up: those in the texts beside ``globals()`` and ``eval``."""
-        return frozenset(
+        return self.wrapping | frozenset(
             name
             for code in _nested(self._code)
             if _names(code, _READS) & _LOOKS_UP
@@ -123,7 +126,16 @@ def statements(text: str, tree: ast.Module, remote_lines: frozenset[int]) -> lis
     """The top-level statements of ``tree``, the source ``text`` of a file."""
     stripped = parse(text)
     source_edits.strip(stripped, remote_lines)
-    return [Statement(*each) for each in zip(tree.body, stripped.body, strict=True)]
+    return [
+        Statement(node, bare, _wrapping(node, remote_lines))
+        for node, bare in zip(tree.body, stripped.body, strict=True)
+    ]
+
+
+def _wrapping(node: ast.stmt, remote_lines: frozenset[int]) -> frozenset[str]:
+    around = source_edits.wrappers(node, remote_lines)
+    inside = (each for decorator in around for each in ast.walk(decorator))
+    return frozenset(each.id for each in inside if isinstance(each, ast.Name))
 
 
 def used_by(code: CodeType) -> frozenset[str]:

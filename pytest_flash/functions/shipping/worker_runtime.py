@@ -15,26 +15,12 @@ from typing import Any
 
 from .. import onworker
 from ..onworker.bundle import Shipped, Value
+from ..onworker.child_processes import BOOT
 from ..onworker.entry_point import CallTarget
 
 # Statements and lines of their own, in the way that our formatter writes them.
 _DOCSTRING = re.compile(r'^( *)""".*?"""$', re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^ *#.*\n", re.MULTILINE)
-
-_BOOT = """\
-import sys
-if {name!r} not in sys.modules:
-    import base64, json, types, zlib
-    made = types.ModuleType({name!r})
-    made.__path__ = []
-    sys.modules[{name!r}] = made
-    for part, text in json.loads(zlib.decompress(base64.b85decode({packed!r}))):
-        part = types.ModuleType({name!r} + "." + part)
-        part.__package__ = {name!r}
-        sys.modules[part.__name__] = part
-        setattr(made, part.__name__.rpartition(".")[2], part)
-        exec(compile(text, "<pytest-flash>", "exec"), part.__dict__)
-"""
 
 
 @functools.cache
@@ -46,7 +32,7 @@ def name() -> str:
 @functools.cache
 def boot() -> str:
     """Source text that makes the package importable under ``name()``."""
-    return _BOOT.format(name=name(), packed=pack(_sources()))
+    return BOOT.format(name=name(), packed=pack(_sources()))
 
 
 def pack(value: object) -> str:

@@ -22,6 +22,7 @@ from ...errors import AmbiguousAppError, AppImportError, AppNotFoundError
 from ...functions.onworker.parsing import parse
 from ...sdks.official_functions import refuse_official_functions
 from ...user_files import is_project_file
+from .import_path import make_importable
 from .locate import AppLocation
 
 _FACTORY_NAMES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
@@ -69,9 +70,7 @@ def _loaded(location: AppLocation) -> LoadedApp:
 
 
 def _import(location: AppLocation) -> ModuleType:
-    root = str(location.root)
-    if sys.path[:1] != [root]:
-        sys.path.insert(0, root)
+    make_importable(location)
     loaded = sys.modules.get(location.module)
     if loaded is not None and not _is_from(loaded, location.file):
         raise AppImportError(

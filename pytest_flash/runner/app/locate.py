@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import AppNotFoundError
+from .own_package import needs_package, package_around
 
 FILE_NAMES = ("main.py", "app.py", "server.py")
 
@@ -17,12 +18,18 @@ class AppLocation:
 
     ``attribute`` is None when the app is to be looked for in the module. ``file`` is None when a
     module was named that is not a file below ``root``.
+
+    A file with an ``__init__.py`` beside it is imported as a server that was started in its folder
+    would import it, unless it needs its package; ``beside`` is the folder that its imports find,
+    too, and ``other_name`` what its module is called as a part of the package, or without.
     """
 
     root: Path
     module: str
     attribute: str | None = None
     file: Path | None = None
+    beside: Path | None = None
+    other_name: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -71,17 +78,25 @@ def _in_directory(folder: Path) -> AppLocation:
 def _from_file(file: Path, attribute: str | None = None) -> AppLocation:
     if file.suffix != ".py":
         raise AppNotFoundError(f"{file} is not a Python file")
-    parts = [] if file.name == "__init__.py" else [file.stem]
-    root = file.parent
-    while (root / "__init__.py").is_file():
-        parts.insert(0, root.name)
-        root = root.parent
-    for part in parts:
-        if not part.isidentifier():
-            raise AppNotFoundError(
-                f"{file} cannot be imported: {part!r} is not a valid module name; rename it"
-            )
-    return AppLocation(root, ".".join(parts), attribute, file)
+    if not file.stem.isidentifier():
+        raise AppNotFoundError(
+            f"{file} cannot be imported: {file.stem!r} is not a valid module name; rename it"
+        )
+    package = package_around(file)
+    if package is None:
+        return AppLocation(file.parent, file.stem, attribute, file)
+    if file.name == "__init__.py":
+        return AppLocation(package.above, package.name, attribute, file)
+    whole = f"{package.name}.{file.stem}"
+    if not needs_package(file, package):
+        other = None if package.dotted or package.hidden else whole
+        return AppLocation(file.parent, file.stem, attribute, file, package.above, other)
+    if package.dotted:
+        raise AppNotFoundError(
+            f"{file} imports parts of its package, and {package.name!r} cannot be imported: the "
+            "name of a folder has a dot in it; rename the folder"
+        )
+    return AppLocation(package.above, whole, attribute, file, file.parent, file.stem)
 
 
 def _from_module(module: str, attribute: str | None, root: Path) -> AppLocation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.emulator.harness import Emulator, StartEmulator
+from tests.emulator.harness import Emulator, StartEmulator, is_alive, until
 
 
 def test_a_worker_that_does_not_start_fails_the_jobs_after_three_attempts(
@@ -50,6 +50,15 @@ def test_a_worker_that_reports_itself_unhealthy_is_not_used(emulator: Emulator) 
     document = emulator.call(emulator.create(env={"UNHEALTHY": "1"}), do="pid")
     assert document["status"] == "FAILED"
     assert "reported itself unhealthy: disk: full" in document["error"]
+
+
+def test_an_unhealthy_worker_is_killed_though_its_last_job_ends(
+    start_emulator: StartEmulator,
+) -> None:
+    emulator = start_emulator(stop_grace=0.3)
+    document = emulator.call(emulator.create(), do="unhealthy")
+    assert document["status"] == "COMPLETED"
+    until(lambda: is_alive(document["output"]), lambda alive: not alive)
 
 
 def test_an_image_without_a_program_is_unhealthy_and_fails_jobs_at_once(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from pytest_flash.backoff import Backoff
 from pytest_flash.events import Event, Notice
 from pytest_flash.functions.onworker.live_output import Piece, marked
 from pytest_flash.functions.onworker.signing import Signer
@@ -30,7 +31,7 @@ from tests.support.system.processes import wait_until
 
 R, R1, R2 = "0000000a", "0000000b", "0000000c"
 # As on Runpod, but quick.
-QUICK = Manners(linger=0.3, lookup=0.2, rarely=0.4, first=0.05, last=0.4, streams=4)
+QUICK = Manners(0.3, lookup=Backoff(0.2, 0.4), reopen=Backoff(0.05, 0.4), streams=4)
 
 
 def signer(call: str) -> Signer:
@@ -211,7 +212,7 @@ def test_what_a_worker_left_out_is_said_where_nobody_heard_it(platform: Platform
 def test_jobs_of_one_worker_share_a_stream(platform: Platform) -> None:
     for number in range(20):
         platform.prints("w1", f"call{number}", Piece(R, 0, f"{number}\n"))
-    with listeners(platform, Manners(9, 9, 9, first=9, last=9, streams=4)) as made:
+    with listeners(platform, Manners(9, Backoff(9, 9), Backoff(9, 9), streams=4)) as made:
         jobs = [Job(made, f"call{number}") for number in range(20)]
         for job in jobs:
             job.listening.seek("w1")
@@ -257,7 +258,7 @@ def test_other_refusals_are_waited_out_and_given_up_in_the_end(
     platform: Platform, status: int
 ) -> None:
     platform.refusal = refuses(status)
-    with listeners(platform, Manners(30, 30, 30, first=0.01, last=0.02, streams=4)) as made:
+    with listeners(platform, Manners(30, Backoff(30, 30), Backoff(0.01, 0.02), streams=4)) as made:
         job = Job(made)
         job.listening.seek("w1")
         wait_until(lambda: len(platform.requests("/logs")) == 8, 10, "the last try")
@@ -279,9 +280,7 @@ def test_a_job_that_waits_in_the_queue_asks_for_nothing(platform: Platform) -> N
 
 
 def test_where_nobody_runs_workers_are_looked_up_less_and_less(platform: Platform) -> None:
-    with listeners(
-        platform, Manners(5, lookup=0.05, rarely=60, first=1, last=1, streams=4)
-    ) as made:
+    with listeners(platform, Manners(5, Backoff(0.05, 60), Backoff(1, 1), streams=4)) as made:
         Job(made).listening.seek()
         threading.Event().wait(1.5)
         # After 0, 0.1, 0.3, 0.7 s and so on.

@@ -9,15 +9,24 @@ from typing import Any
 import pytest
 
 from pytest_flash.functions.calling.calls import RemoteCalls
-from tests.functions.travelling import code, modules, values
+from tests.functions.travelling import (
+    by_path,
+    code,
+    introspection,
+    modules,
+    processes,
+    values,
+    wrapping,
+)
 from tests.functions.workers import MinimalWorker
 
 Import = Callable[[dict[str, str]], Any]
-CASES = {**modules.CASES, **values.CASES, **code.CASES}
+PARTS = (modules, values, code, introspection, wrapping, by_path, processes)
+CASES = {name: case for each in PARTS for name, case in each.CASES.items()}
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(CASES) == sum(len(each.CASES) for each in (modules, values, code)) >= 60
+    assert len(CASES) == sum(len(each.CASES) for each in PARTS) >= 60
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,0 +1,2 @@
+def test_both(client):
+    assert client.get("/both/Word").json() == ["WORD", "word"]

@@ -1,0 +1,2 @@
+def test_mode(client):
+    assert client.get("/mode").json() == {"mode": "fast"}
