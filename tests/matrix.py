@@ -1,7 +1,8 @@
 """Runs the plugin's tests beside other versions and plugins: ``python -m tests.matrix [NAME ...]``.
 
 Each environment is made anew in a temporary folder, which bytecode goes to as well; the projects
-that the tests write run on it, the tests themselves on this Python.
+that the tests write run on it, the tests themselves on this Python. ``neighbours`` has a suite of
+its own, for other plugins and tools that users' tests have.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.neighbours import table
 from tests.support.environment import ROOT
 
+NEIGHBOURS = "neighbours"
 OLDEST, NEWEST = "pytest==8.4.0", "pytest"
 OTHERS = ("pytest-xdist", "pytest-asyncio", "pytest-cov", "pytest-rerunfailures", "pytest-timeout")
 TRIO = "trio"
@@ -53,18 +56,22 @@ class Outcome:
 def main() -> int:
     """Run every environment that was named, by default all; 1 when one has failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ENVIRONMENTS))
+    known = (*ENVIRONMENTS, NEIGHBOURS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--tests", nargs="*", default=["tests/plugin"], help="files or folders")
     options = parser.parse_args()
-    unknown = set(options.names) - set(ENVIRONMENTS)
+    unknown = set(options.names) - set(known)
     if unknown:
         parser.error(f"no environment {', '.join(sorted(unknown))}; see --help")
     outcomes = []
-    for name in options.names or ENVIRONMENTS:
+    wanted = options.names or known
+    for name in (each for each in wanted if each != NEIGHBOURS):
         print(f"== {name}: {', '.join(ENVIRONMENTS[name])}", flush=True)
         outcomes.append(_run(name, options.tests))
     print("", *outcomes, sep="\n")
-    return 1 if any(each.status for each in outcomes) else 0
+    failed = any(each.status for each in outcomes)
+    failed = (NEIGHBOURS in wanted and bool(table.run())) or failed
+    return 1 if failed else 0
 
 
 def _run(name: str, tests: list[str]) -> Outcome:
