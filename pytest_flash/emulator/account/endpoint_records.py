@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Literal
 
+from ...clock import utc_now
 from ...wire.cpus import GB_PER_VCPU
 from ...wire.gpus import ACCEPTED_TYPES
 from ..server.http_errors import HttpError
@@ -105,7 +106,7 @@ def created(body: CreateEndpointBody) -> EndpointRecord:
         type=body.type,
         container=_container(Container(image=body.image or ""), sent),
         scaling=_scaling(body.scaling),
-        created_at=datetime.now(timezone.utc),
+        created_at=utc_now(),
         gpu=None if body.gpu is None else _new_gpu(body.gpu),
         cpu=_cpu(body.cpu or []),
     )
