@@ -1,4 +1,5 @@
-"""Folders of packages installed for workers, one for each set of requirements, kept in a cache."""
+"""Folders of packages installed for workers, one for each set of requirements, kept in a cache:
+of links to the packages, which sets share."""
 
 from __future__ import annotations
 
@@ -7,19 +8,22 @@ import os
 import shutil
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ...clock import monotonic
 from .installer import Installer
+from .package_store import PackageStore
 from .requirements import Dependency, DependencyError
 
 # In seconds, for waiting and installing; under the 300 that a worker waits for its answer.
 _DEADLINE = 290.0
 _LOCK_STEP = 0.5
+# The folders of a cache for the sets, and for the packages themselves.
+OVERLAYS, PACKAGES = "overlays", "packages"
 
 
 class Overlays:
@@ -27,6 +31,7 @@ class Overlays:
 
     def __init__(self, folder: Path, installer: Installer, *, deadline: float = _DEADLINE) -> None:
         self._folder = folder
+        self._store = PackageStore(folder.parent / PACKAGES)
         self._installer = installer
         self._deadline = deadline
 
@@ -38,13 +43,15 @@ class Overlays:
         """
         texts = sorted({one.text for one in dependencies})
         overlay = self._folder / _key(texts)
-        if overlay.is_dir():
+        if _is_whole(overlay):
+            os.utime(overlay)  # For `flash prune`.
             return overlay
-        until = time.monotonic() + self._deadline
+        until = monotonic() + self._deadline
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._lock(overlay, until):
-            if not overlay.is_dir():
-                self._install(texts, overlay, python, until - time.monotonic())
+            if not _is_whole(overlay):
+                shutil.rmtree(overlay, ignore_errors=True)
+                self._install(texts, overlay, python, until - monotonic())
         return overlay
 
     def _install(self, texts: Sequence[str], overlay: Path, python: Path, timeout: float) -> None:
@@ -54,6 +61,7 @@ class Overlays:
         made.mkdir()
         try:
             self._installer.install(texts, made, python=python, timeout=timeout)
+            self._store.share(made)
             made.rename(overlay)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -67,13 +75,21 @@ class Overlays:
             except Timeout:
                 if self._installer.closed:
                     raise DependencyError("the emulator is stopping") from None
-                if time.monotonic() > until:
+                if monotonic() > until:
                     text = f"another process has been installing them for {self._deadline:.0f} s"
                     raise DependencyError(f"{text} ({lock.lock_file} is locked)") from None
         try:
             yield
         finally:
             lock.release()
+
+
+def _is_whole(overlay: Path) -> bool:
+    """Whether it is there, with all that it links to."""
+    try:
+        return all(each.exists() for each in overlay.iterdir())
+    except OSError:
+        return False
 
 
 def _key(texts: Sequence[str]) -> str:
