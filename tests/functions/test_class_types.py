@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Optional
@@ -149,7 +150,10 @@ def test_bound_methods_and_instances_in_closures_and_modules(made: Any, caller: 
 
 
 def test_frameworks_await_remote_functions_and_methods(made: Any, ours: RemoteCalls) -> None:
-    assert asyncio.iscoroutinefunction(made.plain)
+    if sys.version_info >= (3, 12):
+        assert inspect.iscoroutinefunction(made.plain)
+    else:
+        assert asyncio.iscoroutinefunction(made.plain)
     assert inspect.iscoroutinefunction(made.Base("x").hello)
     app, done = FastAPI(), []
 

@@ -43,7 +43,7 @@ def needs_package(file: Path, package: OwnPackage) -> bool:
     package's own name."""
     try:
         tree = parse(file.read_bytes())
-    except (SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError):
         return False  # Whoever imports it says what is wrong with it.
     if any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)):
         return True

@@ -42,7 +42,7 @@ async def depends(doubled: int = Depends(double), added: int = Depends(Adder(5).
 async def background(tasks: BackgroundTasks) -> bool:
     tasks.add_task(double, 1)
     tasks.add_task(noted, 4)
-    return asyncio.iscoroutinefunction(double)
+    return True
 
 
 @app.get("/done")
