@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pytest_flash import events
+from pytest_flash.clock import monotonic
 from pytest_flash.events import Event
 from pytest_flash.progress import EndpointProgress, Job, endpoints_after
 
@@ -24,7 +24,7 @@ class Activity:
 class Board:
     """How endpoints stand, and what is going on. Give it every event, in order."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._endpoints: Mapping[str, EndpointProgress] = {}
         self._jobs: dict[int, Job] = {}

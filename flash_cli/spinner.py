@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from pytest_flash.clock import monotonic
+
 from .activity import Activity
 from .output import Output
 
@@ -46,7 +48,7 @@ class Spinner:
                 if activity is None:
                     self._thread = None
                     return
-                text = status(activity, time.monotonic())
+                text = status(activity, monotonic())
                 self._output.status(f"{frame} {text}" if text else "")
             time.sleep(_STEP)
 

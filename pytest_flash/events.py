@@ -235,6 +235,11 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Waiting(Notice):
+    """What a call that takes long to begin waits for, in words."""
+
+
+@dataclass(frozen=True)
 class PortTaken:
     """The default port was busy, and another one is used."""
 

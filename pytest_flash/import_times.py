@@ -7,7 +7,8 @@ functions, so it does no more than look at the clock: PYTEST_DONT_REWRITE.
 from __future__ import annotations
 
 import sys
-import time
+
+from .clock import wall_time_ns
 
 
 class ImportTimes:
@@ -29,8 +30,7 @@ class ImportTimes:
 
     def now(self) -> int:
         """The time."""
-        # The system's own clock, which no test can replace.
-        return time.clock_gettime_ns(time.CLOCK_REALTIME)
+        return wall_time_ns()
 
     def loaded_by(self, name: str) -> int | None:
         """A time when the module ``name`` was not loaded yet, or was and has been since; None

@@ -28,6 +28,7 @@ from .import_times import import_times
 from .sdks import loaded
 from .sdks.import_finder import stay_off, watch_imports
 from .shadowed_modules import own_finder
+from .testing import real_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,12 +108,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; refuse what cannot work, and to spend money on less than a word."""
     # Again, for a plugin that was named in a conftest.
     _watch_imports(config)
+    own_finder()  # Ahead of the rewriter of this run, which may not be the process's first.
     if _is_configured(config) or (config.rootpath / "__init__.py").is_file():
         from .testing.app_folder import add_folder_of_package
 
         add_folder_of_package(config)
     for line in _MARKERS:
         config.addinivalue_line("markers", line)
+    real_stderr.keep(config)
     if hasattr(config, "workerinput"):
         return  # A worker of pytest-xdist does what its controller was told.
     if config.getoption("flash_max_endpoints") < 0:

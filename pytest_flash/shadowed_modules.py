@@ -147,12 +147,17 @@ class OwnFinder:
 
 
 def own_finder() -> OwnFinder:
-    """That of this process: from here on our modules are imported so."""
-    for finder in sys.meta_path:
-        if isinstance(finder, OwnFinder):
-            return finder
-    made = OwnFinder()
-    sys.meta_path.insert(0, made)
+    """That of this process: from here on our modules are imported so.
+
+    It comes first, ahead of pytest's: that one parses each module of ours only to find that it
+    need not be rewritten, and another run of pytest in this process adds its own in front.
+    """
+    others = [each for each in sys.meta_path if not isinstance(each, OwnFinder)]
+    found = next((each for each in sys.meta_path if isinstance(each, OwnFinder)), None)
+    made = found or OwnFinder()
+    if sys.meta_path[0] is not made:
+        # At once: another thread's import, which looks through it now, must miss no finder.
+        sys.meta_path[:] = [made, *others]
     return made
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_flash.shadowed_modules import OwnFinder, own_finder
 from tests.support.environment import clean_environment
 
 OURS = "import pytest_flash.functions.decorator, pytest_flash.testing.session\n"
@@ -125,3 +126,16 @@ def test_what_another_thread_is_importing_stays_where_it_is(tmp_path: Path) -> N
         "import sys\nsys.modules['began'].set()\nassert sys.modules['go'].wait(30)\nDONE = True\n"
     )
     run(tmp_path, THREADED)
+
+
+def test_a_later_runs_finder_does_not_get_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run of pytest in a process puts its rewriter in front, which would parse our modules."""
+
+    class Rewriter:
+        def find_spec(self, *_: object) -> None:
+            """As pytest's."""
+
+    monkeypatch.setattr(sys, "meta_path", [Rewriter(), *sys.meta_path])
+    finder = own_finder()
+    assert sys.meta_path[0] is finder
+    assert sum(isinstance(each, OwnFinder) for each in sys.meta_path) == 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from ..clock import monotonic
 from ..errors import RunpodError
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ class WorkerWatch:
 
     def refresh(self, endpoint_ids: Mapping[str, str], on_change: Callable[[], None]) -> None:
         """Ask, unless that was done lately, and call ``on_change`` with the answers at hand."""
-        lately = time.monotonic() - self._asked < self.interval
+        lately = monotonic() - self._asked < self.interval
         if lately and endpoint_ids == self._asked_for:
             return
         if self._task is None or self._task.done():
-            self._asked, self._asked_for = time.monotonic(), dict(endpoint_ids)
+            self._asked, self._asked_for = monotonic(), dict(endpoint_ids)
             self._task = asyncio.ensure_future(self._ask(dict(endpoint_ids), on_change))
 
     async def _ask(self, endpoint_ids: Mapping[str, str], on_change: Callable[[], None]) -> None:

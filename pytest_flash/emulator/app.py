@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
+from ..clock import monotonic
 from .faults.request_faults import FaultGate
 from .management.catalog_routes import catalog_routes
 from .management.endpoint_routes import Management
@@ -66,7 +66,7 @@ def build_app(
     jobs = gated("queue", _served(queue.routes(), error_response), error_response)
     workers = _served(WorkerRoutes(endpoints, timings).routes(), error_response)
     rest = gated("management", _served(management, problem_response), problem_response)
-    quota = Quota(rest, problem_response, time.monotonic, enforced=enforce_quota)
+    quota = Quota(rest, problem_response, monotonic, enforced=enforce_quota)
     balanced = gated("load_balancer", _served(balancer.routes(), error_response), error_response)
     controls = _served(control.routes(), problem_response)
     return Guard(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..clock import monotonic
 from ..errors import EmulatorError
 from ..network.loopback import in_url
 from .startup.announcement import Announcement
@@ -134,7 +135,7 @@ def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: Program
         volumes,
         config.api_key,
         credentials,
-        Queue(endpoints, webhooks, RateLimits(time.monotonic) if options.rate_limits else None),
+        Queue(endpoints, webhooks, RateLimits(monotonic) if options.rate_limits else None),
         LoadBalancer(endpoints, launcher.ports, timings, credentials),
         ControlPlane(endpoints, faults, launcher.stack_file),
         faults,

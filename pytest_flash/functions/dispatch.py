@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
+from ..process.event_loops import run
 from .registry import Caller, registry
 
 T = TypeVar("T")
@@ -45,17 +46,15 @@ def run_blocking(call: Callable[[], Awaitable[R]]) -> R:
     async def awaited() -> R:
         return await call()
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(awaited())
+    if not _is_on_loop():
+        return run(awaited())
     # This thread's loop is taken: another thread runs one, while this one waits for it.
     done: list[R] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            done.append(asyncio.run(awaited()))
+            done.append(run(awaited()))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failed.append(error)
 
@@ -65,6 +64,15 @@ def run_blocking(call: Callable[[], Awaitable[R]]) -> R:
     if failed:
         raise failed[0]
     return done[0]
+
+
+def _is_on_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def in_order(

@@ -6,10 +6,10 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from typing import Final
 
+from ..clock import monotonic
 from .connection import readable
 from .errors import (
     ConnectError,
@@ -51,7 +51,7 @@ class BlockingConnection:
     def limit(self, timeouts: Timeouts) -> None:
         """An exchange begins, and may take so long."""
         self._timeouts = timeouts
-        self._deadline = None if timeouts.whole is None else time.monotonic() + timeouts.whole
+        self._deadline = None if timeouts.whole is None else monotonic() + timeouts.whole
 
     def exchange(self, request: Request) -> Response:
         """Send a request and read its whole response."""
@@ -114,7 +114,7 @@ class BlockingConnection:
         """``patience``, or what the exchange has left. Raises ReadTimeoutError at its end."""
         if self._deadline is None:
             return patience
-        left = self._deadline - time.monotonic()
+        left = self._deadline - monotonic()
         if left <= 0:
             raise ReadTimeoutError(f"timed out: it took too long, {self._timeouts.whole:.3g} s")
         return max(_SHORTEST, left if patience is None else min(left, patience))
@@ -166,14 +166,14 @@ class Client:
                 if not idle:
                     return None
                 since, connection = idle.pop()
-            if time.monotonic() - since < self._kept and connection.is_fresh():
+            if monotonic() - since < self._kept and connection.is_fresh():
                 return connection
             connection.close()
 
     def _keep(self, origin: _Origin, connection: BlockingConnection) -> None:
         with self._lock:
             if not self._closed and connection.protocol.is_idle:
-                self._idle.setdefault(origin, []).append((time.monotonic(), connection))
+                self._idle.setdefault(origin, []).append((monotonic(), connection))
                 return
         connection.close()
 

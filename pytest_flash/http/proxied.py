@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 
+from ..clock import monotonic
 from . import errors
 from .body_limits import LimitedBody
 from .messages import Request, Response, Timeouts
@@ -45,14 +45,14 @@ class ProxiedClient:
 
     def send(self, request: Request, timeouts: Timeouts) -> Response:
         """Send a request and read the whole response. Raises a TransportError without one."""
-        deadline = time.monotonic() + whole_of(timeouts)
+        deadline = monotonic() + whole_of(timeouts)
         with _translated():
             response = self._client.send(_theirs(request, timeouts), stream=True)
             try:
                 body = LimitedBody(response.headers.raw)
                 for part in response.iter_raw():
                     body.add(part)
-                    if time.monotonic() > deadline:
+                    if monotonic() > deadline:
                         raise errors.ReadTimeoutError("it took too long")
             finally:
                 response.close()

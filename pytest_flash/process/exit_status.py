@@ -7,7 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from ..clock import monotonic
+
+_POLL = 0.005
 
 
 def how_it_ended(code: int) -> str:
@@ -42,6 +47,19 @@ def _state(pid: int) -> str | None:
     except OSError:
         return None
     return stat.rpartition(b")")[2].split()[0].decode()
+
+
+def ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether ``process`` ends within so long, and reap it then.
+
+    ``Popen.wait`` goes by a clock that tests replace.
+    """
+    until = monotonic() + seconds
+    while process.poll() is None:
+        if monotonic() >= until:
+            return False
+        time.sleep(_POLL)
+    return True
 
 
 def await_end(process: subprocess.Popen[bytes]) -> None:

@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
+from .event_loops import UnfrozenLoop, end_tasks
+
 T = TypeVar("T")
 
 _STOP_DEADLINE = 5.0
@@ -33,13 +35,19 @@ class Submitted(Generic[T]):
         self._loop = loop
         self._work = work
         self._task: asyncio.Task[T] | None = None
+        self.let_go: concurrent.futures.Future[None] = concurrent.futures.Future()
         # An empty context: in the caller's own, libraries would find that they run under trio.
         contextvars.Context().run(loop.call_soon_threadsafe, self._begin)
 
     def cancel(self) -> None:
-        """Cancel it, from any thread; it may take its time to end."""
-        with contextlib.suppress(RuntimeError):  # The loop has ended, and everything on it.
+        """Cancel it, from any thread; it may take its time to end.
+
+        ``let_go`` is done when it has ended, or has taken too long.
+        """
+        try:
             self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # The loop has ended, and everything on it.
+            self._let_go()
 
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._work)
@@ -48,6 +56,12 @@ class Submitted(Generic[T]):
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            # On this loop, since the clock of the caller's may stand still.
+            self._loop.call_later(_CANCELLING, self._let_go)
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(concurrent.futures.InvalidStateError):
+            self.let_go.set_result(None)
 
     def _end(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():
@@ -56,13 +70,14 @@ class Submitted(Generic[T]):
             self.done.set_exception(error)
         else:
             self.done.set_result(task.result())
+        self._let_go()
 
 
 class LoopThread:
     """An asyncio event loop that runs in a daemon thread until ``stop``."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = UnfrozenLoop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -93,7 +108,7 @@ class LoopThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
-            self._loop.run_until_complete(_end_tasks())
+            self._loop.run_until_complete(end_tasks())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
@@ -120,13 +135,13 @@ async def outcome(submitted: Submitted[T]) -> T:
     except BaseException:
         if not submitted.done.done():
             submitted.cancel()
-            # How it ends is of no interest to a caller that was cancelled.
-            with (
-                anyio.move_on_after(_CANCELLING, shield=True),
-                contextlib.suppress(Exception, asyncio.CancelledError),
-            ):
-                await wait(submitted.done)
+            with anyio.CancelScope(shield=True):
+                await _let_go(submitted)
         raise
+
+
+async def _let_go(submitted: Submitted[Any]) -> None:
+    await (_wait_in_trio if _in_trio() else _wait)(submitted.let_go)
 
 
 async def _wait(future: concurrent.futures.Future[T]) -> T:
@@ -160,10 +175,3 @@ def _in_trio() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-async def _end_tasks() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

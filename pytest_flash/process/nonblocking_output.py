@@ -20,9 +20,10 @@ import select
 import stat
 import sys
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
+
+from ..clock import monotonic
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -54,7 +55,7 @@ class Writer:
         self._changed = threading.Condition(threading.RLock())
         self._waiting = bytearray()
         self._lost = DroppedLines() if dropped is None else dropped
-        self._written = time.monotonic()
+        self._written = monotonic()
         self._error: OSError | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -81,10 +82,10 @@ class Writer:
 
     def flush(self, seconds: float, pause: float) -> None:
         """Return when nothing waits, when nobody has read for ``pause``, or after ``seconds``."""
-        began = time.monotonic()
+        began = monotonic()
         with self._changed:
             while self._waiting:
-                now = time.monotonic()
+                now = monotonic()
                 left = min(began + seconds, max(began, self._written) + pause) - now
                 if left <= 0 or not self._changed.wait(left):
                     return
@@ -127,7 +128,7 @@ class Writer:
         return len(self._waiting) + len(data) <= most
 
     def _is_read(self) -> bool:
-        return time.monotonic() - self._written < _LATELY
+        return monotonic() - self._written < _LATELY
 
     def _try(self, data: bytes) -> int:
         """Write as much as can be written now; how much that was. Raises OSError."""
@@ -139,7 +140,7 @@ class Writer:
         except BlockingIOError:
             pass
         if written:
-            self._written = time.monotonic()
+            self._written = monotonic()
         return written
 
     def _current_way(self) -> _Way:
@@ -186,7 +187,7 @@ class Writer:
                 return self._try(piece) if self._waiting else 0
         # The one way there is, and this thread is here to wait.
         written = os.write(way.descriptor, piece)
-        self._written = time.monotonic()
+        self._written = monotonic()
         return written
 
     def _begin_anew(self) -> None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from ..clock import monotonic
+
 # prctl(2)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -65,8 +67,8 @@ class Adopted:
 
         Returns when they are gone, or after 2 s.
         """
-        deadline = time.monotonic() + _ENDING
-        while (found := self._found(own)) and time.monotonic() < deadline:
+        deadline = monotonic() + _ENDING
+        while (found := self._found(own)) and monotonic() < deadline:
             for pid, state, _ in found:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     if state != b"Z":

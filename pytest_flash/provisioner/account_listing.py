@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
+from ..clock import monotonic
 from ..errors import NotFoundError
 from ..runpod import Endpoint, ManagementClient
 
@@ -31,8 +31,8 @@ class Inventory:
         """Every endpoint, as of some seconds ago at most."""
         with self._lock:
             listing = self._listing
-            if listing is None or time.monotonic() - listing.at > _FRESH:
-                at = time.monotonic()
+            if listing is None or monotonic() - listing.at > _FRESH:
+                at = monotonic()
                 listing = self._listing = _Listing(tuple(self._client.endpoints()), at)
             return listing.endpoints
 

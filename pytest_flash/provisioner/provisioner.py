@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from ..clock import monotonic
 from ..errors import (
     ConfigurationError,
     EndpointLimitError,
@@ -176,10 +176,10 @@ class Provisioner:
             )
 
     def _provision(self, wanted: Wanted) -> Endpoint:
-        started = time.monotonic()
+        started = monotonic()
         with self._alone(wanted.recorded_as):
             endpoint, action = self._apply(wanted, self._step(wanted))
-        seconds = time.monotonic() - started
+        seconds = monotonic() - started
         self._on_event(EndpointReady(endpoint.name, endpoint.id, action, seconds))
         return endpoint
 

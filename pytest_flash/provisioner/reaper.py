@@ -21,6 +21,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..process.child_environment import child_environment
+from ..process.exit_status import ends_within
+
 if TYPE_CHECKING:
     from ..target import Target
     from .session_records import Ledger
@@ -75,6 +78,7 @@ def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterato
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=child_environment(),
         # With -m the working directory heads sys.path: not one with modules of the user's.
         cwd=os.sep,
         # Not in reach of a terminal's signals.
@@ -100,11 +104,12 @@ def _tell(reaper: subprocess.Popen[bytes], text: bytes) -> None:
 
 
 def _end(reaper: subprocess.Popen[bytes]) -> None:
-    try:
-        reaper.communicate(timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
+    assert reaper.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        reaper.stdin.close()
+    if not ends_within(reaper, _PATIENCE):
         reaper.kill()
-        reaper.communicate()
+        reaper.wait()
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
+from ..clock import utc_now
 from ..errors import FlashError, NotFoundError, ProvisioningError, SettingsError
 from ..resources.fields import bare_name
 from ..runpod import Endpoint, ManagementClient
@@ -177,7 +178,7 @@ def _is_old(endpoint: Endpoint, older_than: timedelta | None) -> bool:
     if older_than is None:
         return True
     created = _created(endpoint)
-    return created is not None and created <= datetime.now(timezone.utc) - older_than
+    return created is not None and created <= utc_now() - older_than
 
 
 def _created(endpoint: Endpoint) -> datetime | None:

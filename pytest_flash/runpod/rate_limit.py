@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..clock import monotonic
 from ..rate_limit import SlidingWindow
 
 # REST v2 allows 60 requests in 60 seconds (schema, header RateLimit-Policy). A request arrives
@@ -29,7 +30,7 @@ class Pace:
         self,
         limit: int = REQUESTS_PER_MINUTE,
         window: float = WINDOW,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._window = SlidingWindow(limit, window)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..backoff import Backoff
+from ..clock import monotonic
 from ..errors import RunpodConnectionError, RunpodError
 
 
@@ -28,7 +29,7 @@ class RetryPolicy:
     longest_wait: float = 60.0
     deadline: float = 120.0
     settle: float = 5.0
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = monotonic
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 
+from ..clock import monotonic
+
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
 # Seconds that both sides may take to prove themselves, and how many connections may be at it at
@@ -102,7 +104,7 @@ def connect(port: int, key: bytes, timeout: float = 3 * _HANDSHAKE) -> Connectio
     Tried again for ``timeout`` seconds where the listener is there and has no time. Raises OSError
     and EOFError.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     while True:
         try:
             with socket.create_connection((_HOST, port), timeout=_HANDSHAKE) as made:
@@ -111,7 +113,7 @@ def connect(port: int, key: bytes, timeout: float = 3 * _HANDSHAKE) -> Connectio
         except (ConnectionRefusedError, StrangerError):
             raise
         except (OSError, EOFError):
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 raise
             time.sleep(_PAUSE)
 
@@ -122,7 +124,7 @@ def connect(port: int, key: bytes, timeout: float = 3 * _HANDSHAKE) -> Connectio
 
 def _admit(connection: socket.socket, key: bytes) -> None:
     """The listener's side. Raises StrangerError, OSError, EOFError."""
-    deadline = time.monotonic() + _HANDSHAKE
+    deadline = monotonic() + _HANDSHAKE
     ours = os.urandom(_NONCE)
     connection.settimeout(_HANDSHAKE)
     connection.sendall(ours)
@@ -138,7 +140,7 @@ def _admit(connection: socket.socket, key: bytes) -> None:
 
 def _introduce(connection: socket.socket, key: bytes) -> None:
     """The client's side. Raises StrangerError, OSError, EOFError."""
-    deadline = time.monotonic() + _HANDSHAKE
+    deadline = monotonic() + _HANDSHAKE
     theirs, ours = _read(connection, _NONCE, deadline), os.urandom(_NONCE)
     connection.sendall(ours + _proof(key, b"client", theirs + ours))
     _check(_read(connection, _PROOF, deadline), _proof(key, b"server", theirs + ours))
@@ -158,7 +160,7 @@ def _read(connection: socket.socket, length: int, deadline: float) -> bytes:
     """So many bytes. Raises EOFError, and OSError once ``deadline`` is over."""
     data = b""
     while len(data) < length:
-        connection.settimeout(max(deadline - time.monotonic(), 0.001))
+        connection.settimeout(max(deadline - monotonic(), 0.001))
         piece = connection.recv(length - len(data))
         if not piece:
             raise EOFError("the other side has closed the connection")

@@ -60,7 +60,8 @@ class RunHooks:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """What was provisioned and run; what is left on Runpod, since it costs money."""
         totals = self._platform.totals
-        lines = list(totals.lines())
+        again = any(map(terminalreporter.stats.get, ("failed", "error", "rerun")))
+        lines = list(totals.lines(all_passed=not again))
         if lines:
             terminalreporter.write_sep("=", "flash")
             for line in lines:

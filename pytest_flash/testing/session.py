@@ -50,7 +50,7 @@ class FlashSession:
     """Where this process's remote functions run, and what its tests make of it.
 
     ``processes`` are as many as run this run's tests. ``say`` gets what functions print while they
-    run, line by line.
+    run, line by line, and ``notify`` what a call has waited for that takes long to begin.
     """
 
     def __init__(
@@ -62,10 +62,11 @@ class FlashSession:
         *,
         processes: int = 1,
         say: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.target = target
         self.settings = settings
-        self.recorder = Recorder(platform.job_ended, say)
+        self.recorder = Recorder(platform.job_ended, say, notify)
         self._platform = platform
         self._ready: dict[ServerlessResource, Endpoint] = {}
         self._loop = LoopThread("flash-calls")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from anyio import to_thread
 
+from ..clock import monotonic
 from ..errors import ConfigurationError, EmulatorError, JobCancelledError, JobTimedOutError
 from ..functions.calling.calls import RemoteCalls
 from ..functions.calling.handle import JobHandle
@@ -230,8 +230,8 @@ class SessionCalls:
     async def _await(self, spec: FunctionSpec, task: asyncio.Task[Any], limit: float) -> None:
         """Wait for ``task``, up to ``limit`` seconds. Raises EmulatorError where Runpod is stopped,
         and stays so."""
-        deadline, looks = time.monotonic() + limit, 0
-        while not task.done() and (left := deadline - time.monotonic()) > 0:
+        deadline, looks = monotonic() + limit, 0
+        while not task.done() and (left := deadline - monotonic()) > 0:
             await asyncio.wait({task}, timeout=min(left, _LOOK))
             if task.done():
                 return

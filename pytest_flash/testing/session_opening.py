@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,7 @@ def _session(
     from ..functions.registry import registry
     from ..settings import read_environment
     from ..worker_packages import shipping_to
+    from . import real_stderr
     from .pytest_hooks import follow
     from .session import FlashSession
     from .source_texts import texts_of
@@ -76,6 +78,7 @@ def _session(
         processes=processes(config),
         # What workers of pytest-xdist print is read by nobody.
         say=_say if config.getoption("capture") == "no" and not is_worker(config) else None,
+        notify=functools.partial(real_stderr.say, config),
     )
     stack.callback(session.close)
     follow(session, config)

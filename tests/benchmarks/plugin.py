@@ -87,6 +87,24 @@ def test_warm(flash_client, x):
     assert flash_client.get(f"/double/{{x}}").json() == 2 * x
 """
 
+_ALONE = tuple(f"-pno:{name}" for name in ("cacheprovider", "asyncio", "hypothesispytest", "anyio"))
+_TEST_CLIENT = """
+import main
+from fastapi.testclient import TestClient
+
+@pytest.fixture(scope="session")
+def client():
+    with TestClient(main.app) as client:
+        yield client
+"""
+_TWELVE = """\
+import pytest
+{fixture}
+@pytest.mark.parametrize("number", range(12))
+def test_ready({client}, number):
+    assert {client}.get("/").json() == "ready"
+"""
+
 _IMPORT = (
     "import time, pytest; started = time.perf_counter(); import pytest_flash.plugin; "
     "print(time.perf_counter() - started)"
@@ -96,6 +114,7 @@ _IMPORT = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument("--runs", type=int, default=21, help="of each kind, interleaved")
+    parser.add_argument("--rounds", type=int, default=7, help="of sessions beside TestClient")
     parser.add_argument("--tests", type=int, default=500, help="that call one warm function")
 
 
@@ -107,6 +126,8 @@ def run(options: argparse.Namespace) -> str:
             _unused(Path(folder), options.runs),
             "\n### The plugin, used\n",
             _used(Path(folder), options.tests),
+            "\n### Twelve tests, beside FastAPI's TestClient\n",
+            _beside(Path(folder), options.rounds),
             f"\n{machine()}.",
         ]
     return "\n".join(parts)
@@ -150,7 +171,11 @@ def _unused(folder: Path, runs: int) -> str:
 
 
 def _collect(folder: Path, variables: dict[str, str], *arguments: str) -> _Cost:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *_QUIET, *arguments]
+    return _cost(folder, variables, "--collect-only", *_QUIET, *arguments)
+
+
+def _cost(folder: Path, variables: dict[str, str], *arguments: str) -> _Cost:
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
     started = time.perf_counter()
     with subprocess.Popen(
         command,
@@ -200,6 +225,31 @@ def _used(folder: Path, count: int) -> str:
         ("the whole run, from its command to its end", f"{whole:.2f} s"),
     ]
     return table(("", "took"), rows)
+
+
+def _beside(folder: Path, rounds: int) -> str:
+    """Sessions of the same tests of an app without calls, interleaved."""
+    project = folder / "beside"
+    project.mkdir()
+    (project / "main.py").write_text(_APP)
+    (project / "test_flash.py").write_text(_TWELVE.format(fixture="", client="flash_client"))
+    fixture = _TEST_CLIENT
+    (project / "test_client.py").write_text(_TWELVE.format(fixture=fixture, client="client"))
+    rows = []
+    for name, arguments in (("-n0", ("-pno:xdist",)), ("-n4", ("-n4",))):
+        taken: dict[str, list[_Cost]] = {"test_client.py": [], "test_flash.py": []}
+        for _ in range(rounds):
+            for file, costs in taken.items():
+                costs.append(_cost(project, {}, *_ALONE, *arguments, file))
+        wall = [statistics.median(each.wall for each in costs) for costs in taken.values()]
+        cpu = [statistics.median(each.cpu for each in costs) for costs in taken.values()]
+        figures = (*wall, wall[1] - wall[0], *cpu, cpu[1] - cpu[0])
+        rows.append((name, *(f"{each:.2f}" for each in figures)))
+    header = (
+        *("median, s", "TestClient", "flash_client", "difference"),
+        *("CPU, TestClient", "CPU, flash_client", "difference"),
+    )
+    return table(header, rows)
 
 
 def _ms(seconds: float) -> str:

@@ -255,3 +255,13 @@ def test_awaiting_twice(calls: RemoteCalls) -> None:
 
     with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
         asyncio.run(twice())
+
+
+class Sulking:
+    def __reduce__(self) -> str:
+        raise TypeError("It will not be pickled.")
+
+
+def test_a_refusal_has_one_full_stop(calls: RemoteCalls) -> None:
+    with pytest.raises(CannotTravelError, match=r"will not be pickled\. Pass plain data"):
+        asyncio.run(calls.call(one.spec, (Sulking(),), {}))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Literal
 
+from ...clock import utc_now
+from ...wire.cpus import GB_PER_VCPU
+from ...wire.gpus import ACCEPTED_TYPES
 from ..server.http_errors import HttpError
 from .autoscaling import QueueDelay, RequestCount, Scaling
 from .endpoint_requests import (
@@ -19,7 +22,6 @@ from .endpoint_requests import (
     UpdateGpuBody,
     WorkersBody,
 )
-from .hardware_names import GB_PER_VCPU, POOLS
 from .ids import new_id
 
 Compute = Literal["gpu", "cpu"]
@@ -104,7 +106,7 @@ def created(body: CreateEndpointBody) -> EndpointRecord:
         type=body.type,
         container=_container(Container(image=body.image or ""), sent),
         scaling=_scaling(body.scaling),
-        created_at=datetime.now(timezone.utc),
+        created_at=utc_now(),
         gpu=None if body.gpu is None else _new_gpu(body.gpu),
         cpu=_cpu(body.cpu or []),
     )
@@ -225,9 +227,9 @@ def _changed_gpu(gpu: Gpu, body: UpdateGpuBody) -> Gpu:
 
 def _check_selection(pools: list[str], excluded: tuple[str, ...]) -> None:
     for pool in pools:
-        if pool not in POOLS:
-            raise HttpError(400, f"unknown GPU pool {pool!r}; known: {_names(POOLS)}")
-    types = frozenset[str]().union(*(POOLS[pool] for pool in pools))
+        if pool not in ACCEPTED_TYPES:
+            raise HttpError(400, f"unknown GPU pool {pool!r}; known: {_names(ACCEPTED_TYPES)}")
+    types = frozenset[str]().union(*(ACCEPTED_TYPES[pool] for pool in pools))
     for name in excluded:
         if name not in types:
             raise HttpError(400, f"gpu.excludedTypes: {name!r} is not a GPU type of these pools")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ...clock import utc_now
 from .endpoint_views import WorkerView, timestamp
 from .ids import new_id
 
@@ -24,7 +25,7 @@ class Release:
 
     record: EndpointRecord
     id: str = field(default_factory=new_id)
-    created_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    created_at: datetime = field(default_factory=utc_now)
 
 
 class Releases:

@@ -11,14 +11,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from ...clock import monotonic
 from ...errors import EmulatorError
-from ...process.exit_status import await_end, how_it_ended, is_stopped
+from ...process.child_environment import child_environment
+from ...process.exit_status import await_end, ends_within, how_it_ended, is_stopped
 from ...settings import API_KEY
 from ..startup.announcement import KEY_VARIABLE, Announcement
 
@@ -57,7 +58,7 @@ class EmulatorProcess:
         try:
             process, lifeline = _spawn(project, words.file, quiet=log is None)
             try:
-                announcement = _announced(process, time.monotonic() + timeout)
+                announcement = _announced(process, monotonic() + timeout)
             except BaseException:
                 _end(process, lifeline)
                 raise
@@ -174,7 +175,7 @@ def _spawn(
     command += ["--key-fd", str(key_end)]
     command += ["--quiet"] if quiet else []
     # Keys of the user's own are none of this emulator's business.
-    kept = {name: value for name, value in os.environ.items() if name not in _USERS_KEYS}
+    kept = child_environment(_USERS_KEYS)
     try:
         process = subprocess.Popen(
             command,
@@ -210,7 +211,7 @@ def _announced(process: subprocess.Popen[bytes], deadline: float) -> Announcemen
     with process.stdout as stdout:
         line = b""
         while not line.endswith(b"\n"):
-            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([stdout], [], [], max(0.0, deadline - monotonic()))
             if not ready:
                 raise TimeoutError("it did not announce itself in time")
             chunk = os.read(stdout.fileno(), 65536)
@@ -222,9 +223,7 @@ def _announced(process: subprocess.Popen[bytes], deadline: float) -> Announcemen
 
 def _end(process: subprocess.Popen[bytes], lifeline: IO[bytes]) -> None:
     lifeline.close()
-    try:
-        process.wait(0 if is_stopped(process.pid) else _STOP_LIMIT)
-    except subprocess.TimeoutExpired:
+    if not ends_within(process, 0 if is_stopped(process.pid) else _STOP_LIMIT):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -8,13 +8,13 @@ import os
 import shutil
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ...clock import monotonic
 from .installer import Installer
 from .package_store import PackageStore
 from .requirements import Dependency, DependencyError
@@ -46,12 +46,12 @@ class Overlays:
         if _is_whole(overlay):
             os.utime(overlay)  # For `flash prune`.
             return overlay
-        until = time.monotonic() + self._deadline
+        until = monotonic() + self._deadline
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._lock(overlay, until):
             if not _is_whole(overlay):
                 shutil.rmtree(overlay, ignore_errors=True)
-                self._install(texts, overlay, python, until - time.monotonic())
+                self._install(texts, overlay, python, until - monotonic())
         return overlay
 
     def _install(self, texts: Sequence[str], overlay: Path, python: Path, timeout: float) -> None:
@@ -75,7 +75,7 @@ class Overlays:
             except Timeout:
                 if self._installer.closed:
                     raise DependencyError("the emulator is stopping") from None
-                if time.monotonic() > until:
+                if monotonic() > until:
                     text = f"another process has been installing them for {self._deadline:.0f} s"
                     raise DependencyError(f"{text} ({lock.lock_file} is locked)") from None
         try:

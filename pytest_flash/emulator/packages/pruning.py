@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ...clock import wall_time
 from .installed_folders import OVERLAYS, PACKAGES
 
 # Seconds. A package that is as new as that may be part of a set that is being installed.
@@ -29,7 +29,7 @@ class Pruned:
 def prune(cache: Path, older_than: float) -> Pruned:
     """Delete the sets of packages that were last asked for more than ``older_than`` seconds ago,
     and the packages that no other set has. What a running worker imports of them is gone."""
-    before = time.time() - older_than
+    before = wall_time() - older_than
     sets = 0
     for overlay in _folders(cache / OVERLAYS):
         if overlay.stat().st_mtime < before:
@@ -38,7 +38,7 @@ def prune(cache: Path, older_than: float) -> Pruned:
     unused = [
         package
         for package in _folders(cache / PACKAGES)
-        if package.name not in used and package.stat().st_mtime < time.time() - _NEW
+        if package.name not in used and package.stat().st_mtime < wall_time() - _NEW
     ]
     size = sum(map(_size, unused))
     for package in unused:

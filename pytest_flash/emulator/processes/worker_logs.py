@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import islice, takewhile
 from typing import Literal
+
+from ...clock import wall_time_ns
 
 Source = Literal["container", "system"]
 SOURCES: tuple[Source, ...] = ("container", "system")
@@ -59,7 +60,7 @@ class WorkerLog:
 
     def add(self, source: Source, text: str) -> None:
         """Append a line; of a very long one its end, where what callers look for stands."""
-        moment = time.time_ns() // 1000
+        moment = wall_time_ns() // 1000
         if self._lines:
             moment = max(moment, self._lines[-1].moment + 1)
         line = LogLine(moment, source, text[-_LINE_LIMIT:])

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from ...clock import monotonic
 from ...functions.onworker.live_output import unmarked
 from ...process.exit_status import await_end
 
@@ -119,8 +119,8 @@ class WorkerProcess:
 
     def _read_log(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> None:
         # Not all there is: a worker that prints without end would have the event loop to itself.
-        until = time.monotonic() + _LOG_SECONDS
-        while self._read_piece(loop, printed) and time.monotonic() < until:
+        until = monotonic() + _LOG_SECONDS
+        while self._read_piece(loop, printed) and monotonic() < until:
             pass
 
     def _read_piece(self, loop: asyncio.AbstractEventLoop, printed: Callable[[str], None]) -> bool:

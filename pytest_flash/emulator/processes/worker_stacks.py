@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from ...clock import monotonic
 from ..worker.process.stacks import SIGNAL
 
 _DEADLINE = 2.0
@@ -25,8 +26,8 @@ def read_stacks(pid: int, file: Path) -> str:
     try:
         before = size = file.stat().st_size
         os.kill(pid, SIGNAL)
-        deadline = time.monotonic() + _DEADLINE
-        while time.monotonic() < deadline:
+        deadline = monotonic() + _DEADLINE
+        while monotonic() < deadline:
             time.sleep(_QUIET)
             # They have no end that could be recognised, but are written in one go.
             grown = file.stat().st_size

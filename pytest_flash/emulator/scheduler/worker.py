@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ...clock import utc_now
 from ...process.exit_status import how_it_ended
 from ..account.endpoint_views import WorkerView
 from ..processes.worker_logs import WorkerLog
@@ -87,7 +88,7 @@ class EmulatedWorker:
 
     def attach(self, process: WorkerProcess, now: float) -> None:
         """The process has been started."""
-        self.process, self.started, self.started_at = process, now, datetime.now(timezone.utc)
+        self.process, self.started, self.started_at = process, now, utc_now()
 
     def dismiss(self) -> None:
         """It is told to end: whatever it waits for is answered, so that it can do so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...events import EventSink, JobEnded, JobNamed, JobOutput, JobStarted
@@ -45,6 +46,10 @@ class Reports:
         return report
 
 
+def _nothing() -> None:
+    """Nobody wants to know that a call has ended."""
+
+
 class CallReport:
     """Reports one call, each step at most once."""
 
@@ -63,6 +68,7 @@ class CallReport:
         self._workers = workers
         self._job_id: str | None = None
         self._ended = False
+        self.at_end: Callable[[], None] = _nothing
 
     def begun(self, arguments: Arguments) -> None:
         """The job is being submitted."""
@@ -138,6 +144,7 @@ class CallReport:
         if self._ended:
             return
         self._ended = True
+        self.at_end()
         self._on_event(
             JobEnded(
                 call=self._number,

@@ -31,6 +31,7 @@ from .call_events import Arguments, Reports
 from .handle import JobHandle, Through, directly
 from .job_results import outcome_of
 from .load_balanced_calls import BalancedCalls, refuse_jobs
+from .long_waits import PATIENCE, LongWaits
 from .running_job import Flight, Polling
 from .submission import EndpointFor, until_cancelled, until_taken
 
@@ -54,7 +55,8 @@ class RemoteCalls:
     end. With ``record_values`` events say what was passed and returned. ``shipping`` finds what a
     function needs. Functions of load-balancing endpoints are called through ``balancer``. With
     ``logs`` output is told while jobs run, and otherwise at their end; ``heard`` False leaves that
-    to those who ask a job's handle for it.
+    to those who ask a job's handle for it. What a call waits for is reported after ``patience``
+    seconds.
 
     A call that is cancelled cancels its job. Runpod names a job of runsync only with its answer,
     so during the first 10 s this is left to a task of the event loop: when the loop ends before
@@ -74,6 +76,7 @@ class RemoteCalls:
         balancer: LoadBalancerClient | None = None,
         logs: LogClient | None = None,
         heard: bool = True,
+        patience: float = PATIENCE,
     ) -> None:
         self.queue = queue
         self._balanced = BalancedCalls(balancer, endpoint_for) if balancer else None
@@ -82,6 +85,7 @@ class RemoteCalls:
         self._polling = Polling(queue, outage)
         self._listeners = None if logs is None else Listeners(logs, on_event)
         self._heard = heard
+        self._waits = LongWaits(queue, on_event, patience)
         self._reports = Reports(on_event)
         self._record_values = record_values
         self.shipping = shipping or Shipping()
@@ -220,6 +224,7 @@ class RemoteCalls:
         _check_size(spec, len(body), limit)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
+        report.at_end = self._waits.begin(spec, endpoint)
         listeners = self._listeners if arguments.aloud else None
         listening = JobListener(listeners, endpoint.id, arguments.signer, report.heard)
         if self._heard:

@@ -13,6 +13,7 @@ from ..errors.job_failures import failure, located
 from ..onworker.signing import Signer
 from ..protocol import function_messages
 from ..protocol.function_messages import CapturedOutput, UnsignedResultError
+from ..shipping.unsendable_values import clause
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def outcome_of(spec: FunctionSpec, endpoint: Endpoint, job: JobStatus, signer: S
     except Exception as error:  # noqa: BLE001 - unpickling runs code of any class
         unreadable = UnreadableResultError(
             f"{spec.name} ({spec.location}) returned a value that cannot be read here: "
-            f"{type(error).__name__}: {error}. Return plain data, or types of packages that "
-            "are installed here too, in the same versions of packages and Python"
+            f"{type(error).__name__}: {clause(error)}. Return plain data, or types of packages "
+            "that are installed here too, in the same versions of packages and Python"
         )
         unreadable.__cause__ = error
         return Outcome(error=located(unreadable, endpoint, job, output.text), output=output)

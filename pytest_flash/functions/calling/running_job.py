@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import anyio
 
 from ...backoff import Backoff
+from ...clock import monotonic
 from ...errors import (
     JobLostError,
     NotFoundError,
@@ -58,7 +58,7 @@ class Polling:
         A poll that fails is repeated, after the pause that a 429 asks for. Raises NotFoundError
         for a job that is not known any more, and after an outage the last failure.
         """
-        intervals, answered = _INTERVALS.pauses(), time.monotonic()
+        intervals, answered = _INTERVALS.pauses(), monotonic()
         asked = 0.0
         while not job.state.is_terminal:
             await anyio.sleep(max(next(intervals), asked))
@@ -66,10 +66,10 @@ class Polling:
             asked = 0.0
             try:
                 job = await self.queue.status(endpoint.id, job.id)
-                answered = time.monotonic()
+                answered = monotonic()
                 seen(job)
             except (RunpodApiError, RunpodConnectionError) as error:
-                if not _passes(error) or time.monotonic() - answered > self._outage:
+                if not _passes(error) or monotonic() - answered > self._outage:
                     raise
                 asked = float(getattr(error, "retry_after", None) or 0)
         return job
@@ -80,7 +80,7 @@ class Polling:
         if window is None:
             seconds = _POLLS_AT_ONCE / self.queue.status_rate
             window = self._windows[endpoint_id] = SlidingWindow(_POLLS_AT_ONCE, seconds)
-        return window.reserve(time.monotonic())
+        return window.reserve(monotonic())
 
 
 class Flight:
@@ -215,9 +215,9 @@ class Flight:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        deadline = time.monotonic() + seconds
+        deadline = monotonic() + seconds
         with anyio.CancelScope(shield=True):
-            while not task.done() and (left := deadline - time.monotonic()) > 0:
+            while not task.done() and (left := deadline - monotonic()) > 0:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait({task}, timeout=left)
 

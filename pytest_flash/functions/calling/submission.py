@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
 
 from ...backoff import Backoff
+from ...clock import monotonic
 from ...errors import NotFoundError, RunpodApiError, RunpodConnectionError
 from ...runpod import Endpoint
 from ..declaration.specs import FunctionSpec
@@ -80,7 +80,7 @@ class _Pauses:
     """Ever longer ones, for up to ``seconds`` in all."""
 
     def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
+        self._deadline = monotonic() + seconds
         self._refusals = 0
 
     async def after(self, error: RunpodApiError | RunpodConnectionError) -> bool:
@@ -89,7 +89,7 @@ class _Pauses:
         asked = getattr(error, "retry_after", None) or 0
         self._refusals += 1
         wait = max(asked, _BACKOFF.pause(self._refusals)) * (1 + random.random() / 4)
-        if time.monotonic() + wait > self._deadline:
+        if monotonic() + wait > self._deadline:
             return False
         await anyio.sleep(wait)
         return True

@@ -22,6 +22,7 @@ from ..protocol.function_messages import FunctionResponse
 from ..shipping.declared_packages import distributions, other_version
 from ..shipping.project_modules import ProjectModules
 from ..shipping.synthetic_frames import at, entered
+from ..shipping.unsendable_values import clause
 from .remote_exceptions import Described, construct, put, rebuild
 
 E = TypeVar("E", bound=Exception)
@@ -32,6 +33,7 @@ _LAST_LINE = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
 _NOT_STARTED = "no worker starts"
 _REFUSED = "the worker's result was refused"
 _NO_RESULT = "asked for another job without a result"
+_NESTED_LOOP = "cannot be called from a running event loop"
 # Runpod docs: where network volumes are mounted.
 _VOLUME = "/runpod-volume"
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
@@ -137,13 +139,13 @@ def _from_platform(what: str, text: str) -> RemoteError:
         return JobFailedError(f"{what} failed: {text.strip()}")
     if text.startswith(_REFUSED):
         return JobFailedError(
-            f"{what} failed: {text.strip()}. Its worker lives: what the function returned, and "
+            f"{what} failed: {clause(text)}. Its worker lives: what the function returned, and "
             "what it printed, are together more than can be sent"
         )
     if _NO_RESULT in text.partition("\n")[0]:
         return JobFailedError(f"{what} failed: {text.strip()}")
     return WorkerDiedError(
-        f"{what} failed: {text.strip()}. The process of its worker ended while it ran: it was "
+        f"{what} failed: {clause(text)}. The process of its worker ended while it ran: it was "
         "killed (often for its memory), crashed, or the function ended it"
     )
 
@@ -181,12 +183,21 @@ def _of_type(name: str, message: str) -> RemoteError:
 
 def _explained(spec: FunctionSpec, name: str, message: str) -> str:
     """``message``, with the way out where a module is missing on the worker, or the volume."""
+    if name == "RuntimeError" and _NESTED_LOOP in message:
+        return f"{message}\n\n{_nested_loop(spec)}"
     if name == "FileNotFoundError" and _VOLUME in message:
         return f"{message}\n\n{_way_to_volume(spec)}"
     found = _MISSING_MODULE.search(message) if name == "ModuleNotFoundError" else None
     if found is None:
         return message
     return f"{message}\n\n{_way_out(spec, found.group(1))}"
+
+
+def _nested_loop(spec: FunctionSpec) -> str:
+    return (
+        f"A synchronous function runs on its worker's event loop, here as on Runpod: define "
+        f"{spec.name} ({spec.location}) with async def, and await there"
+    )
 
 
 def _way_to_volume(spec: FunctionSpec) -> str:

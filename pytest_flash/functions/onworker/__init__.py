@@ -8,6 +8,7 @@ from __future__ import annotations
 
 ORDER = (
     *(
+        "parsing",
         "source_edits",
         "placeholders",
         "pickles",

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
-
 from . import error_description, pickles, placeholders
 from .bundle import Bundle, Shipped, Value
 from .child_processes import inheriting
@@ -201,7 +199,7 @@ def _instance(instances: dict[Any, Any], kind: Any, init: bytes, digest: bytes) 
 
 def _dumps(value: Any, target: CallTarget) -> bytes:
     try:
-        data: bytes = cloudpickle.dumps(value)
+        data: bytes = pickles.dumps(value)
     except Exception as error:  # runs the user's __reduce__ and __getstate__
         if isinstance(error, ImportError) and placeholders.is_of_placeholder(error):
             raise error.with_traceback(None) from None

@@ -16,8 +16,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
-import cloudpickle
-
+from . import pickles
 from .signing import Signer
 
 # The file names under which these modules are compiled on the worker.
@@ -218,7 +217,7 @@ def _text(value: Any) -> str:
 
 def _pickled(value: Any, most: int | None = None) -> bytes | None:
     try:
-        data: bytes = cloudpickle.dumps(value)
+        data: bytes = pickles.dumps(value)
     except Exception:  # noqa: BLE001 - runs the user's __reduce__ and __getstate__
         return None
     return data if most is None or len(data) <= most else None

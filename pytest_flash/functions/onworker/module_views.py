@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .bundle import Bundle, Shipped
 from .outdated_references import holds, is_outdated
+from .parsing import parse
 from .slices import Slice, begun, merged
 
 # Seconds after their last call that modules of another time are kept: the old code of a server
@@ -228,7 +229,7 @@ def _kind(part: Part) -> tuple[type, str]:
 
 def _imports_any(text: str, tops: Set[str]) -> bool:
     """Whether a module of this text imports any of these packages, or of its own, anywhere."""
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(parse(text)))
     taken = [each for each in nodes if isinstance(each, ast.ImportFrom)]
     aliases = [alias for each in nodes if isinstance(each, ast.Import) for alias in each.names]
     names = [*(each.name for each in aliases), *(each.module or "" for each in taken)]

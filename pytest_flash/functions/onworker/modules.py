@@ -24,6 +24,7 @@ from .bundle import STANDIN, Bundle, Shipped, Value
 from .module_files import FolderFinder, ModuleFiles, keep_from_disk, spec_of
 from .module_places import Places, Shared
 from .module_views import View, Views, Whole
+from .parsing import parse
 from .slices import WORDS, Slice, placeholders
 
 # Two threads that import may each wait for what the other has begun.
@@ -285,7 +286,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
     module = whole.module
-    tree = ast.parse(text, shipped.file)
+    tree = parse(text, shipped.file)
     imports = source_edits.tolerate_missing(tree)
     module.__dict__.update(WORDS)
     exec(compile(tree, shipped.file, "exec", dont_inherit=True), module.__dict__)
@@ -330,7 +331,7 @@ def _hide(tops: Set[str]) -> dict[str, types.ModuleType]:
     hidden = [top for top in tops if top in sys.modules]
     below = tuple(f"{top}." for top in hidden if _is_package(sys.modules[top]))
     if below:  # else there is no need to look through thousands of modules
-        hidden += [name for name in sys.modules if name.startswith(below)]
+        hidden += [name for name in list(sys.modules) if name.startswith(below)]
     return {name: sys.modules.pop(name) for name in hidden}
 
 

@@ -6,10 +6,14 @@ import importlib
 import inspect
 import io
 import marshal
+import operator
 import pickle
 import sys
 import types
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NewType
+
+import cloudpickle
 
 from . import placeholders
 
@@ -27,6 +31,51 @@ class _Unpickler(pickle.Unpickler):
         if module.startswith(_AT_CALLER):
             module = f"{__package__}{module[len(_AT_CALLER) :]}"
         return super().find_class(module, name)
+
+
+def dumps(value: Any) -> bytes:
+    """What the caller reads: classes by their names, as far as they have any there."""
+    file = io.BytesIO()
+    _Pickler(file).dump(value)
+    return file.getvalue()
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type | NewType):
+            # A text is the name of a global of the class's own module.
+            instead = subscription(obj) or next(names_of(obj), None)
+            if instead is None and isinstance(obj, NewType) and not has_its_name(obj):
+                instead = by_value(obj)
+            if instead is not None:
+                return instead
+        return super().reducer_override(obj)
+
+
+def subscription(kind: Any) -> tuple[Any, ...] | None:
+    """How to make a class like ``Page[Item]``, which pydantic makes and no statement names."""
+    metadata = vars(kind).get("__pydantic_generic_metadata__")
+    if not isinstance(metadata, dict) or metadata.get("origin") is None:
+        return None
+    return operator.getitem, (metadata["origin"], metadata["args"])
+
+
+def has_its_name(kind: Any) -> bool:
+    """Whether the name that a class has at the top level of its module is its own."""
+    return getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind
+
+
+def by_value(kind: NewType) -> tuple[Any, ...]:
+    """How to make a NewType that no name leads to, which pickle knows by its name alone."""
+    return NewType, (kind.__name__, kind.__supertype__)
+
+
+def names_of(kind: Any) -> Iterator[str]:
+    """The names that a class which a call has made has at the top level of its module, where that
+    is none that it was given: ``Model = create_model("Other")``."""
+    space = vars(sys.modules.get(kind.__module__, types))
+    if space.get("__name__") == kind.__module__ and space.get(kind.__qualname__) is not kind:
+        yield from [n for n, value in list(space.items()) if value is kind and n.isidentifier()]
 
 
 def named(module: str, path: str) -> Any:

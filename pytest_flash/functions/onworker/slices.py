@@ -13,6 +13,7 @@ from typing import Any
 from . import pickles, source_edits
 from . import placeholders as standin
 from .bundle import Bundle, Shipped, Value
+from .parsing import parse
 
 WORDS = {
     source_edits.REMOTE: standin.stand_in,
@@ -68,7 +69,7 @@ class Slice:
         if bundle.sources not in self.seen:
             text = bundle.texts[shipped.name]
             flags, complete = 0, True
-            for statement in ast.parse(text, shipped.file).body:
+            for statement in parse(text, shipped.file).body:
                 place = (statement.lineno, statement.col_offset)
                 flags |= _future(statement)
                 while later and later[0].line < statement.lineno:

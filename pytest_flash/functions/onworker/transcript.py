@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextvars
 import io
 import logging
@@ -87,6 +88,33 @@ def _listener() -> Transcript | None:
     return _RUNNING[0] if len(_RUNNING) == 1 else None
 
 
+class _Bytes(io.BufferedIOBase):
+    """A stream of text, for those who write bytes: UTF-8."""
+
+    def __init__(self, text: _Tee) -> None:
+        self._text = text
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write what is whole of ``data``; the rest waits for its end."""
+        view = memoryview(data)
+        text = self._decoder.decode(view)
+        if text:
+            self._text.write(text)
+        return view.nbytes
+
+    def fileno(self) -> int:
+        """That of the stream."""
+        return self._text.fileno()
+
+    def close(self) -> None:
+        """Nothing, as the stream's."""
+
+
 class _Tee:
     """A stream that is kept by whoever looked it up once, such as a logging handler."""
 
@@ -94,6 +122,7 @@ class _Tee:
         self.name = name
         self._base: Any = None
         self._installed = False
+        self._bytes = _Bytes(self)
 
     def begin(self) -> Any:
         """Take the stream's place, if a call beside has not; gives the stream."""
@@ -124,6 +153,21 @@ class _Tee:
             # Now, since the stream beneath may write to the worker's log, where a line ends first.
             listener.add(text)
         return len(text)
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    @property
+    def buffer(self) -> _Bytes:
+        """The same stream, for bytes."""
+        return self._bytes
+
+    def reconfigure(self, **_: Any) -> None:
+        """Nothing: what is written arrives at once, as it is."""
+
+    def fileno(self) -> int:
+        """The process's own descriptor: what is written there reaches the worker's log alone."""
+        return 1 if self.name == "stdout" else 2
 
     def close(self) -> None:
         """Nothing: the worker reads the stream beneath when the function has ended."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ...clock import monotonic
 from ...runpod import JobState, JobStatus
 from ..onworker.live_output import Piece
 from ..onworker.signing import Signer
@@ -56,7 +56,7 @@ class JobListener:
         self._listeners = listeners
         self._tell = tell
         self._lock = threading.Lock()
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._wanted = self._sought = self._closed = False
         self._run = ""
@@ -91,7 +91,7 @@ class JobListener:
         if job.state is JobState.IN_QUEUE:
             self.stop()  # It has no worker, and is looked at again.
         elif not job.state.is_terminal and (
-            self._sought or (self._wanted and time.monotonic() - self._began >= _PATIENCE)
+            self._sought or (self._wanted and monotonic() - self._began >= _PATIENCE)
         ):
             self.seek(job.worker_id)
 

@@ -108,7 +108,7 @@ class LoadedTexts:
 
     def keep(self) -> None:
         """Read the files of all modules of the user's that are loaded, before they change."""
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             # By its type, since some objects call themselves modules (cffi's libraries), and as it
             # stands: of some modules each attribute is a surprise.
             if issubclass(type(module), ModuleType):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copyreg
 import dataclasses
 import datetime
@@ -20,13 +21,14 @@ import re
 import sys
 import types
 import uuid
-from typing import Any
+from typing import Any, NewType
 
 import cloudpickle
 
 from .. import onworker
 from ..declaration.specs import BOUND_METHOD, INSTANCE
 from ..onworker import pickles, placeholders, source_edits
+from ..onworker.parsing import parse
 from .loaded_source import ChangedSinceError
 from .project_modules import ProjectModules, name_on_worker
 from .references import (
@@ -69,8 +71,11 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, types.ModuleType) and self._project.find(obj.__name__) is not None:
             self.references.add(WholeModule(obj.__name__))
         stand_in = getattr(type(obj), "__flash_stand_in__", False)
-        if not (stand_in or isinstance(obj, type | types.FunctionType)):
+        if not (stand_in or isinstance(obj, type | types.FunctionType | NewType)):
             return super().reducer_override(obj)
+        made = pickles.subscription(obj) if isinstance(obj, type) else None
+        if made is not None:
+            return made
         if stand_in == INSTANCE:
             kind, args, kwargs = obj.__flash_behind__
             return placeholders.instance, (
@@ -88,11 +93,28 @@ class Packer(cloudpickle.Pickler):  # type: ignore[misc]
                 return pickles.named, (name_on_worker(module), path)
             if isinstance(obj, types.FunctionType) and _is_home(module, obj):
                 return self._by_code(module, obj)
+            name = self._assigned_name(module, obj)
+            if name is not None:
+                self.references.add(TopLevelName(module, name))
+                return pickles.named, (name_on_worker(module), name)
+        if isinstance(obj, NewType) and not pickles.has_its_name(obj):
+            return pickles.by_value(obj)
         if isinstance(obj, types.FunctionType) and _is_ours(str(module)):
             return self._by_code("", obj)
         if stand_in:
             return placeholders.stand_in, (obj.__flash_behind__,)
         return super().reducer_override(_by_its_own_name(obj))
+
+    def _assigned_name(self, module: str, obj: Any) -> str | None:
+        """The name that a statement of ``module`` gives to a class, where it is not its own."""
+        source = self._project.find(module)
+        if not isinstance(obj, type | NewType) or source is None:
+            return None
+        for name in pickles.names_of(obj):
+            with contextlib.suppress(ChangedSinceError, SyntaxError):
+                if any(name in _targets(each) for each in source.tree.body):
+                    return name
+        return None
 
     def _by_code(self, module: str, function: types.FunctionType) -> Any:
         code = self._code_of(module, function)
@@ -219,7 +241,7 @@ def _lines_of(code: types.CodeType) -> tuple[int, int]:
 def _plain_code(code: types.CodeType, text: str) -> types.CodeType:
     """``code`` as the ``text`` of its file has it: pytest rewrites the asserts of tests."""
     try:
-        compiled = compile(ast.parse(text), code.co_filename, "exec", dont_inherit=True)
+        compiled = compile(parse(text), code.co_filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return code
     same = [each for each in _functions(compiled) if _is_same(each, code)]
@@ -264,6 +286,12 @@ def _is_same(one: types.CodeType, other: types.CodeType) -> bool:
         getattr(one, name) == getattr(other, name)
         for name in ("co_name", "co_firstlineno", "co_freevars", "co_argcount")
     )
+
+
+def _targets(statement: ast.stmt) -> set[str]:
+    if not isinstance(statement, ast.Assign):
+        return set()
+    return {each.id for each in statement.targets if isinstance(each, ast.Name)}
 
 
 def _leads_to(module: str, path: str, wanted: Any) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...user_files import is_users_own, saved
+from ..onworker.parsing import parse
 from .loaded_source import LoadedSource, LoadedTexts
 from .module_lookups import Lookups, with_parents
 from .source_facts import KnownSources, SourceFacts, facts_of, short_hash
@@ -66,7 +67,7 @@ class ModuleSource:
     @functools.cached_property
     def tree(self) -> ast.Module:
         """Raises SyntaxError for what is no Python, such as a file that is being saved."""
-        return ast.parse(self.text, self.file)
+        return parse(self.text, self.file)
 
     def masked(self, visible: Collection[int]) -> str:
         """The text with every line blank but for those with these numbers."""
@@ -91,7 +92,7 @@ class ModuleSource:
 
     def _find_out(self) -> SourceFacts:
         # The tree of a module that travels whole is of no more use, and there may be thousands.
-        return facts_of(ast.parse(self.text, self.file), self.place)
+        return facts_of(parse(self.text, self.file), self.place)
 
     @property
     def imports(self) -> tuple[Import, ...]:

@@ -21,7 +21,7 @@ from .file_slices import FileSlice, SlicedFile
 from .pickling import Packer, pack
 from .project_modules import ProjectModules
 from .synthetic_frames import at
-from .unsendable_values import UnsendableError, a
+from .unsendable_values import UnsendableError, a, clause
 
 # Objects that pickle so much without complaint are taken to go on like that.
 _LOOKED_AT = 1_000_000
@@ -66,7 +66,7 @@ class Refusals:
             way_out = ". Pass plain data, or what is needed to make it there"
             refused = CannotTravelError(
                 f"{spec.location}: {what} of {spec.name} cannot be sent to a worker: "
-                f"{error}{'' if isinstance(error, UnsendableError) else way_out}"
+                f"{error if isinstance(error, UnsendableError) else clause(error) + way_out}"
             )
             raise at(refused, spec.file, spec.line, spec.name) from error
 
@@ -133,7 +133,7 @@ class Refusals:
             refused = CannotTravelError(
                 f"{taken.source.file}:{line}: {spec.name} ({spec.location}) uses "
                 f"{name}, a {kind.__module__}.{kind.__qualname__}, which cannot travel to a "
-                f"worker: {reason}. Make it inside {spec.name}, or in a function with "
+                f"worker: {clause(reason)}. Make it inside {spec.name}, or in a function with "
                 "functools.cache that it calls"
             )
             raise at(refused, taken.source.file, line, spec.name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import CodeType
 
 from ..onworker import source_edits
+from ..onworker.parsing import parse
 from .source_facts import attributes_in
 
 _READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL"}
@@ -123,7 +124,7 @@ class Statement:
 
 def statements(text: str, tree: ast.Module, remote_lines: frozenset[int]) -> list[Statement]:
     """The top-level statements of ``tree``, the source ``text`` of a file."""
-    stripped = ast.parse(text)
+    stripped = parse(text)
     source_edits.strip(stripped, remote_lines)
     return [
         Statement(node, bare, _wrapping(node, remote_lines))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..onworker.parsing import parse
+
 _REMOTE = "__flash_remote_frame__"
 
 
@@ -70,7 +72,7 @@ def _frame(of: RemoteFrame, variables: Mapping[str, Any]) -> types.TracebackType
     object can be given is a private matter of each of its versions.
     """
     end_line, column, end_column = of.columns or (of.line, 0, 0)
-    tree = ast.parse("def function():\n raise error")
+    tree = parse("def function():\n raise error")
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
     for node in ast.walk(function.body[0]):

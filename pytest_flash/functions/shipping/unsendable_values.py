@@ -44,6 +44,11 @@ def refuse(value: Any) -> None:
         raise UnsendableError(f"{a(value)} {instead}")
 
 
+def clause(error: object) -> str:
+    """What an error says, to go on behind it: without the full stop that it may end in."""
+    return str(error).rstrip().rstrip(".")
+
+
 def a(value: Any) -> str:
     """The name of the value's type behind its article."""
     name = type(value).__name__

@@ -11,9 +11,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
+from ...clock import utc_now
 from ...errors import StateFileError
 from ...files.opening import kind_of, open_regular, read_limited
 
@@ -117,7 +117,7 @@ def set_aside(path: Path) -> Path:
 
     Only one process at a time may do so. Raises StateFileError when it fails.
     """
-    now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = utc_now().strftime("%Y%m%dT%H%M%SZ")
     first = target = f"{path.name}.damaged-{now}"
     number = 1
     try:

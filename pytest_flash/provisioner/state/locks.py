@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
+from ...clock import monotonic
 from ...errors import ProvisioningError, StateFileError
 from ...files.opening import open_regular, read_limited
 from .disk import inside, put_note, remove_note, state_file_error
@@ -27,10 +29,10 @@ def held(path: Path, *, what: str, timeout: float, poll: float = 0.05) -> Iterat
     at the deadline, and StateFileError when the file cannot be used.
     """
     # One for each use: an instance that is shared lets a second thread pass.
-    lock = FileLock(path, timeout=timeout, mode=_PRIVATE, thread_local=False)
+    lock = FileLock(path, mode=_PRIVATE, thread_local=False)
     try:
         _require_lockable(path)
-        lock.acquire(poll_interval=poll)
+        _acquire(lock, monotonic() + timeout, poll)
     except Timeout:
         raise ProvisioningError(
             f"{what}: waited {timeout:g} s for {_holder(path)}, which holds {path}; see what it "
@@ -45,6 +47,19 @@ def held(path: Path, *, what: str, timeout: float, poll: float = 0.05) -> Iterat
             yield
     finally:
         lock.release()
+
+
+def _acquire(lock: BaseFileLock, until: float, poll: float) -> None:
+    """Raises Timeout at the time ``until``: filelock's own goes by a clock that tests replace."""
+    while True:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if monotonic() >= until:
+                raise
+            time.sleep(poll)
+        else:
+            return
 
 
 def _require_lockable(path: Path) -> None:

@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from typing import Any, Literal
 
+from ...clock import utc_now
 from ...target import Target
 from .session_processes import User
 
@@ -23,7 +23,7 @@ _DIGEST = re.compile(re.escape(_DIGEST_PREFIX) + "[0-9a-f]{64}")
 
 def timestamp() -> str:
     """Now, in UTC, as RFC 3339 writes it: ``2026-09-01T12:00:00Z``."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)

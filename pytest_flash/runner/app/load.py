@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from ...errors import AmbiguousAppError, AppImportError, AppNotFoundError
+from ...functions.onworker.parsing import parse
 from ...sdks.official_functions import refuse_official_functions
 from ...user_files import is_project_file
 from .import_path import make_importable
@@ -182,7 +183,7 @@ def _call(factory: Callable[[], Any], location: AppLocation) -> Any:
 def _line(location: AppLocation, name: str) -> int:
     if location.file is None:
         return 1
-    tree = ast.parse(location.file.read_bytes())
+    tree = parse(location.file.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name:
             return node.lineno

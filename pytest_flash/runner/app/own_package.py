@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...functions.onworker.parsing import parse
+
 
 @dataclass(frozen=True)
 class OwnPackage:
@@ -40,7 +42,7 @@ def needs_package(file: Path, package: OwnPackage) -> bool:
     """Whether ``file`` imports something as a part of ``package``: ``from . import x``, or by the
     package's own name."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = parse(file.read_bytes())
     except (SyntaxError, ValueError):
         return False  # Whoever imports it says what is wrong with it.
     if any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ...clock import wall_time
 from ...console.history import History, Recorded
 from ...console.journal import Journal
 from ...console.token import Pass
@@ -51,7 +51,7 @@ class Desk:
             self._live = event.kind == "live"
         if self._door is None:
             return
-        recorded = self._journal.record(Recorded(generation, time.time(), event))
+        recorded = self._journal.record(Recorded(generation, wall_time(), event))
         if self._reader is not None:
             self._reader(recorded)
 

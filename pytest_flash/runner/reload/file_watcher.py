@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathspec import GitIgnoreSpec
 from watchfiles import Change, awatch
 from watchfiles.main import FileChange
 
+from ...clock import wall_time
 from ...errors import ServerError
 from ...files.opening import read_limited
 from .files_beside import Beside
@@ -155,7 +155,7 @@ async def _watched(
 
 def _now() -> float:
     # Files are dated by a clock that moves in steps of up to 10 ms.
-    return time.time() - 0.02
+    return wall_time() - 0.02
 
 
 def _is_unreadable_name(error: Exception) -> bool:

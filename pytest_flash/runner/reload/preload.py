@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
@@ -20,6 +19,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from ...clock import wall_time_ns
 from ...sdks import is_official, loaded
 from ...user_files import Saved, is_project_file, saved
 from ..app.import_from_source import import_from_source
@@ -71,7 +71,7 @@ class Watch(MetaPathFinder):
     def modules(self) -> tuple[Module, ...]:
         """What was imported and may be imported ahead: each after what it imports itself."""
         found = []
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name in self._before or name in self._late or is_official(name):
                 continue
             spec = getattr(module, "__spec__", None)
@@ -91,7 +91,7 @@ class Preloader(MetaPathFinder):
         self._asked: str | None = None
         self._files: dict[str, Saved] = {}
         import_from_source(root, self.note)
-        for module in list(sys.modules.values()):
+        for module in sys.modules.copy().values():
             if file := getattr(module, "__file__", None):
                 self.note(file)
 
@@ -171,7 +171,7 @@ class Preloader(MetaPathFinder):
 
 
 def _is_new(modified: int) -> bool:
-    return 0 <= time.time_ns() - modified < _TICK
+    return 0 <= wall_time_ns() - modified < _TICK
 
 
 def thread_count() -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,11 +16,14 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from ...clock import monotonic
 from ...errors import ServerError
+from ...process.event_loops import fastest_loop, run
 from .accept import Acceptor
 from .connection_handover import HandOver
 from .generation_header import HEADER, wait_for_generation
 from .hung_threads import ImpatientPool, PoolThreads
+from .kept_loggers import KeptLoggers, StartLog
 from .listening_sockets import listen, url_of
 
 GRACE_IS_OVER = "the server stops, and its grace is over"
@@ -42,7 +43,8 @@ class AppServer(uvicorn.Server):
     ``around`` makes what is served of the app; lifespan and errors stay the app's own, and what
     a proxy says of its client (FORWARDED_ALLOW_IPS) is known to the app alone.
     ``parked`` is the pair of ends that connections are taken from and handed over into.
-    ``pool`` runs what the app gives to ``asyncio.to_thread``.
+    ``pool`` runs what the app gives to ``asyncio.to_thread``. ``new_loop`` makes the event loop,
+    in place of uvicorn's own.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class AppServer(uvicorn.Server):
         pool: ThreadPoolExecutor | None = None,
         on_started: Callable[[], None] = lambda: None,
         access_log: bool = False,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         # "auto" would take an error in a FastAPI lifespan for an app that has none.
         lifespan: Any = "on" if isinstance(app, Starlette) else "auto"
@@ -78,8 +81,10 @@ class AppServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit: asyncio.Event | None = None
         self._pool = pool
+        self._new_loop = new_loop
         self._on_started = on_started
-        self._start_log = _StartLog()
+        self._start_log = StartLog()
+        self._loggers = KeptLoggers()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -92,6 +97,8 @@ class AppServer(uvicorn.Server):
         self._loop, self._exit = asyncio.get_running_loop(), asyncio.Event()
         if self._pool is not None:
             self._loop.set_default_executor(self._pool)
+        self.lifespan.logger = self._start_log.logger
+        self._loggers.restore()  # The app was imported.
         with self._start_log:
             await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -114,10 +121,10 @@ class AppServer(uvicorn.Server):
         assert self._acceptor is not None
         self._acceptor.close()
         await self._acceptor.drain()
-        now = time.monotonic()
+        now = monotonic()
         closing = _Closing(self._hand_over.begun, arrival=now + _ARRIVAL)
         while closing.of(self.server_state.connections) or self.server_state.tasks:
-            if time.monotonic() > now + self._grace:
+            if monotonic() > now + self._grace:
                 self._drop()
                 break
             await asyncio.sleep(_POLL)
@@ -130,7 +137,10 @@ class AppServer(uvicorn.Server):
         not start.
         """
         try:
-            self.run(sockets=[listener])
+            if self._new_loop is None:
+                self.run(sockets=[listener])
+            else:
+                run(self.serve(sockets=[listener]), self._new_loop)
         except SystemExit:
             # How a failed start ends; once started, it is the app's own.
             if self.started:
@@ -157,6 +167,7 @@ class AppServer(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._exit.set)
 
     def _protocol(self, received: bytes) -> asyncio.Protocol:
+        self._loggers.restore()  # A handler may configure logging, too.
         config, state, app_state = self.config, self.server_state, self.lifespan.state
         try:
             from .served_connection import ServedConnection
@@ -200,7 +211,7 @@ class _Closing:
             return True
         # One that was just made: its client would see a reset instead of an answer.
         awaits_request = getattr(connection, "cycle", connection) is None
-        return awaits_request and time.monotonic() < self._arrival
+        return awaits_request and monotonic() < self._arrival
 
 
 class ThreadServer:
@@ -225,7 +236,13 @@ class ThreadServer:
         self._started = threading.Event()
         self._stop_within = stop_within
         self._pool, self._pools = ImpatientPool(grace), PoolThreads()
-        self._server = AppServer(app, grace=grace, pool=self._pool, on_started=self._started.set)
+        self._server = AppServer(
+            app,
+            grace=grace,
+            pool=self._pool,
+            on_started=self._started.set,
+            new_loop=fastest_loop,
+        )
         if observed is not None:
             self._server.config.app = observed
         self._error: BaseException | None = None
@@ -237,13 +254,13 @@ class ThreadServer:
         Raises ServerError with what the app logged when its start-up fails or takes longer than
         ``timeout`` seconds.
         """
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         self._thread.start()
         while not self._started.wait(_POLL):
             if not self._thread.is_alive():
                 self._listener.close()
                 raise self._error or ServerError("the app's server ended while it started")
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 self._server.stop()
                 self._pools.abandon(deadline)
                 self._listener.close()
@@ -281,28 +298,3 @@ class ThreadServer:
             self._server.serve_on(self._listener)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._error = error
-
-
-class _StartLog(logging.Handler):
-    """Keeps what uvicorn logs as an error while an app starts, in place of the usual handlers."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self._logger = logging.getLogger("uvicorn.error")
-        self._texts: list[str] = []
-
-    def __enter__(self) -> None:
-        self._logger.addHandler(self)
-        self._propagates, self._logger.propagate = self._logger.propagate, False
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.propagate = self._propagates
-        self._logger.removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one record."""
-        self._texts.append(self.format(record))
-
-    def text(self) -> str:
-        """Everything kept, a blank line apart."""
-        return "\n\n".join(self._texts).strip() or "it logged no error"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from ...clock import monotonic
 from ...errors import ServerError
 from ...http.blocking import Client
 from ...http.errors import TransportError
@@ -39,9 +40,9 @@ def wait_for_generation(url: str, generation: int = 1, timeout: float = 30.0) ->
 
     Raises ServerError when that takes longer than ``timeout`` seconds.
     """
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     while True:
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         found = generation_at(url, max(min(left, _SLOWEST), _POLL))
         if found is not None and found >= generation:
             return found

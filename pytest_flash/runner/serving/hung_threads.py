@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from ...clock import monotonic
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ class ImpatientPool(ThreadPoolExecutor):
 
     def begin(self) -> float:
         """What runs is to end from now on; until when, on the monotonic clock."""
-        self._deadline = time.monotonic() + self._patience
+        self._deadline = monotonic() + self._patience
         return self._deadline
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -45,7 +47,7 @@ class ImpatientPool(ThreadPoolExecutor):
         """Take nothing more, and wait for a while for what runs."""
         super().shutdown(wait=False, cancel_futures=cancel_futures)
         if wait:
-            left = (self._deadline or self.begin()) - time.monotonic()
+            left = (self._deadline or self.begin()) - monotonic()
             concurrent.futures.wait(list(self._unfinished), timeout=max(left, 0))
 
 
@@ -59,7 +61,7 @@ class PoolThreads:
         """Wait until none is at work, or the monotonic clock shows ``deadline``; let Python exit
         without the rest, though it joins the threads of pools before it exits, daemons too.
         """
-        while (busy := self._busy()) and time.monotonic() < deadline:
+        while (busy := self._busy()) and monotonic() < deadline:
             time.sleep(_POLL)
         for thread in busy:
             _joined_at_exit().pop(thread, None)

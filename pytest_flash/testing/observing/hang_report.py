@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import textwrap
-import time
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from anyio import to_thread
 
+from ...clock import monotonic
 from ...errors import EmulatorError, RunpodError
 from ...progress import Job
 from ...runpod import QueueClient
@@ -62,7 +62,7 @@ async def _answers(asked: Sequence[Coroutine[Any, Any, str]]) -> list[str]:
 
 
 async def _job(job: Job, queue: QueueClient) -> str:
-    age = f"{time.monotonic() - job.started:.1f} s old"
+    age = f"{monotonic() - job.started:.1f} s old"
     if job.id is None:
         return f"{job.function} on {job.endpoint}: submitted, not named yet, {age}"
     try:

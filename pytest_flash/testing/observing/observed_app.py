@@ -14,6 +14,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ...clock import monotonic
 from ...runner.serving.app_server import THREAD
 from .recorder import ActivityRecord, Recorder
 from .user_frames import is_own, place
@@ -53,11 +54,11 @@ class _Request:
             return False
         if self.status == _SERVER_ERROR:
             return waited <= _RAISES
-        return max(waited, time.monotonic() - self.answered) <= a_while
+        return max(waited, monotonic() - self.answered) <= a_while
 
     def hangs(self, a_while: float) -> bool:
         """Whether it has been under way for a while."""
-        return time.monotonic() - (self.answered or self.started) > a_while
+        return monotonic() - (self.answered or self.started) > a_while
 
 
 class ObservedApp:
@@ -85,14 +86,14 @@ class ObservedApp:
         self, task: asyncio.Task[Any], scope: Scope, receive: Receive, send: Send
     ) -> None:
         text = f"{scope.get('method', 'WebSocket')} {scope['path']}"
-        request = _Request(text, self._recorder.owner, time.monotonic())
+        request = _Request(text, self._recorder.owner, monotonic())
         self._requests[task] = request
 
         async def sent(message: Message) -> None:
             request.status = message.get("status", request.status)
             last = message["type"] == "http.response.body" and not message.get("more_body")
             if last:
-                request.answered = time.monotonic()
+                request.answered = monotonic()
             await send(message)
             request.complete |= last
 
@@ -113,7 +114,7 @@ class ObservedApp:
     ) -> None:
         """The app's lifespan, which is under way while it starts."""
         owner = self._recorder.lasting
-        self._requests[task] = _Request("the app's lifespan", owner, time.monotonic())
+        self._requests[task] = _Request("the app's lifespan", owner, monotonic())
 
         async def told(message: Message) -> None:
             self._requests.pop(task, None)
@@ -135,8 +136,8 @@ class ObservedApp:
 
     def settle(self) -> None:
         """Wait a moment for requests that end: what they raise belongs to the test's report."""
-        began = time.monotonic()
-        while self._ends(time.monotonic() - began):
+        began = monotonic()
+        while self._ends(monotonic() - began):
             time.sleep(_POLL)
 
     def under_way(self) -> Iterator[str]:
@@ -144,7 +145,7 @@ class ObservedApp:
         blocked = _blocked()
         if blocked is not None:
             yield f"the app's event loop is blocked: {blocked}"
-        now = time.monotonic()
+        now = monotonic()
         for task, request in self._concerning():
             where = _waits_at(task.get_coro()) or "in the event loop"
             yield f"{request.text}: for {now - request.started:.1f} s, {where}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
-from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice
+from ...clock import monotonic
+from ...events import Event, JobEnded, JobNamed, JobOutput, JobStarted, Notice, Waiting
 from ...functions.declaration.specs import FunctionSpec
 from ...progress import Job
 from .jobs import Jobs
@@ -27,7 +27,7 @@ class HandlerError:
 class ActivityRecord:
     """What belongs to one test, or to none; filled from any thread, under the recorder's lock."""
 
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=monotonic)
     jobs: dict[int, Job] = field(default_factory=dict)
     errors: list[HandlerError] = field(default_factory=list)
 
@@ -42,14 +42,19 @@ class Recorder:
 
     One test runs at a time in a process, so what starts while it does is its own, unless it is of
     ``lasting``: what the app's lifespan does, and fixtures that outlive the test.
-    ``forward`` gets each ended job too, and ``say`` each line that a function prints.
+    ``forward`` gets each ended job too, and ``say`` each line that a function prints,
+    and ``notify`` what a call waits for.
     """
 
     def __init__(
-        self, forward: Callable[[Job], None], say: Callable[[str], None] | None = None
+        self,
+        forward: Callable[[Job], None],
+        say: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._forward = forward
         self._say = say
+        self._notify = notify
         self._lock = threading.Lock()
         self._record = ActivityRecord()
         self._now = self._record
@@ -147,6 +152,9 @@ class Recorder:
             self._started(event)
         elif isinstance(event, JobNamed | JobOutput | JobEnded):
             self._changed(event)
+        elif isinstance(event, Waiting):
+            self._notify(event.text)
+            return
         if self._say is None:
             return
         if isinstance(event, JobOutput):
@@ -156,7 +164,7 @@ class Recorder:
             self._say(event.text)  # Why output does not come while jobs run.
 
     def _started(self, event: JobStarted) -> None:
-        job = Job.begun(event, time.monotonic())
+        job = Job.begun(event, monotonic())
         original = _STUBBED.get()
         if original is not None:
             job = replace(job, function=original.name, location=original.location, stubbed=True)
@@ -170,7 +178,7 @@ class Recorder:
             owner = self._owners.get(event.call)
             if owner is None:
                 return
-            job = owner.jobs[event.call].after(event, time.monotonic())
+            job = owner.jobs[event.call].after(event, monotonic())
             owner.jobs[event.call] = job
             if job.ended:
                 del self._owners[event.call]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...clock import monotonic
 from ...errors import FlashError
 from ...events import Event
 from ...progress import EndpointProgress, Job, endpoints_after
@@ -36,7 +36,7 @@ class Totals:
     def take(self, event: Event) -> None:
         """An event of provisioning."""
         with self._lock:
-            self.endpoints = endpoints_after(self.endpoints, event, time.monotonic())
+            self.endpoints = endpoints_after(self.endpoints, event, monotonic())
 
     def add(self, job: Job) -> None:
         """A job that ended, in any process of the run."""
@@ -61,8 +61,12 @@ class Totals:
             hardware = describe(wanted.resource)
             self.prices[wanted.endpoint_name] = (hardware, prices.range(wanted))
 
-    def lines(self) -> Iterator[str]:
-        """The summary; nothing when nothing was provisioned."""
+    def lines(self, *, all_passed: bool) -> Iterator[str]:
+        """The summary; nothing when nothing was provisioned.
+
+        A job that ends in an error is no failure by itself: tests may expect it. ``all_passed``
+        says that every test has passed at once.
+        """
         for name, each in sorted(self.endpoints.items()):
             if each.ready is not None:
                 fate = "" if not self.live else ", deleted" if each.removed else ", kept"
@@ -70,8 +74,11 @@ class Totals:
         if self.run:
             slow = self.slowest
             slowest = f"; slowest: {slow.function}, {_time(slow) / 1000:.1f} s" if slow else ""
-            jobs, starts = _count(self.run, "job"), _count(self.cold, "cold start")
-            yield f"{jobs}, {self.failed} failed, {starts}{slowest}"
+            counts = [_count(self.run, "job"), _count(self.cold, "cold start")]
+            if self.failed:
+                where = " in tests that passed" if all_passed else ""
+                counts.insert(1, f"{self.failed} ended in an error{where}")
+            yield f"{', '.join(counts)}{slowest}"
         if self.live:
             yield from self._costs()
 

@@ -1,0 +1,1 @@
+"""Other plugins and tools that users' tests have: each with our fixtures, in one suite."""
