@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -35,7 +36,14 @@ class NetworkVolume(Model):
             id: str | None = None,
             size: int = 100,
             dataCenterId: DataCenter | str = DataCenter.EU_RO_1,
+            datacenter: DataCenter | str | None = None,
         ) -> None: ...
+
+    @classmethod
+    def _translate(cls, said: dict[str, Any]) -> Iterator[str]:
+        if "datacenter" in said:  # As the official SDK calls it from 1.2 on.
+            said.setdefault("dataCenterId", said.pop("datacenter"))
+        yield from super()._translate(said)
 
     @property
     def known_data_center(self) -> DataCenter | None:
