@@ -215,6 +215,28 @@ def emulator(host: str, port: int, api_key: str | None, project: Path, as_json: 
 
 
 @cli.command()
+@click.option(
+    "--older-than",
+    default="30d",
+    show_default=True,
+    help="Delete what nobody has asked for in this time, such as 12h.",
+)
+def prune(older_than: str) -> None:
+    """Delete packages that were installed for workers of the embedded Runpod.
+
+    They are in FLASH_CACHE_DIR, and are installed again when a function declares them.
+    """
+    from pytest_flash.emulator.packages.hermetic import default_cache
+    from pytest_flash.emulator.packages.pruning import prune as prune_packages
+    from pytest_flash.provisioner.undeploy import parse_age
+
+    done = prune_packages(default_cache(), parse_age(older_than).total_seconds())
+    sets = f"{done.sets} set{'' if done.sets == 1 else 's'} of packages"
+    packages = f"{done.packages} package{'' if done.packages == 1 else 's'}"
+    click.echo(f"{sets} and {packages} deleted, {done.size / 1e6:.0f} MB")
+
+
+@cli.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Delete every endpoint recorded here.")
 @click.option(

@@ -1,8 +1,9 @@
 """Runs the plugin's tests beside other versions and plugins: ``python -m tests.matrix [NAME ...]``.
 
 Each environment is made anew in a temporary folder, which bytecode goes to as well; the projects
-that the tests write run on it, the tests themselves on this Python. ``neighbours`` has a suite of
-its own, for other plugins and tools that users' tests have.
+that the tests write run on it, the tests themselves on this Python. With the oldest and the newest
+dependencies all tests run there themselves. ``neighbours`` has a suite of its own, for other
+plugins and tools that users' tests have.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import threading
 import time
 import venv
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from tests.neighbours import table
 from tests.support.environment import ROOT
@@ -33,6 +37,9 @@ ENVIRONMENTS = {
     "newest": (NEWEST, *OTHERS, TRIO),
     **{f"with-{name}": (NEWEST, name) for name in OTHERS},
 }
+
+# By the versions of pytest-flash's own dependencies.
+OLDEST_DEPENDENCIES, NEWEST_DEPENDENCIES = "oldest-dependencies", "newest-dependencies"
 
 # Seconds: of one test, after which stacks are shown, and of a whole environment.
 _HANGS = 300
@@ -56,9 +63,11 @@ class Outcome:
 def main() -> int:
     """Run every environment that was named, by default all; 1 when one has failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
-    known = (*ENVIRONMENTS, NEIGHBOURS)
+    known = (*ENVIRONMENTS, OLDEST_DEPENDENCIES, NEWEST_DEPENDENCIES, NEIGHBOURS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
-    parser.add_argument("--tests", nargs="*", default=["tests/plugin"], help="files or folders")
+    parser.add_argument(
+        "--tests", nargs="*", help="files or folders (tests/plugin; all tests for dependencies)"
+    )
     options = parser.parse_args()
     unknown = set(options.names) - set(known)
     if unknown:
@@ -66,23 +75,45 @@ def main() -> int:
     outcomes = []
     wanted = options.names or known
     for name in (each for each in wanted if each != NEIGHBOURS):
-        print(f"== {name}: {', '.join(ENVIRONMENTS[name])}", flush=True)
-        outcomes.append(_run(name, options.tests))
+        packages = _packages(name)
+        print(f"== {name}: {', '.join(packages)}", flush=True)
+        outcomes.append(_run(name, packages, options.tests))
     print("", *outcomes, sep="\n")
     failed = any(each.status for each in outcomes)
     failed = (NEIGHBOURS in wanted and bool(table.run())) or failed
     return 1 if failed else 0
 
 
-def _run(name: str, tests: list[str]) -> Outcome:
+def _packages(name: str) -> tuple[str, ...]:
+    """What is installed beside pytest-flash, or instead of what pip would choose for it."""
+    if name in ENVIRONMENTS:
+        return ENVIRONMENTS[name]
+    tests = f"{ROOT}[test]"
+    return (tests,) if name == NEWEST_DEPENDENCIES else (tests, *oldest_dependencies())
+
+
+def oldest_dependencies() -> tuple[str, ...]:
+    """The oldest versions that pytest-flash says it works with, on this Python."""
+    found = []
+    for text in metadata.requires("pytest-flash") or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            oldest = next(each for each in requirement.specifier if each.operator == ">=")
+            found.append(f"{requirement.name}=={oldest.version}")
+    return tuple(found)
+
+
+def _run(name: str, packages: tuple[str, ...], tests: list[str] | None) -> Outcome:
     """Make the environment and run ``tests``, whose output is passed on."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="flash-matrix-") as folder:
-        python = _make(Path(folder, "environment"), ENVIRONMENTS[name])
-        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
-        command += ["-o", f"faulthandler_timeout={_HANGS}", f"--plugin-python={python}"]
+        python = _make(Path(folder, "environment"), packages)
+        ours = name in ENVIRONMENTS
+        command = [sys.executable if ours else str(python), "-m", "pytest", "-q", "-rs"]
+        command += ["-p", "no:cacheprovider", "-o", f"faulthandler_timeout={_HANGS}"]
+        command += [f"--plugin-python={python}"] if ours else []
         process = subprocess.Popen(
-            [*command, *tests],
+            [*command, *(tests or (["tests/plugin"] if ours else ["tests"]))],
             cwd=ROOT,
             env=os.environ | {"PYTHONPYCACHEPREFIX": str(Path(folder, "bytecode"))},
             stdout=subprocess.PIPE,

@@ -27,6 +27,7 @@ ALLOWED = {
     "network": "errors",
     "backoff": "",
     "rate_limit": "",
+    "wire": "",
     "http": "",
     "files": "errors network",
     "process": "",
@@ -34,11 +35,12 @@ ALLOWED = {
     "project": "errors files",
     "settings": "errors files network security",
     "target": "errors network process scope security settings",
-    "resources": "errors security",
-    "runpod": "backoff errors http network rate_limit resources scope security settings target",
+    "resources": "errors security wire",
+    "runpod": "backoff errors http network rate_limit resources scope security settings target "
+    "wire",
     "sdks": "errors network settings",
     "emulator": "backoff errors files functions.onworker http network process project rate_limit "
-    "scope settings",
+    "scope settings wire",
     "functions": "backoff errors events import_times process rate_limit resources runpod security "
     "session settings shadowed_modules target user_files",
     "provisioner": "errors events files functions.declaration network process resources runpod "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .cpu import CpuInstanceType
-from .datacenter import DataCenter
-from .gpu import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
+from ..wire.cpus import CpuInstanceType
+from ..wire.data_centers import DataCenter
+from ..wire.gpus import POOL_TYPES, CudaVersion, GpuGroup, GpuType, pool_of
 from .gpu_and_cpu import CpuLiveServerless, LiveServerless
 from .load_balancing import CpuLiveLoadBalancer, LiveLoadBalancer
 from .official_names import (

@@ -11,7 +11,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler  # in pydan
 
 from ..errors import ConfigurationError
 from ..security.api_key import without
-from .choices import nearest
+from ..wire.choices import nearest
 from .definition_warnings import warn
 
 M = TypeVar("M", bound="Model")

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from .choices import comma_list, some_of
-from .datacenter import DataCenter
+from ..wire.choices import comma_list, some_of
+from ..wire.data_centers import DataCenter
 from .environment import environment, pairs
 
 LIVE_PREFIX = "live-"

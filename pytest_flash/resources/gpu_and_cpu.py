@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from .choices import comma_list, some_of
-from .cpu import CpuInstanceType, enlarge, usable_instances
+from ..wire.choices import comma_list, some_of
+from ..wire.cpus import CpuInstanceType
+from ..wire.gpus import CudaVersion, GpuGroup, GpuType, gpus_of
+from .cpu import enlarge, usable_instances
 from .datacenter import move_to_cpus
 from .fields import whole
-from .gpu import CudaVersion, GpuGroup, GpuType, gpus_of
 from .serverless_base import ServerlessResource
 
 if TYPE_CHECKING:

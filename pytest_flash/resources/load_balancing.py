@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
 
-from .choices import one_of
-from .cpu import CpuInstanceType
-from .gpu import GpuGroup
+from ..wire.choices import one_of
+from ..wire.cpus import CpuInstanceType
+from ..wire.gpus import GpuGroup
 from .gpu_and_cpu import CpuLiveServerless, LiveServerless
 from .serverless_base import ServerlessResource, ServerlessScalerType, ServerlessType, type_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from .gpu import CudaVersion, GpuType
+    from ..wire.gpus import CudaVersion, GpuType
     from .serverless_base import EndpointOptions
 
 _choose = one_of("a scaler type", ServerlessScalerType)

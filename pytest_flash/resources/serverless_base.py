@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from ..wire.choices import Choice, one_of
+from ..wire.data_centers import DataCenter
 from .base_model import Model, nested
-from .choices import Choice, one_of
-from .datacenter import DataCenter
 from .environment import leave_out_key
 from .fields import DataCenters, Environment, Identifier, Name, whole
 from .template import PodTemplate

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator
 
+from ..wire.choices import one_of
+from ..wire.data_centers import DataCenter
 from .base_model import Model
-from .choices import one_of
-from .datacenter import DataCenter
 from .fields import Identifier, Name, whole
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ..wire.job_state import JobState
 from .load_balancer_client import BalancerResponse, LoadBalancerClient
 from .log_client import LogClient
 from .management import ManagementClient
 from .models import CpuType, Endpoint, GpuListing, Volume, Worker, Workers
-from .queue import JobState, JobStatus, QueueClient
+from .queue import JobStatus, QueueClient
 from .rate_limit import Pace
 from .retry import RetryPolicy
 

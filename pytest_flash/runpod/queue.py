@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from ..errors import RunpodConnectionError
@@ -13,6 +12,7 @@ from ..http.client_per_loop import PerLoop
 from ..http.messages import Response, Timeouts
 from ..security.api_key import without
 from ..target import Target
+from ..wire.job_state import JobState
 from . import paths, response_errors
 from .queue_requests import Sender
 
@@ -21,22 +21,6 @@ _TIMEOUT = Timeouts(connect=10.0, read=30.0)
 # Half of what Runpod takes before it answers 429 (docs, send-requests: 2,000 in 10 s), since other
 # processes may ask too. The embedded one takes as many as it can.
 _LIVE_RATE, _EMBEDDED_RATE = 100.0, 500.0
-
-
-class JobState(str, Enum):
-    """The states of a job; the last four are terminal (Runpod docs, job-states)."""
-
-    IN_QUEUE = "IN_QUEUE"
-    IN_PROGRESS = "IN_PROGRESS"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    TIMED_OUT = "TIMED_OUT"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a job stays in this state forever."""
-        return self not in (JobState.IN_QUEUE, JobState.IN_PROGRESS)
 
 
 _STATES = frozenset(state.value for state in JobState)

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from .hardware_names import GB_PER_VCPU
-
-CUDA_VERSIONS = (
-    *("11.8", "12.0", "12.1", "12.2", "12.3", "12.4", "12.5", "12.6", "12.7", "12.8", "12.9"),
-    "13.0",
-)
-"""The CUDA versions that endpoints may ask for (Flash SDK 1.19)."""
+from ...wire.cpus import GB_PER_VCPU
+from ...wire.data_centers import CPU_DATA_CENTERS, DataCenter
+from ...wire.gpus import GPU_MEMORY
 
 VolumeType = Literal["STANDARD", "HIGH_PERFORMANCE"]
 
@@ -86,39 +82,10 @@ _RATES: Mapping[str, float] = MappingProxyType(
     }
 )
 
-# A type is listed in one pool only. Where sources disagree it is the official SDK's (1.19), which
-# for those that its map leaves out (L40, L40S, H100 PCIe, H100 NVL) is that of its documentation.
-_GPUS: Mapping[str, Mapping[str, int]] = {
-    "AMPERE_16": {
-        "NVIDIA RTX A4000": 16,
-        "NVIDIA RTX A4500": 20,
-        "NVIDIA RTX 4000 Ada Generation": 20,
-        "NVIDIA RTX 2000 Ada Generation": 16,
-    },
-    "AMPERE_24": {"NVIDIA RTX A5000": 24, "NVIDIA L4": 24, "NVIDIA GeForce RTX 3090": 24},
-    "ADA_24": {"NVIDIA GeForce RTX 4090": 24},
-    "ADA_32_PRO": {"NVIDIA GeForce RTX 5090": 32},
-    "AMPERE_48": {"NVIDIA A40": 48, "NVIDIA RTX A6000": 48},
-    "ADA_48_PRO": {"NVIDIA RTX 6000 Ada Generation": 48, "NVIDIA L40": 48, "NVIDIA L40S": 48},
-    "AMPERE_80": {"NVIDIA A100 80GB PCIe": 80, "NVIDIA A100-SXM4-80GB": 80},
-    "ADA_80_PRO": {
-        "NVIDIA H100 80GB HBM3": 80,
-        "NVIDIA H100 PCIe": 80,
-        "NVIDIA H100 NVL": 94,
-    },
-    "BLACKWELL_96": {
-        "NVIDIA RTX PRO 6000 Blackwell Server Edition": 96,
-        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition": 96,
-        "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition": 96,
-    },
-    "HOPPER_141": {"NVIDIA H200": 141},
-    "BLACKWELL_180": {"NVIDIA B200": 180},
-}
-
 GPUS: Mapping[str, CatalogGpuType] = MappingProxyType(
     {
-        name: CatalogGpuType(name, pool, memory)
-        for pool, types in _GPUS.items()
+        name: CatalogGpuType(name, pool.value, memory)
+        for pool, types in GPU_MEMORY.items()
         for name, memory in types.items()
     }
 )
@@ -146,55 +113,52 @@ _REGIONS = {
     "OC": "OCEANIA",
 }
 
-_PLACES: Mapping[str, str] = {
-    "US-CA-2": "California",
-    "US-DE-1": "Delaware",
-    "US-GA-1": "Georgia",
-    "US-GA-2": "Georgia",
-    "US-IL-1": "Illinois",
-    "US-KS-2": "Kansas",
-    "US-KS-3": "Kansas",
-    "US-MD-1": "Maryland",
-    "US-MO-1": "Missouri",
-    "US-MO-2": "Missouri",
-    "US-NC-1": "North Carolina",
-    "US-NC-2": "North Carolina",
-    "US-NE-1": "Nebraska",
-    "US-TX-1": "Texas",
-    "US-TX-3": "Texas",
-    "US-TX-4": "Texas",
-    "US-WA-1": "Washington",
-    "CA-MTL-1": "Montreal",
-    "CA-MTL-2": "Montreal",
-    "CA-MTL-3": "Montreal",
-    "EU-CZ-1": "Czechia",
-    "EU-FR-1": "France",
-    "EU-NL-1": "Netherlands",
-    "EU-RO-1": "Romania",
-    "EU-SE-1": "Sweden",
-    "EUR-IS-1": "Iceland",
-    "EUR-IS-2": "Iceland",
-    "EUR-IS-3": "Iceland",
-    "EUR-NO-1": "Norway",
-    "AP-JP-1": "Japan",
-    "OC-AU-1": "Australia",
+_PLACES: Mapping[DataCenter, str] = {
+    DataCenter.US_CA_2: "California",
+    DataCenter.US_DE_1: "Delaware",
+    DataCenter.US_GA_1: "Georgia",
+    DataCenter.US_GA_2: "Georgia",
+    DataCenter.US_IL_1: "Illinois",
+    DataCenter.US_KS_2: "Kansas",
+    DataCenter.US_KS_3: "Kansas",
+    DataCenter.US_MD_1: "Maryland",
+    DataCenter.US_MO_1: "Missouri",
+    DataCenter.US_MO_2: "Missouri",
+    DataCenter.US_NC_1: "North Carolina",
+    DataCenter.US_NC_2: "North Carolina",
+    DataCenter.US_NE_1: "Nebraska",
+    DataCenter.US_TX_1: "Texas",
+    DataCenter.US_TX_3: "Texas",
+    DataCenter.US_TX_4: "Texas",
+    DataCenter.US_WA_1: "Washington",
+    DataCenter.CA_MTL_1: "Montreal",
+    DataCenter.CA_MTL_2: "Montreal",
+    DataCenter.CA_MTL_3: "Montreal",
+    DataCenter.EU_CZ_1: "Czechia",
+    DataCenter.EU_FR_1: "France",
+    DataCenter.EU_NL_1: "Netherlands",
+    DataCenter.EU_RO_1: "Romania",
+    DataCenter.EU_SE_1: "Sweden",
+    DataCenter.EUR_IS_1: "Iceland",
+    DataCenter.EUR_IS_2: "Iceland",
+    DataCenter.EUR_IS_3: "Iceland",
+    DataCenter.EUR_NO_1: "Norway",
+    DataCenter.AP_JP_1: "Japan",
+    DataCenter.OC_AU_1: "Australia",
 }
 
-# Flash SDK 1.19 refuses any other one for CPU workers.
-_WITH_CPUS = ("EU-RO-1",)
 
-
-def _data_center(identifier: str, place: str) -> CatalogDataCenter:
-    area, _, number = identifier.split("-")
+def _data_center(center: DataCenter) -> CatalogDataCenter:
+    area, _, number = center.value.split("-")
     return CatalogDataCenter(
-        id=identifier,
-        name=f"{area} {place} {number}",
+        id=center.value,
+        name=f"{area} {_PLACES[center]} {number}",
         region=_REGIONS[area],
-        has_cpus=identifier in _WITH_CPUS,
+        has_cpus=center in CPU_DATA_CENTERS,
     )
 
 
 DATA_CENTERS: Mapping[str, CatalogDataCenter] = MappingProxyType(
-    {identifier: _data_center(identifier, place) for identifier, place in _PLACES.items()}
+    {center.value: _data_center(center) for center in DataCenter}
 )
 """The data centers that any of Runpod's documents names, by id."""

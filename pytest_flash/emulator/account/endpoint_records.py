@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ...clock import utc_now
+from ...wire.cpus import GB_PER_VCPU
+from ...wire.gpus import ACCEPTED_TYPES
 from ..server.http_errors import HttpError
 from .autoscaling import QueueDelay, RequestCount, Scaling
 from .endpoint_requests import (
@@ -20,7 +22,6 @@ from .endpoint_requests import (
     UpdateGpuBody,
     WorkersBody,
 )
-from .hardware_names import GB_PER_VCPU, POOLS
 from .ids import new_id
 
 Compute = Literal["gpu", "cpu"]
@@ -226,9 +227,9 @@ def _changed_gpu(gpu: Gpu, body: UpdateGpuBody) -> Gpu:
 
 def _check_selection(pools: list[str], excluded: tuple[str, ...]) -> None:
     for pool in pools:
-        if pool not in POOLS:
-            raise HttpError(400, f"unknown GPU pool {pool!r}; known: {_names(POOLS)}")
-    types = frozenset[str]().union(*(POOLS[pool] for pool in pools))
+        if pool not in ACCEPTED_TYPES:
+            raise HttpError(400, f"unknown GPU pool {pool!r}; known: {_names(ACCEPTED_TYPES)}")
+    types = frozenset[str]().union(*(ACCEPTED_TYPES[pool] for pool in pools))
     for name in excluded:
         if name not in types:
             raise HttpError(400, f"gpu.excludedTypes: {name!r} is not a GPU type of these pools")

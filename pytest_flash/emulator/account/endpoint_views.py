@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ...wire.cpus import GB_PER_VCPU
+from ...wire.gpus import ACCEPTED_TYPES
 from .autoscaling import RequestCount
-from .hardware_names import GB_PER_VCPU, POOLS
 from .health_checks import health_path
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _worker(record: EndpointRecord, worker: WorkerView) -> dict[str, Any]:
 
 def _gpu_type(gpu: Gpu) -> str:
     """The GPU that a worker is said to have: the first of the first pool."""
-    types = (name for pool in gpu.pools for name in sorted(POOLS[pool]))
+    types = (name for pool in gpu.pools for name in sorted(ACCEPTED_TYPES[pool]))
     return next(name for name in types if name not in gpu.excluded)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...wire.gpus import CudaVersion
 from ..account.catalog_data import (
     CPUS,
-    CUDA_VERSIONS,
     DATA_CENTERS,
     GPUS,
     VOLUME_TYPES,
@@ -85,7 +85,7 @@ def _gpu(gpu: CatalogGpuType, products: frozenset[str] | None) -> dict[str, Any]
         return document
     centers = list(DATA_CENTERS.values()) if "SERVERLESS" in products else []
     document["cudaVersions"] = [
-        {"version": version, "available": bool(centers)} for version in CUDA_VERSIONS
+        {"version": version, "available": bool(centers)} for version in map(str, CudaVersion)
     ]
     return {**document, **_availability(centers)}
 

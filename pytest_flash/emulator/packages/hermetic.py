@@ -20,7 +20,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from ...errors import EmulatorError
-from .installed_folders import Overlays
+from .installed_folders import OVERLAYS, Overlays
 from .installer import Installer
 from .interpreter import Interpreters
 from .link_folders import LinkFarms
@@ -68,7 +68,7 @@ class Hermetic:
         self._interpreters = Interpreters(cache / "interpreters")
         self._farms = LinkFarms(cache / "farms")
         self._installer = Installer()
-        self._overlays = Overlays(cache / "overlays", self._installer)
+        self._overlays = Overlays(cache / OVERLAYS, self._installer)
         self._lock = threading.Lock()
         self._scanned: InstalledPackages | None = None
         self._compiled = False

@@ -1,4 +1,5 @@
-"""Folders of packages installed for workers, one for each set of requirements, kept in a cache."""
+"""Folders of packages installed for workers, one for each set of requirements, kept in a cache:
+of links to the packages, which sets share."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ from filelock import FileLock, Timeout
 
 from ...clock import monotonic
 from .installer import Installer
+from .package_store import PackageStore
 from .requirements import Dependency, DependencyError
 
 # In seconds, for waiting and installing; under the 300 that a worker waits for its answer.
 _DEADLINE = 290.0
 _LOCK_STEP = 0.5
+# The folders of a cache for the sets, and for the packages themselves.
+OVERLAYS, PACKAGES = "overlays", "packages"
 
 
 class Overlays:
@@ -27,6 +31,7 @@ class Overlays:
 
     def __init__(self, folder: Path, installer: Installer, *, deadline: float = _DEADLINE) -> None:
         self._folder = folder
+        self._store = PackageStore(folder.parent / PACKAGES)
         self._installer = installer
         self._deadline = deadline
 
@@ -38,12 +43,14 @@ class Overlays:
         """
         texts = sorted({one.text for one in dependencies})
         overlay = self._folder / _key(texts)
-        if overlay.is_dir():
+        if _is_whole(overlay):
+            os.utime(overlay)  # For `flash prune`.
             return overlay
         until = monotonic() + self._deadline
         self._folder.mkdir(parents=True, exist_ok=True)
         with self._lock(overlay, until):
-            if not overlay.is_dir():
+            if not _is_whole(overlay):
+                shutil.rmtree(overlay, ignore_errors=True)
                 self._install(texts, overlay, python, until - monotonic())
         return overlay
 
@@ -54,6 +61,7 @@ class Overlays:
         made.mkdir()
         try:
             self._installer.install(texts, made, python=python, timeout=timeout)
+            self._store.share(made)
             made.rename(overlay)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -74,6 +82,14 @@ class Overlays:
             yield
         finally:
             lock.release()
+
+
+def _is_whole(overlay: Path) -> bool:
+    """Whether it is there, with all that it links to."""
+    try:
+        return all(each.exists() for each in overlay.iterdir())
+    except OSError:
+        return False
 
 
 def _key(texts: Sequence[str]) -> str:

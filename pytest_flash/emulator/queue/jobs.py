@@ -9,23 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
+from ...wire.job_state import JobState
 from ..server.request_response import encode
-
-
-class JobState(str, Enum):
-    """The states of a job (Runpod docs, job-states). The last four are terminal."""
-
-    IN_QUEUE = "IN_QUEUE"
-    IN_PROGRESS = "IN_PROGRESS"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    TIMED_OUT = "TIMED_OUT"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a job stays in this state until it is forgotten or retried."""
-        return self not in (JobState.IN_QUEUE, JobState.IN_PROGRESS)
 
 
 class Absent(Enum):

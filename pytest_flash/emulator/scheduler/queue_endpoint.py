@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..queue.jobs import JobQueue, JobState, Output, QueuedJob
+from ...wire.job_state import JobState
+from ..queue.jobs import JobQueue, Output, QueuedJob
 from .endpoint import EmulatedEndpoint
 from .worker_state import WorkerState
 

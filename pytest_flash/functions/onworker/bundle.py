@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import weakref
 import zlib
 from base64 import b85decode
 from collections.abc import Mapping
@@ -97,6 +98,14 @@ class Bundle:
 
     def contradicts(self, other: Bundle) -> bool:
         """Whether some file of both is not the same in both: they are of different times."""
-        return any(
-            self.digests.get(name, digest) != digest for name, digest in other.digests.items()
-        )
+        found = self._contradicted.get(other)
+        if found is None:
+            known = self.digests
+            found = any(known.get(name, digest) != digest for name, digest in other.digests.items())
+            self._contradicted[other] = found
+        return found
+
+    @functools.cached_property
+    def _contradicted(self) -> weakref.WeakKeyDictionary[Bundle, bool]:
+        # Asked for each of the modules, of which there may be a thousand.
+        return weakref.WeakKeyDictionary()

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from pytest_flash.emulator.account.catalog_data import CPUS, DATA_CENTERS, GPUS
-from pytest_flash.emulator.account.hardware_names import GB_PER_VCPU, POOLS
 from pytest_flash.emulator.management.catalog_queries import (
     GPU_FILTERS,
     cpu_availability,
@@ -20,9 +19,11 @@ from pytest_flash.emulator.management.catalog_queries import (
 )
 from pytest_flash.emulator.server.http_errors import HttpError
 from pytest_flash.resources import DataCenter
-from pytest_flash.resources.datacenter import CPU_DATA_CENTERS
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target, TargetKind
+from pytest_flash.wire.cpus import GB_PER_VCPU
+from pytest_flash.wire.data_centers import CPU_DATA_CENTERS
+from pytest_flash.wire.gpus import ACCEPTED_TYPES
 from tests.emulator.harness import KEY, Emulator
 
 BASE = "/v2/catalog"
@@ -108,9 +109,9 @@ def test_a_price_that_nobody_publishes_is_left_out(emulator: Emulator) -> None:
 
 
 def test_every_gpu_that_endpoints_may_name_is_listed_in_a_pool_of_its_own() -> None:
-    assert set(GPUS) == frozenset[str]().union(*POOLS.values())
-    assert all(gpu.id in POOLS[gpu.pool] for gpu in GPUS.values())
-    assert {gpu.pool for gpu in GPUS.values()} == set(POOLS)
+    assert set(GPUS) == frozenset[str]().union(*ACCEPTED_TYPES.values())
+    assert all(gpu.id in ACCEPTED_TYPES[gpu.pool] for gpu in GPUS.values())
+    assert {gpu.pool for gpu in GPUS.values()} == set(ACCEPTED_TYPES)
 
 
 def test_every_cpu_flavor_that_endpoints_may_name_is_listed() -> None:

@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pytest_flash.emulator.queue.jobs import JobQueue, JobState, QueuedJob
+from pytest_flash.emulator.queue.jobs import JobQueue, QueuedJob
+from pytest_flash.wire.job_state import JobState
 from tests.emulator.queue.job_queue import Clock, document, job
 
 

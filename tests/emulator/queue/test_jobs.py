@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_flash.emulator.queue.jobs import ABSENT, JobQueue, JobState, QueuedJob
+from pytest_flash.emulator.queue.jobs import ABSENT, JobQueue, QueuedJob
+from pytest_flash.wire.job_state import JobState
 from tests.emulator.queue.job_queue import MINUTE, Clock, document, job, submitted
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flash import LiveServerless, remote
+from pytest_flash import LiveServerless, NetworkVolume, remote
 from pytest_flash.errors import (
     JobCancelledError,
     JobFailedError,
@@ -181,3 +181,34 @@ def test_a_module_beside_the_function_is_one_of_the_project(
         "@remote(LiveServerless(name='g'))\ndef f():\n    pass\n"
     )
     assert "is a module of your project" in missing(made.f.spec, "my_helpers_of_the_shop")
+
+
+@remote(
+    LiveServerless(name="volume", networkVolume=NetworkVolume(name="data")),
+    dependencies=["httpx<0.1"],
+)
+def with_volume() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "way_out"),
+    [
+        (work.spec, FileNotFoundError(2, "No such file", "/runpod-volume/x"), "has no network"),
+        (with_volume.spec, FileNotFoundError(2, "No", "/runpod-volume/x"), "RUNPOD_VOLUME_PATH"),
+        (
+            with_volume.spec,
+            ModuleNotFoundError("No module named 'httpx._new'", name="httpx._new"),
+            f"declares 'httpx<0.1', and {importlib.metadata.version('httpx')} is installed here",
+        ),
+    ],
+)
+def test_what_the_worker_lacks_is_named_with_the_way_out(
+    spec: FunctionSpec, error: Exception, way_out: str
+) -> None:
+    try:
+        raise error
+    except (OSError, ImportError):
+        text = f"{error}\n{traceback.format_exc()}"
+    job = JobStatus(id="job1", state=JobState.FAILED, error=text, worker_id="w1")
+    made = failure(spec, ENDPOINT, job, FunctionResponse(False), stdout="")
+    assert way_out in str(made)

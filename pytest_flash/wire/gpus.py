@@ -115,41 +115,64 @@ class CudaVersion(Choice):
     V13_0 = "13.0"
 
 
-# The official SDK's map (1.19), and Runpod docs, gpu-types, for L40 and L40S in ADA_48_PRO,
-# which that map leaves out: not to exclude them would give an L40 to who asked for an RTX 6000.
-POOL_TYPES: Mapping[GpuGroup, tuple[GpuType, ...]] = MappingProxyType(
+# A type is in one pool only. Where sources disagree it is the official SDK's (1.19); for those that
+# its map leaves out (L40, L40S, H100 PCIe, H100 NVL) it is that of Runpod docs, gpu-types. Not to
+# exclude an L40 would give one to who asked for an RTX 6000.
+GPU_MEMORY: Mapping[GpuGroup, Mapping[str, int]] = MappingProxyType(
     {
-        GpuGroup.AMPERE_16: (
-            GpuType.NVIDIA_RTX_A4000,
-            GpuType.NVIDIA_RTX_A4500,
-            GpuType.NVIDIA_RTX_4000_ADA_GENERATION,
-            GpuType.NVIDIA_RTX_2000_ADA_GENERATION,
-        ),
-        GpuGroup.AMPERE_24: (
-            GpuType.NVIDIA_RTX_A5000,
-            GpuType.NVIDIA_L4,
-            GpuType.NVIDIA_GEFORCE_RTX_3090,
-        ),
-        GpuGroup.ADA_24: (GpuType.NVIDIA_GEFORCE_RTX_4090,),
-        GpuGroup.ADA_32_PRO: (GpuType.NVIDIA_GEFORCE_RTX_5090,),
-        GpuGroup.AMPERE_48: (GpuType.NVIDIA_A40, GpuType.NVIDIA_RTX_A6000),
-        GpuGroup.ADA_48_PRO: (
-            GpuType.NVIDIA_RTX_6000_ADA_GENERATION,
-            GpuType.NVIDIA_L40,
-            GpuType.NVIDIA_L40S,
-        ),
-        GpuGroup.AMPERE_80: (GpuType.NVIDIA_A100_80GB_PCIe, GpuType.NVIDIA_A100_SXM4_80GB),
-        GpuGroup.ADA_80_PRO: (GpuType.NVIDIA_H100_80GB_HBM3,),
-        GpuGroup.BLACKWELL_96: (
-            GpuType.NVIDIA_RTX_PRO_6000_BLACKWELL_SERVER_EDITION,
-            GpuType.NVIDIA_RTX_PRO_6000_BLACKWELL_WORKSTATION_EDITION,
-            GpuType.NVIDIA_RTX_PRO_6000_BLACKWELL_MAX_Q_WORKSTATION_EDITION,
-        ),
-        GpuGroup.HOPPER_141: (GpuType.NVIDIA_H200,),
-        GpuGroup.BLACKWELL_180: (GpuType.NVIDIA_B200,),
+        GpuGroup.AMPERE_16: {
+            "NVIDIA RTX A4000": 16,
+            "NVIDIA RTX A4500": 20,
+            "NVIDIA RTX 4000 Ada Generation": 20,
+            "NVIDIA RTX 2000 Ada Generation": 16,
+        },
+        GpuGroup.AMPERE_24: {
+            "NVIDIA RTX A5000": 24,
+            "NVIDIA L4": 24,
+            "NVIDIA GeForce RTX 3090": 24,
+        },
+        GpuGroup.ADA_24: {"NVIDIA GeForce RTX 4090": 24},
+        GpuGroup.ADA_32_PRO: {"NVIDIA GeForce RTX 5090": 32},
+        GpuGroup.AMPERE_48: {"NVIDIA A40": 48, "NVIDIA RTX A6000": 48},
+        GpuGroup.ADA_48_PRO: {
+            "NVIDIA RTX 6000 Ada Generation": 48,
+            "NVIDIA L40": 48,
+            "NVIDIA L40S": 48,
+        },
+        GpuGroup.AMPERE_80: {"NVIDIA A100 80GB PCIe": 80, "NVIDIA A100-SXM4-80GB": 80},
+        GpuGroup.ADA_80_PRO: {
+            "NVIDIA H100 80GB HBM3": 80,
+            "NVIDIA H100 PCIe": 80,
+            "NVIDIA H100 NVL": 94,
+        },
+        GpuGroup.BLACKWELL_96: {
+            "NVIDIA RTX PRO 6000 Blackwell Server Edition": 96,
+            "NVIDIA RTX PRO 6000 Blackwell Workstation Edition": 96,
+            "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition": 96,
+        },
+        GpuGroup.HOPPER_141: {"NVIDIA H200": 141},
+        GpuGroup.BLACKWELL_180: {"NVIDIA B200": 180},
     }
 )
-"""Which GPU types each pool holds."""
+"""The GPU type ids of each pool, with their memory in GB."""
+
+_NAMED = {each.value: each for each in GpuType}
+
+POOL_TYPES: Mapping[GpuGroup, tuple[GpuType, ...]] = MappingProxyType(
+    {
+        pool: tuple(_NAMED[name] for name in types if name in _NAMED)
+        for pool, types in GPU_MEMORY.items()
+    }
+)
+"""Which GPU types each pool holds, of those that a resource may name."""
+
+_ALSO = {GpuGroup.AMPERE_24: {"NVIDIA RTX A4500"}, GpuGroup.ADA_24: {"NVIDIA L4"}}
+
+ACCEPTED_TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {pool.value: frozenset(types) | _ALSO.get(pool, set()) for pool, types in GPU_MEMORY.items()}
+)
+"""Pools and the types that one source or another puts in them, by their ids: Runpod docs and the
+official SDK disagree about A4500 and L4, so an endpoint request may have each in both."""
 
 
 def pool_of(gpu: GpuType) -> GpuGroup:

@@ -1,0 +1,2 @@
+def greeting(word: str) -> str:
+    return f"{word} from the worker"
