@@ -50,6 +50,7 @@ _LATE = (
 )
 _NAMES = (PACKAGES | sys.stdlib_module_names) - frozenset(sys.builtin_module_names)
 _OURS = f"{__package__}."
+_REWRITER = "AssertionRewritingHook"
 
 
 class Aside:
@@ -149,15 +150,19 @@ class OwnFinder:
 def own_finder() -> OwnFinder:
     """That of this process: from here on our modules are imported so.
 
-    It comes first, ahead of pytest's: that one parses each module of ours only to find that it
-    need not be rewritten, and another run of pytest in this process adds its own in front.
+    It comes ahead of pytest's, which parses each module of ours only to find that it need not be
+    rewritten; another run of pytest in this process puts its own in front.
     """
-    others = [each for each in sys.meta_path if not isinstance(each, OwnFinder)]
-    found = next((each for each in sys.meta_path if isinstance(each, OwnFinder)), None)
-    made = found or OwnFinder()
-    if sys.meta_path[0] is not made:
+    finders = sys.meta_path
+    made = next((each for each in finders if isinstance(each, OwnFinder)), None)
+    if made is None:
+        made = OwnFinder()
+        finders.insert(0, made)
+    at = next((i for i, each in enumerate(finders) if type(each).__name__ == _REWRITER), None)
+    if at is not None and at < finders.index(made):
+        others = [each for each in finders if each is not made]
         # At once: another thread's import, which looks through it now, must miss no finder.
-        sys.meta_path[:] = [made, *others]
+        finders[:] = [*others[:at], made, *others[at:]]
     return made
 
 

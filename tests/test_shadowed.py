@@ -131,11 +131,11 @@ def test_what_another_thread_is_importing_stays_where_it_is(tmp_path: Path) -> N
 def test_a_later_runs_finder_does_not_get_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run of pytest in a process puts its rewriter in front, which would parse our modules."""
 
-    class Rewriter:
+    class AssertionRewritingHook:
         def find_spec(self, *_: object) -> None:
             """As pytest's."""
 
-    monkeypatch.setattr(sys, "meta_path", [Rewriter(), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [AssertionRewritingHook(), *sys.meta_path])
     finder = own_finder()
     assert sys.meta_path[0] is finder
     assert sum(isinstance(each, OwnFinder) for each in sys.meta_path) == 1

@@ -91,13 +91,19 @@ def run() -> int:
 
 
 def _pythons() -> Iterator[str]:
-    """The other Pythons of this machine that start."""
+    """The other Pythons that start: on the search path, or installed beside this one."""
     for name in _OTHERS:
-        path = shutil.which(name)
-        if path is None or name == f"python{sys.version_info[0]}.{sys.version_info[1]}":
+        if name == f"python{sys.version_info[0]}.{sys.version_info[1]}":
             continue
-        if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
-            yield path
+        beside = Path(sys.base_prefix).parent.glob(f"*/bin/{name}")
+        candidates = [*filter(None, [shutil.which(name)]), *map(str, beside)]
+        found = next(filter(_starts, candidates), None)
+        if found is not None:
+            yield found
+
+
+def _starts(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def _rows(python: str, neighbours: Sequence[Neighbour]) -> Iterator[Row]:
