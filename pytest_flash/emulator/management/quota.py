@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...rate_limit import SlidingWindow
 from ..server.http_errors import HttpError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from ..server.authentication import Refusal
+
+
+@dataclass
+class Window:
+    """So many requests in so many seconds, counted from the first one on."""
+
+    name: str
+    quota: int
+    seconds: int
+    used: int = 0
+    ends: float = -math.inf
+
+    def turn(self, now: float) -> None:
+        """Begin anew if the window is over."""
+        if now >= self.ends:
+            self.used, self.ends = 0, now + self.seconds
+
+    def left(self, now: float) -> int:
+        """The whole seconds until it is over."""
+        return max(1, math.ceil(self.ends - now))
 
 
 class Quota:
@@ -30,27 +50,31 @@ class Quota:
         self._clock = clock
         self._enforced = enforced
         # The numbers of the schema's example, the only ones that are known.
-        self._windows = {
-            "minute": SlidingWindow(60, 60),
-            "hour": SlidingWindow(3000, 3600),
-            "day": SlidingWindow(50_000, 86_400),
-        }
+        self._windows = (
+            Window("minute", 60, 60),
+            Window("hour", 3000, 3600),
+            Window("day", 50_000, 86_400),
+        )
         self._policy = ", ".join(
-            f'"{name}";q={each.limit};w={each.seconds}' for name, each in self._windows.items()
+            f'"{each.name}";q={each.quota};w={each.seconds}' for each in self._windows
         ).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that the quota allows, and refuse any other with 429."""
         now = self._clock()
+        for window in self._windows:
+            window.turn(now)
         app = self._app
-        full = next((name for name, each in self._windows.items() if each.free_at > now), None)
+        full = next((each for each in self._windows if each.used >= each.quota), None)
         if full is not None and self._enforced:
-            response = self._refusal(HttpError(429, f"rate limit exceeded for the {full} window"))
-            response.headers["Retry-After"] = str(_whole(self._windows[full].left(now)))
+            response = self._refusal(
+                HttpError(429, f"rate limit exceeded for the {full.name} window")
+            )
+            response.headers["Retry-After"] = str(full.left(now))
             app = response
         else:
-            for window in self._windows.values():
-                window.take(now)
+            for window in self._windows:
+                window.used += 1
         headers = [(b"ratelimit", self._state(now)), (b"ratelimit-policy", self._policy)]
 
         async def send_with_headers(message: Message) -> None:
@@ -63,11 +87,7 @@ class Quota:
     def _state(self, now: float) -> bytes:
         least = 0 if self._enforced else 1
         members = (
-            f'"{name}";r={max(each.limit - each.used(now), least)};t={_whole(each.left(now))}'
-            for name, each in self._windows.items()
+            f'"{each.name}";r={max(each.quota - each.used, least)};t={each.left(now)}'
+            for each in self._windows
         )
         return ", ".join(members).encode()
-
-
-def _whole(seconds: float) -> int:
-    return max(1, math.ceil(seconds))
