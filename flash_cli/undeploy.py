@@ -55,8 +55,10 @@ def undeploy(request: Request) -> int:
     target = open_live(environment, reason="flash undeploy", granted=False)
     session = Session.open(target, identity, environment, on_event=Terminal().show)
     with contextlib.closing(session):
-        assert session.ledger is not None
-        work = Undeploy(session.management, session.provisioner, session.ledger, project.declared)
+        assert session.session_records is not None
+        work = Undeploy(
+            session.management, session.provisioner, session.session_records, project.declared
+        )
         if not project.declared:
             click.echo(named_by_folder(project))
         if request.names == ("list",):
@@ -65,10 +67,12 @@ def undeploy(request: Request) -> int:
 
 
 def _list(work: Undeploy) -> int:
-    listing, volumes = work.listing(), work.ledger.volumes()
+    listing, volumes = work.listing(), work.session_records.volumes()
     if not listing and not volumes:
-        namespace = work.ledger.scope.namespace
-        click.echo(f"Nothing is recorded in {work.ledger.state.path} for namespace {namespace}.")
+        namespace = work.session_records.scope.namespace
+        click.echo(
+            f"Nothing is recorded in {work.session_records.state.path} for namespace {namespace}."
+        )
     for deployed in listing:
         record = deployed.record
         state = "exists" if deployed.exists else "gone"
@@ -95,7 +99,7 @@ def _delete(work: Undeploy, request: Request, key: str | None) -> int:
     records = _records(work, request, key)
     loose = _loose(work, request) if request.unrecorded else ()
     lines = [
-        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(work.ledger.living(each)))}"
+        f"  {each.endpoint_name} ({each.endpoint_id}){_use(len(work.session_records.living(each)))}"
         for each in records
     ]
     lines += [f"  {each.name} ({each.id}) of {owner_of(each)}, not recorded" for each in loose]
@@ -120,7 +124,7 @@ def _loose(work: Undeploy, request: Request) -> tuple[Endpoint, ...]:
 
 def _records(work: Undeploy, request: Request, key: str | None) -> tuple[CreatedEndpoint, ...]:
     if request.everything:
-        return work.ledger.records()
+        return work.session_records.records()
     found = list(work.named(request.names))
     if request.orphans:
         found += [each for each in _orphans(work, request.app, key) if each not in found]
@@ -136,9 +140,9 @@ def _orphans(work: Undeploy, app: str | None, key: str | None) -> tuple[CreatedE
             f"orphans cannot be told: {', '.join(sorted(imports.failed))} could not be imported, "
             "and may define what seems to be gone"
         )
-    scope = work.ledger.scope
+    scope = work.session_records.scope
     owner = Owner(scope.project, scope.namespace)
     uses = discover(registry.functions(), key=key)
     names = {owner.endpoint_name(use.resource.name) for use in uses}
-    gone = tuple(each for each in work.ledger.records() if each.endpoint_name not in names)
-    return orphans(gone, imports.files, work.ledger)
+    gone = tuple(each for each in work.session_records.records() if each.endpoint_name not in names)
+    return orphans(gone, imports.files, work.session_records)

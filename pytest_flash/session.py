@@ -19,11 +19,11 @@ from .functions.shipping.loaded_source import LoadedTexts
 from .functions.shipping.source_facts import KnownSources
 from .project import Project, find_project, named_by_folder
 from .provisioner.account_volumes import AccountVolumes
-from .provisioner.endpoint_specification import Blueprint
+from .provisioner.endpoint_specification import EndpointSpecification
 from .provisioner.owner import Owner, choose_namespace
 from .provisioner.provisioner import Provisioner
-from .provisioner.provisioning_run import Rollout
-from .provisioner.session_records import Ledger
+from .provisioner.provisioning_run import ProvisioningRun
+from .provisioner.session_records import SessionRecords
 from .provisioner.state.live_sessions import begin_session
 from .provisioner.state.records import Account, Creator, Scope
 from .provisioner.state.session_processes import User
@@ -109,7 +109,7 @@ class EndpointSource:
 class Session:
     """A target with the clients that talk to it. Use ``calls`` to run remote functions.
 
-    Endpoints on a live target are remembered in the project's ``.runpod``, through ``ledger``;
+    Endpoints on a live target are remembered in the project's ``.runpod``: ``session_records``;
     those of the embedded Runpod end with it. ``provisioning`` is how many functions are being
     given an endpoint.
     """
@@ -122,7 +122,7 @@ class Session:
         calls: RemoteCalls,
         *,
         volumes: AccountVolumes,
-        ledger: Ledger | None,
+        session_records: SessionRecords | None,
         provisioning: UnderWay,
         on_event: EventSink,
     ) -> None:
@@ -131,7 +131,7 @@ class Session:
         self.provisioner = provisioner
         self.calls = calls
         self.volumes = volumes
-        self.ledger = ledger
+        self.session_records = session_records
         self.provisioning = provisioning
         self._on_event = on_event
 
@@ -159,12 +159,12 @@ class Session:
         pace = Pace() if target.is_live else Pace.unlimited()
         source = key.source if key else None
         management = ManagementClient(target, key_source=source, pace=pace)
-        ledger = ledger_of(target, identity, on_event) if target.is_live else None
+        session_records = ledger_of(target, identity, on_event) if target.is_live else None
         volumes = AccountVolumes(management, create=not target.is_live)
         provisioner = Provisioner(
             management,
-            Blueprint(identity.owner, environment, volumes, live=target.is_live),
-            ledger=ledger,
+            EndpointSpecification(identity.owner, environment, volumes, live=target.is_live),
+            session_records=session_records,
             adopt=adopt,
             on_event=on_event,
             max_creations=max_creations if target.is_live else None,
@@ -185,21 +185,23 @@ class Session:
             provisioner,
             calls,
             volumes=volumes,
-            ledger=ledger,
+            session_records=session_records,
             provisioning=provisioning,
             on_event=on_event,
         )
 
-    def rollout(self) -> Rollout:
+    def rollout(self) -> ProvisioningRun:
         """Provisioning before serving, with this session's parts."""
-        return Rollout(self.management, self.provisioner, self.volumes, self.ledger, self._on_event)
+        return ProvisioningRun(
+            self.management, self.provisioner, self.volumes, self.session_records, self._on_event
+        )
 
     def existing(self, resources: Iterable[ServerlessResource]) -> frozenset[str]:
         """The names of the endpoints of ``resources`` that are known to exist.
 
         Runpod is not asked: they were provisioned by this session, or are remembered.
         """
-        recorded = self.ledger.records() if self.ledger is not None else ()
+        recorded = self.session_records.records() if self.session_records is not None else ()
         known = [self.provisioner.known(each) for each in resources]
         return frozenset(each.endpoint_name for each in recorded if each.endpoint_id) | frozenset(
             each.name for each in known if each is not None
@@ -211,7 +213,7 @@ class Session:
         self.management.close()
 
 
-def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Ledger:
+def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> SessionRecords:
     """What this session remembers about endpoints on ``target``.
 
     What was recorded under the name that older versions gave the project is taken over: the state
@@ -227,7 +229,7 @@ def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Ledger
             )
         )
     scope = Scope(Account.of(target), project.name, identity.namespace)
-    return Ledger(state, scope, identity.user, identity.creator)
+    return SessionRecords(state, scope, identity.user, identity.creator)
 
 
 def connect_from_environment() -> RemoteCalls:

@@ -25,7 +25,7 @@ from .access import cookie_name, objection
 from .journal import Journal
 from .rerun import CannotRepeatError
 from .stream import Streams
-from .token import Pass
+from .token import ConsoleAccess
 from .views import details
 from .worker_watch import WorkerWatch
 
@@ -56,19 +56,23 @@ class Console:
     """
 
     def __init__(
-        self, journal: Journal, door: Pass, workers: WorkerWatch, again: Callable[[Job], None]
+        self,
+        journal: Journal,
+        access: ConsoleAccess,
+        workers: WorkerWatch,
+        again: Callable[[Job], None],
     ) -> None:
-        self.path = door.path
-        self._token = door.token.encode()
+        self.path = access.path
+        self._token = access.token.encode()
         self._journal = journal
         self._streams = Streams(journal, workers)
         self._again = again
         static = files(__package__) / "static"
-        self._page = (static / "console.html").read_text("utf-8").replace("{path}", door.path)
+        self._page = (static / "console.html").read_text("utf-8").replace("{path}", access.path)
         self._assets = {name: (static / name).read_bytes() for name in _ASSETS}
         self._app = Starlette(
             routes=self._routes(),
-            middleware=[Middleware(_Guard, door=door)],
+            middleware=[Middleware(_Guard, access=access)],
         )
 
     def beside(self, app: ASGIApp) -> ASGIApp:
@@ -136,9 +140,9 @@ class Console:
 class _Guard:
     """Lets in whoever has the cookie, gives it for the token, and refuses everyone else."""
 
-    def __init__(self, app: ASGIApp, door: Pass) -> None:
+    def __init__(self, app: ASGIApp, access: ConsoleAccess) -> None:
         self._app = app
-        self._door = door
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -153,17 +157,17 @@ class _Guard:
         if refusal is not None:
             return PlainTextResponse(refusal, 403)
         token = request.query_params.get("token")
-        if request.method == "GET" and token is not None and self._door.opens(token):
+        if request.method == "GET" and token is not None and self._access.opens(token):
             return self._admitted(request, token)
-        if not self._door.opens(request.cookies.get(cookie_name(request))):
+        if not self._access.opens(request.cookies.get(cookie_name(request))):
             return PlainTextResponse(_CLOSED, 403)
         return None
 
     def _admitted(self, request: Request, token: str) -> Response:
         # Without the token, lest it stays in the address line and the browser's history.
-        response = RedirectResponse(self._door.path, 303)
+        response = RedirectResponse(self._access.path, 303)
         response.set_cookie(
-            cookie_name(request), token, path=self._door.path, httponly=True, samesite="strict"
+            cookie_name(request), token, path=self._access.path, httponly=True, samesite="strict"
         )
         return response
 

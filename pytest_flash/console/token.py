@@ -15,7 +15,7 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+")
 
 
 @dataclass(frozen=True)
-class Pass:
+class ConsoleAccess:
     """The console's place on the app's server, and the token that opens it.
 
     ``path`` has the form ``/a/b``; anything else raises SettingsError.

@@ -19,7 +19,7 @@ class _Listing:
     at: float
 
 
-class Inventory:
+class AccountListing:
     """The account's endpoints, from one list call that many threads share."""
 
     def __init__(self, client: ManagementClient) -> None:

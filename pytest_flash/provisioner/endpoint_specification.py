@@ -17,7 +17,7 @@ _UNMADE = "(to be created)"
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class EndpointSpecification:
     """What decides an endpoint's request besides the resource itself."""
 
     owner: Owner

@@ -21,11 +21,11 @@ from ..errors import (
 from ..events import EndpointPending, EndpointReady, EndpointRemoved, EventSink, Notice
 from ..resources import ServerlessResource
 from ..runpod import Endpoint, ManagementClient
-from .account_listing import Inventory
-from .endpoint_specification import Blueprint
+from .account_listing import AccountListing
+from .endpoint_specification import EndpointSpecification
 from .plan import Plan, Recreate, Refuse, Reuse, Step, Update, Wanted, decide
 from .request_and_drift import OWNER_VARIABLE, live_name
-from .session_records import Ledger
+from .session_records import SessionRecords
 from .state.records import CreatedEndpoint
 
 Source = tuple[ServerlessResource, str]
@@ -40,7 +40,7 @@ class Provisioner:
     """Endpoints for resources, looked up, created or changed on first use.
 
     Synchronous, and safe to call from any number of threads: each resource is provisioned once
-    and every other caller waits for that. With a ``ledger`` everything that is made is
+    and every other caller waits for that. With a ``session_records`` everything that is made is
     remembered, across processes too; without one (the embedded Runpod, which ends with us)
     nothing is, and whatever carries our marker is ours. ``adopt`` takes over endpoints that
     carry our marker, have no record, and differ. ``max_creations`` is how many endpoints may be
@@ -50,19 +50,19 @@ class Provisioner:
     def __init__(
         self,
         client: ManagementClient,
-        blueprint: Blueprint,
+        specification: EndpointSpecification,
         *,
-        ledger: Ledger | None,
+        session_records: SessionRecords | None,
         adopt: bool,
         on_event: EventSink,
         max_creations: int | None = None,
     ) -> None:
         self._client = client
-        self._blueprint = blueprint
-        self._ledger = ledger
-        self._adopt = adopt or ledger is None
+        self._blueprint = specification
+        self._session_records = session_records
+        self._adopt = adopt or session_records is None
         self._on_event = on_event
-        self._inventory = Inventory(client)
+        self._inventory = AccountListing(client)
         self._ready: dict[ServerlessResource, Endpoint] = {}
         self._made_for: dict[str, Source] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -128,7 +128,7 @@ class Provisioner:
             wanted = self._blueprint.drafted(resource, file)
             steps.append((wanted, self._step(wanted)))
         names = {wanted.endpoint_name for wanted, _ in steps}
-        records = self._ledger.records() if self._ledger else ()
+        records = self._session_records.records() if self._session_records else ()
         orphans = tuple(each for each in records if each.endpoint_name not in names)
         return Plan(tuple(steps), orphans)
 
@@ -151,10 +151,10 @@ class Provisioner:
         Deletes what test sessions created and no living session uses, unless ``keep``. Where the
         state cannot even be read, everything that this session used is left.
         """
-        if self._ledger is None:
+        if self._session_records is None:
             return {}
         try:
-            unused = self._ledger.leave(keep=keep)
+            unused = self._session_records.leave(keep=keep)
         except ProvisioningError as error:
             used = () if keep else self._ready.values()
             return {each.name: ProvisioningError(f"{each.id}: {error}") for each in used}
@@ -162,7 +162,7 @@ class Provisioner:
 
     def retry_deletions(self) -> dict[str, FlashError]:
         """Delete what an earlier session could not; as ``remove``."""
-        records = self._ledger.records() if self._ledger else ()
+        records = self._session_records.records() if self._session_records else ()
         return self.remove((each for each in records if each.deleting), unused=True)
 
     def _refuse_another(self, resource: ServerlessResource, source_file: str) -> None:
@@ -184,7 +184,7 @@ class Provisioner:
         return endpoint
 
     def _step(self, wanted: Wanted) -> Step:
-        record = self._ledger.record(wanted.recorded_as) if self._ledger else None
+        record = self._session_records.record(wanted.recorded_as) if self._session_records else None
         if record is not None and record.endpoint_id is None:
             # Another session died over it, perhaps after the list was made.
             self._inventory.forget()
@@ -196,7 +196,7 @@ class Provisioner:
             raise ProvisioningError(step.why)
         if isinstance(step, Reuse):
             self._settle(wanted, step.endpoint, adopted=step.adopted)
-            return step.endpoint, "adopted" if step.adopted and self._ledger else "reused"
+            return step.endpoint, "adopted" if step.adopted and self._session_records else "reused"
         if isinstance(step, Update):
             self._on_event(EndpointPending(wanted.endpoint_name, "updating"))
             endpoint = self._client.update(step.endpoint.id, step.drift.patch)
@@ -204,9 +204,9 @@ class Provisioner:
             return endpoint, f"updated ({', '.join(c.field for c in step.drift.changes)})"
         if isinstance(step, Recreate):
             self._on_event(EndpointPending(wanted.endpoint_name, f"recreating ({step.why})"))
-            if self._ledger is not None:
+            if self._session_records is not None:
                 # First, so that nothing is deleted where its successor could not be written down.
-                self._ledger.condemn(wanted.recorded_as)
+                self._session_records.condemn(wanted.recorded_as)
             self._delete(step.endpoint)
             return self._create(wanted, in_place=True), "recreated"
         self._count_creation(wanted)
@@ -216,15 +216,15 @@ class Provisioner:
 
     def _create(self, wanted: Wanted, *, in_place: bool = False) -> Endpoint:
         intended = False
-        if self._ledger is not None:
-            record = self._ledger.record(wanted.recorded_as)
+        if self._session_records is not None:
+            record = self._session_records.record(wanted.recorded_as)
             intended = record is not None and record.endpoint_id is None
-            self._ledger.intend(wanted, in_place=in_place)
+            self._session_records.intend(wanted, in_place=in_place)
         try:
             endpoint = self._client.create(wanted.request, again=intended)
         except RunpodApiError as error:
-            if self._ledger is not None and error.status < 500:
-                self._ledger.forget(wanted.recorded_as)
+            if self._session_records is not None and error.status < 500:
+                self._session_records.forget(wanted.recorded_as)
             raise
         self._settle(wanted, endpoint)
         return endpoint
@@ -242,30 +242,30 @@ class Provisioner:
 
     def _settle(self, wanted: Wanted, endpoint: Endpoint, *, adopted: bool = False) -> None:
         self._inventory.put(endpoint)
-        if self._ledger is not None:
-            self._ledger.settle(wanted, endpoint, adopted=adopted)
+        if self._session_records is not None:
+            self._session_records.settle(wanted, endpoint, adopted=adopted)
 
     def _remove(self, record: CreatedEndpoint, *, unused: bool) -> None:
-        assert self._ledger is not None
-        with self._ledger.alone(record.resource, at_least=False):
-            current = self._ledger.record(record.resource)
+        assert self._session_records is not None
+        with self._session_records.alone(record.resource, at_least=False):
+            current = self._session_records.record(record.resource)
             if current is None or current.endpoint_id != record.endpoint_id:
                 return  # Another session was quicker.
-            if unused and self._ledger.others(current):
+            if unused and self._session_records.others(current):
                 return
             # If it dies on the way, the next session goes on; where this cannot be written down,
             # what is deleted here is found to be gone when it is looked for.
             with contextlib.suppress(StateFileError):
-                self._ledger.condemn(record.resource)
+                self._session_records.condemn(record.resource)
             for endpoint in self._condemned(current):
                 self._delete(endpoint)
                 self._on_event(EndpointRemoved(endpoint.name, endpoint.id))
             self._forget_if_possible(record)
 
     def _forget_if_possible(self, record: CreatedEndpoint) -> None:
-        assert self._ledger is not None
+        assert self._session_records is not None
         try:
-            self._ledger.forget(record.resource)
+            self._session_records.forget(record.resource)
         except StateFileError as error:
             self._on_event(
                 Notice(f"{record.endpoint_name} is deleted, and is still recorded: {error}")
@@ -320,10 +320,10 @@ class Provisioner:
 
     @contextlib.contextmanager
     def _alone(self, resource: str) -> Iterator[None]:
-        if self._ledger is None:
+        if self._session_records is None:
             yield
             return
-        with self._ledger.alone(resource):
+        with self._session_records.alone(resource):
             yield
 
     def _lock(self, name: str) -> threading.Lock:

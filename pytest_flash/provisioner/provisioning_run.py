@@ -16,7 +16,7 @@ from .hardware_texts import describe
 from .plan import Create, Plan, Recreate, Refuse, Reuse, Step, Update, Wanted
 from .prices import Prices
 from .provisioner import Provisioner
-from .session_records import Ledger
+from .session_records import SessionRecords
 from .state import records
 from .state.records import CreatedEndpoint
 
@@ -25,13 +25,13 @@ ASK_ABOVE = 5
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """The parts that a rollout works with. ``ledger`` is None on the embedded Runpod."""
+class ProvisioningRun:
+    """The parts that a rollout works with. ``session_records`` is None on the embedded Runpod."""
 
     client: ManagementClient
     provisioner: Provisioner
     volumes: AccountVolumes
-    ledger: Ledger | None
+    session_records: SessionRecords | None
     on_event: EventSink
 
     def plan(self, uses: Iterable[ResourceUse]) -> Plan:
@@ -49,7 +49,7 @@ class Rollout:
         when they do not, or when nobody can be asked.
         """
         volumes = self.missing_volumes(plan)
-        if self.ledger is None or (len(plan.creations) <= ASK_ABOVE and not volumes):
+        if self.session_records is None or (len(plan.creations) <= ASK_ABOVE and not volumes):
             return
         if not ask(self._question(plan, volumes)):
             raise ProvisioningError(
@@ -67,9 +67,9 @@ class Rollout:
 
     def remove_orphans(self, plan: Plan, imported: Collection[str]) -> None:
         """Delete the endpoints of ``plan.orphans`` that ``imported`` files prove to be orphans."""
-        if self.ledger is None:
+        if self.session_records is None:
             return
-        gone = orphans(plan.orphans, imported, self.ledger)
+        gone = orphans(plan.orphans, imported, self.session_records)
         for record in gone:
             self.on_event(
                 Notice(
@@ -101,16 +101,16 @@ class Rollout:
     def _make(self, volume: NetworkVolume) -> None:
         """Create a volume, written down before: it is billed even if nobody hears the answer."""
         recorded = records.VolumeRecord(volume.name, volume.dataCenterId.value, None)
-        if self.ledger is not None:
-            self.ledger.put_volume(recorded)
+        if self.session_records is not None:
+            self.session_records.put_volume(recorded)
         try:
             made = self.volumes.make(volume)
         except RunpodApiError as error:
-            if self.ledger is not None and error.status < 500:
-                self.ledger.forget_volume(recorded)
+            if self.session_records is not None and error.status < 500:
+                self.session_records.forget_volume(recorded)
             raise
-        if self.ledger is not None:
-            self.ledger.put_volume(replace(recorded, id=made.id))
+        if self.session_records is not None:
+            self.session_records.put_volume(replace(recorded, id=made.id))
         self.on_event(Notice(f"network volume {made.name} created ({made.size} GB)"))
 
     def _question(self, plan: Plan, volumes: Iterable[NetworkVolume]) -> str:
@@ -129,18 +129,18 @@ class Rollout:
 
 
 def orphans(
-    records: Iterable[CreatedEndpoint], imported: Collection[str], ledger: Ledger
+    records: Iterable[CreatedEndpoint], imported: Collection[str], session_records: SessionRecords
 ) -> tuple[CreatedEndpoint, ...]:
     """Those of ``records``, whose resources no code defines, that are provably orphans.
 
     The file that defined the resource was ``imported`` without it, or does not exist, and no
-    other living session than that of ``ledger`` needs the endpoint.
+    other living session than that of ``session_records`` needs the endpoint.
     """
     return tuple(
         record
         for record in records
         if (record.source_file in imported or not Path(record.source_file).exists())
-        and not ledger.others(record)
+        and not session_records.others(record)
     )
 
 

@@ -26,7 +26,7 @@ from ..process.exit_status import ends_within
 
 if TYPE_CHECKING:
     from ..target import Target
-    from .session_records import Ledger
+    from .session_records import SessionRecords
 
 _DONE = b"done"
 _LIMIT = 120
@@ -53,8 +53,10 @@ class _Order:
 
 
 @contextlib.contextmanager
-def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterator[None]:
-    """While the block lasts, have what ``ledger``'s test session created deleted if it is killed.
+def reaping(
+    target: Target, session_records: SessionRecords, former_project: str = ""
+) -> Iterator[None]:
+    """While the block lasts, have what this test session created deleted if it is killed.
 
     Enter it before anything is created, and leave it when the session has cleaned up itself. With
     an exception, such as a second Ctrl-C, it counts as killed.
@@ -64,13 +66,13 @@ def reaping(target: Target, ledger: Ledger, former_project: str = "") -> Iterato
         target.queue_url,
         target.api_key,
         # Not through a link in the folder's own place.
-        str(ledger.state.folder.parent.resolve() / ledger.state.folder.name),
-        ledger.scope.account.management_url,
-        ledger.scope.account.key_digest,
-        ledger.scope.project,
-        ledger.scope.namespace,
+        str(session_records.state.folder.parent.resolve() / session_records.state.folder.name),
+        session_records.scope.account.management_url,
+        session_records.scope.account.key_digest,
+        session_records.scope.project,
+        session_records.scope.namespace,
         former_project,
-        asdict(ledger.user),
+        asdict(session_records.user),
         asdict(target.network),
     )
     reaper = subprocess.Popen(
@@ -127,10 +129,10 @@ def _reap(order: _Order) -> None:
     from ..settings import Environment
     from ..target import Target, TargetKind
     from .account_volumes import AccountVolumes
-    from .endpoint_specification import Blueprint
+    from .endpoint_specification import EndpointSpecification
     from .owner import Owner
     from .provisioner import Provisioner
-    from .session_records import Ledger
+    from .session_records import SessionRecords
     from .state.records import Account, Scope
     from .state.session_processes import User
     from .state.store import State
@@ -148,13 +150,15 @@ def _reap(order: _Order) -> None:
     account = Account(order.account_url, order.key_digest)
     scope = Scope(account, order.project, order.namespace)
     state = State(Path(order.folder), on_notice=lambda _: None)
-    ledger = Ledger(state, scope, User(**order.user), "test")
+    session_records = SessionRecords(state, scope, User(**order.user), "test")
     with ManagementClient(target) as client:
-        blueprint = Blueprint(
+        specification = EndpointSpecification(
             owner, Environment({}), AccountVolumes(client, create=False), live=True
         )
-        provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
-        doomed = ledger.leave(keep=False)
+        provisioner = Provisioner(
+            client, specification, session_records=session_records, adopt=False, on_event=ignore
+        )
+        doomed = session_records.leave(keep=False)
         intents = [each for each in doomed if each.endpoint_id is None]
         provisioner.remove((each for each in doomed if each not in intents), unused=True)
         if intents:

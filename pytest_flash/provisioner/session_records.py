@@ -15,7 +15,7 @@ from .state.store import State
 
 
 @dataclass(frozen=True)
-class Ledger:
+class SessionRecords:
     """Reads and writes records for one session.
 
     ``creator`` says whether the session is a ``flash run`` or a test run. Every method raises

@@ -15,7 +15,7 @@ from ..runpod import Endpoint, ManagementClient
 from .owner import Owner
 from .provisioner import Provisioner
 from .request_and_drift import OWNER_VARIABLE
-from .session_records import Ledger
+from .session_records import SessionRecords
 from .state.records import CreatedEndpoint
 
 _AT_ONCE = 3
@@ -41,29 +41,31 @@ class Undeploy:
 
     client: ManagementClient
     provisioner: Provisioner
-    ledger: Ledger
+    session_records: SessionRecords
     declared: bool = True
 
     def listing(self) -> tuple[Deployed, ...]:
         """Every record of the namespace, checked with one list call."""
-        records = self.ledger.records()
+        records = self.session_records.records()
         existing = self.client.endpoints() if records else []
         ids = {endpoint.id for endpoint in existing}
         # An intent has no id: its endpoint is known by name and mark.
-        marker = Owner(self.ledger.scope.project, self.ledger.scope.namespace).marker
+        marker = Owner(
+            self.session_records.scope.project, self.session_records.scope.namespace
+        ).marker
         ours = {each.name for each in existing if each.env.get(OWNER_VARIABLE) == marker}
         return tuple(
             Deployed(
                 each,
                 each.endpoint_id in ids if each.endpoint_id else each.endpoint_name in ours,
-                len(self.ledger.living(each)),
+                len(self.session_records.living(each)),
             )
             for each in records
         )
 
     def elsewhere(self) -> tuple[str, ...]:
         """How many endpoints this state file has for others, and whose they are, in words."""
-        mine, contents = self.ledger.scope, self.ledger.state.read()
+        mine, contents = self.session_records.scope, self.session_records.state.read()
         told = []
         for scope in contents.scopes() - {mine}:
             whose = f"of namespace {scope.namespace} (--namespace {scope.namespace})"
@@ -79,7 +81,7 @@ class Undeploy:
 
         Raises ProvisioningError for a name that has none.
         """
-        records = self.ledger.records()
+        records = self.session_records.records()
         found = {}
         for name in names:
             known_as = {name, bare_name(name)}
@@ -87,7 +89,8 @@ class Undeploy:
             if not matches:
                 known = ", ".join(each.resource for each in records) or "nothing"
                 raise ProvisioningError(
-                    f"no endpoint {name!r} is recorded in {self.ledger.state.path}; it has {known}"
+                    f"no endpoint {name!r} is recorded in {self.session_records.state.path}; "
+                    f"it has {known}"
                 )
             found.update({each.resource: each for each in matches})
         return tuple(found.values())
@@ -104,9 +107,9 @@ class Undeploy:
         if not self.declared:
             raise SettingsError(
                 f"--unrecorded deletes whatever carries the mark of project "
-                f"{self.ledger.scope.project!r}, and no pyproject.toml of yours declares that "
-                "name: any folder that is called so may have made it. Give the project a name of "
-                'its own in [tool.flash] of pyproject.toml, such as project = "my-project"'
+                f"{self.session_records.scope.project!r}, and no pyproject.toml of yours declares "
+                "that name: any folder that is called so may have made it. Give the project a name "
+                'of its own in [tool.flash] of pyproject.toml, such as project = "my-project"'
             )
         return tuple(
             endpoint
@@ -144,13 +147,13 @@ class Undeploy:
         self.client.delete(now.id)
 
     def _is_unrecorded(self, endpoint: Endpoint, all_namespaces: bool) -> bool:
-        mine = self.ledger.scope
+        mine = self.session_records.scope
         project, separator, namespace = endpoint.env.get(OWNER_VARIABLE, "").rpartition("/")
         if not separator or project != mine.project:
             return False
         if namespace != mine.namespace and not all_namespaces:
             return False
-        records = self.ledger.state.read().records(replace(mine, namespace=namespace))
+        records = self.session_records.state.read().records(replace(mine, namespace=namespace))
         return all(
             each.endpoint_id != endpoint.id
             and not (each.endpoint_id is None and each.endpoint_name == endpoint.name)

@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from ..console.token import Pass
+from ..console.token import ConsoleAccess
 from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
 from ..process.orphans import Adopted
@@ -22,8 +22,8 @@ from ..settings import read_environment
 from ..target import Target, TargetKind, choose
 from .app.locate import AppLocation, locate
 from .app.options import ListenAddress, RunOptions, address
-from .console.event_hub import Desk
-from .reload.files_beside import Beside
+from .console.event_hub import EventHub
+from .reload.files_beside import FilesBeside
 from .reload.fork_server_start import ParentProcess
 from .reload.generations import Generations
 from .reload.ipc_messages import Assignment
@@ -62,7 +62,9 @@ async def _supervise(
 ) -> int:
     signals = _Signals()
     asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, adopted.reap)
-    desk = Desk(on_event, None if options.console is None else Pass(options.console))
+    event_hub = EventHub(
+        on_event, None if options.console is None else ConsoleAccess(options.console)
+    )
     location = locate(options.app, options.folder)
     environment = read_environment(location.folder, options.env_file)
     project = find_project(location.root)
@@ -84,14 +86,14 @@ async def _supervise(
         granted=granted,
     )
     async with contextlib.AsyncExitStack() as stack:
-        listener = stack.enter_context(_listen(where, desk.tell))
+        listener = stack.enter_context(_listen(where, event_hub.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
         context = SpawnContext(
             location.root, (listener, *parked), options.fork, options.timings.parent_limit
         )
-        beside = Beside()
+        beside = FilesBeside()
         sources: dict[str, bytes] = {}
-        watcher = Watcher(desk.tell, ask, beside.add, sources.update)
+        watcher = Watcher(event_hub.tell, ask, beside.add, sources.update)
         spawner = Spawner(context, watcher, parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
@@ -99,40 +101,40 @@ async def _supervise(
             environment,
             project,
             signals.stopped,
-            desk,
+            event_hub,
             granted=granted,
         )
         target = await stack.enter_async_context(opening)
         assignment = replace(assignment, url=url_of(listener, where.host))
         if live and not options.provision.dry_run:
             if not project.declared:
-                desk.tell(Notice(named_by_folder(project)))
+                event_hub.tell(Notice(named_by_folder(project)))
             user = stack.enter_context(session_in(project.root / FOLDER))
             assignment = replace(assignment, user=user)
         if not is_loopback(listener):
-            desk.tell(Notice(_exposed(assignment)))
+            event_hub.tell(Notice(_exposed(assignment)))
         batches = _changes(options, location, beside) if assignment.reload else _never()
-        generations = Generations(spawner, assignment, target, desk, options.timings, sources)
+        generations = Generations(spawner, assignment, target, event_hub, options.timings, sources)
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
-            _tell_what_stays(target.result(), assignment, desk)
+            _tell_what_stays(target.result(), assignment, event_hub)
         return code
 
 
-def _tell_what_stays(target: Target, assignment: Assignment, desk: Desk) -> None:
+def _tell_what_stays(target: Target, assignment: Assignment, event_hub: EventHub) -> None:
     """Endpoints on Runpod outlive the server, and can cost money."""
     from ..session import Identity, ledger_of
 
     project, namespace = assignment.project, assignment.namespace
     identity = Identity(project, namespace, "run", assignment.user)
-    records = ledger_of(target, identity, desk.tell).records()
+    records = ledger_of(target, identity, event_hub.tell).records()
     names = [each.endpoint_name for each in records]
     told = [
         each.endpoint_name if each.endpoint_id else f"{each.endpoint_name} (perhaps)"
         for each in records
     ]
     if names:
-        desk.tell(
+        event_hub.tell(
             Notice(
                 f"{len(names)} endpoint(s) stay on Runpod: {', '.join(told)}. Remove them with "
                 f"'{undeploy_command(namespace, names)}' in {project.root}"
@@ -180,7 +182,7 @@ def _listen(where: ListenAddress, on_event: EventSink) -> socket.socket:
 
 
 def _changes(
-    options: RunOptions, location: AppLocation, beside: Beside
+    options: RunOptions, location: AppLocation, beside: FilesBeside
 ) -> AsyncIterator[tuple[str, ...]]:
     # Here, since importing it would hold up the start.
     from .reload.file_watcher import WatchOptions, changes, changes_beside, merged

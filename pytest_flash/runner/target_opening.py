@@ -13,7 +13,7 @@ from ..events import TargetChosen
 from ..project import Project
 from ..settings import Environment
 from ..target import Target, TargetChoice, TargetKind, embedded, open_live
-from .console.event_hub import Desk
+from .console.event_hub import EventHub
 
 
 @contextlib.asynccontextmanager
@@ -22,7 +22,7 @@ async def opened(
     environment: Environment,
     project: Project,
     stopped: asyncio.Future[int],
-    desk: Desk,
+    event_hub: EventHub,
     *,
     granted: bool,
 ) -> AsyncIterator[asyncio.Future[Target]]:
@@ -34,8 +34,8 @@ async def opened(
     target: asyncio.Future[Target] = asyncio.get_running_loop().create_future()
 
     def chosen(opened: Target) -> None:
-        desk.hide(opened.api_key)
-        desk.tell(
+        event_hub.hide(opened.api_key)
+        event_hub.tell(
             TargetChosen(opened.kind.value, opened.management_url, choice.reason, choice.remedy)
         )
         target.set_result(opened)

@@ -200,8 +200,8 @@ class LocalPlatform:
             on_event=self.totals.take,
         )
         self._stack.callback(session.close)
-        if session.ledger is not None and not config.keep:
-            self._stack.enter_context(reaping(target, session.ledger, project.former_name))
+        if session.session_records is not None and not config.keep:
+            self._stack.enter_context(reaping(target, session.session_records, project.former_name))
         self.totals.undeleted.update(session.provisioner.retry_deletions())
         return session
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from pytest_flash.console.app import Console
 from pytest_flash.console.journal import Journal
 from pytest_flash.console.rerun import CannotRepeatError
-from pytest_flash.console.token import Pass
+from pytest_flash.console.token import ConsoleAccess
 from pytest_flash.console.worker_watch import WorkerWatch
 from pytest_flash.progress import Job
 from pytest_flash.runner.serving.app_server import ThreadServer
@@ -40,18 +40,18 @@ class Served:
     """The console, where it is, and what it was asked to run again."""
 
     journal: Journal
-    door: Pass
+    access: ConsoleAccess
     console: Console
     server: ThreadServer
     repeated: list[Job] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"{self.server.url}{self.door.path}"
+        return f"{self.server.url}{self.access.path}"
 
     @property
     def entrance(self) -> str:
-        return self.door.url(self.server.url)
+        return self.access.url(self.server.url)
 
 
 @contextlib.contextmanager
@@ -67,13 +67,13 @@ def served(journal: Journal | None = None) -> Iterator[Served]:
             raise CannotRepeatError("no such function")
         repeated.append(job)
 
-    door = Pass()
+    access = ConsoleAccess()
     watch = WorkerWatch(lambda _: WORKERS, interval=0.2)
-    console = Console(journal, door, watch, again)
+    console = Console(journal, access, watch, again)
     server = ThreadServer(console.beside(APP))
     server.start(60)
     try:
-        yield Served(journal, door, console, server, repeated)
+        yield Served(journal, access, console, server, repeated)
     finally:
         console.close()
         server.stop()

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_flash.console.access import HEADER
 from pytest_flash.console.app import WithoutConsole
-from pytest_flash.console.token import Pass
+from pytest_flash.console.token import ConsoleAccess
 from pytest_flash.errors import SettingsError
 from tests.console.reported import ended, failed, recorded, started
 from tests.console.served import Served, served
@@ -50,9 +50,9 @@ def test_everything_else_is_the_apps(console: Served) -> None:
 def test_the_token_becomes_a_cookie_and_leaves_the_address(console: Served) -> None:
     answer = httpx.get(console.entrance, trust_env=False)
     assert answer.status_code == 303
-    assert answer.headers["location"] == console.door.path
+    assert answer.headers["location"] == console.access.path
     cookie = answer.headers["set-cookie"]
-    assert f"Path={console.door.path}" in cookie
+    assert f"Path={console.access.path}" in cookie
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert f"flash-console-{console.server.port}=" in cookie
@@ -63,9 +63,9 @@ def test_the_page_and_its_parts_come_with_the_cookie(
 ) -> None:
     page = browser.get(console.url)
     assert page.headers["content-type"].startswith("text/html")
-    assert console.door.token not in page.text
+    assert console.access.token not in page.text
     for name in ("console.css", "console.js", "icon.svg"):
-        assert f'"{console.door.path}/{name}"' in page.text
+        assert f'"{console.access.path}/{name}"' in page.text
         assert browser.get(f"{console.url}/{name}").status_code == 200
     assert browser.get(f"{console.url}/other.js").status_code == 404
     assert browser.get(f"{console.url}/../secret").status_code in (200, 404)
@@ -73,7 +73,7 @@ def test_the_page_and_its_parts_come_with_the_cookie(
 
 @pytest.mark.parametrize("path", ["", "/console.js", "/events", "/jobs/1-1", "/nowhere"])
 def test_without_the_token_nothing_is_shown(console: Served, path: str) -> None:
-    for query in ("", "?token=", "?token=wrong", f"?token={console.door.token[:-1]}"):
+    for query in ("", "?token=", "?token=wrong", f"?token={console.access.token[:-1]}"):
         answer = httpx.get(console.url + path + query, trust_env=False)
         assert answer.status_code == 403
         assert "flash run" in answer.text
@@ -218,7 +218,7 @@ def test_closing_ends_the_streams(console: Served, browser: httpx.Client) -> Non
 )
 def test_a_path_that_cannot_be_served_is_refused(path: str) -> None:
     with pytest.raises(SettingsError, match="console path"):
-        Pass(path)
+        ConsoleAccess(path)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_path_that_cannot_be_served_is_refused(path: str) -> None:
     ],
 )
 def test_the_address_of_the_console_works_on_this_machine(app: str, base: str) -> None:
-    assert Pass("/x", "t").url(app) == f"{base}/x?token=t"
+    assert ConsoleAccess("/x", "t").url(app) == f"{base}/x?token=t"
 
 
 def test_the_access_log_is_the_apps(console: Served) -> None:
@@ -244,5 +244,5 @@ def test_the_access_log_is_the_apps(console: Served) -> None:
 
     assert logged("/process?x=/__flash__")
     assert logged("/__flash__x")
-    assert not logged(f"/__flash__?token={console.door.token}")
+    assert not logged(f"/__flash__?token={console.access.token}")
     assert not logged("/__flash__/events")

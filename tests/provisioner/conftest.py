@@ -10,10 +10,10 @@ import pytest
 from pytest_flash.emulator.client.process import EmulatorProcess
 from pytest_flash.events import Event
 from pytest_flash.provisioner.account_volumes import AccountVolumes
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.records import Account, Creator, Scope
 from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.provisioner.state.store import State
@@ -59,7 +59,7 @@ def state(tmp_path: Path) -> State:
 
 
 @pytest.fixture
-def ledger(account: Target, state: State) -> Callable[..., Ledger]:
+def session_records(account: Target, state: State) -> Callable[..., SessionRecords]:
     """Ledgers of sessions on the account."""
 
     def make(
@@ -67,16 +67,16 @@ def ledger(account: Target, state: State) -> Callable[..., Ledger]:
         namespace: str = "default",
         creator: Creator = "run",
         user: User | None = None,
-    ) -> Ledger:
+    ) -> SessionRecords:
         scope = Scope(Account.of(account), project, namespace)
-        return Ledger(state, scope, user or User.current(), creator)
+        return SessionRecords(state, scope, user or User.current(), creator)
 
     return make
 
 
 @pytest.fixture
 def provisioner(
-    client: ManagementClient, events: list[Event], ledger: Callable[..., Ledger]
+    client: ManagementClient, events: list[Event], session_records: Callable[..., SessionRecords]
 ) -> Callable[..., Provisioner]:
     """Provisioners of sessions on the account; each as if in a process of its own."""
 
@@ -92,13 +92,15 @@ def provisioner(
     ) -> Provisioner:
         return Provisioner(
             client,
-            Blueprint(
+            EndpointSpecification(
                 Owner(project, namespace),
                 Environment(LIVE_IMAGES),
                 AccountVolumes(client, create=False),
                 live=True,
             ),
-            ledger=ledger(project, namespace, creator, user) if remembers else None,
+            session_records=session_records(project, namespace, creator, user)
+            if remembers
+            else None,
             adopt=adopt,
             on_event=events.append,
             max_creations=max_creations,

@@ -13,11 +13,11 @@ import pytest
 from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.events import Event
 from pytest_flash.provisioner.account_volumes import AccountVolumes
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.plan import Refuse
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.records import Account, Scope
 from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.provisioner.state.store import State
@@ -66,20 +66,26 @@ class Work:
         else:
             self.mine.answer(exchange)
 
-    def ledger(self) -> Ledger:
+    def session_records(self) -> SessionRecords:
         state = State(self.folder / ".runpod", on_notice=pytest.fail)
         scope = Scope(Account.of(self.server.live), "shop", "default")
-        return Ledger(state, scope, User.current(), "test")
+        return SessionRecords(state, scope, User.current(), "test")
 
     def provisioner(self) -> Provisioner:
         volumes = AccountVolumes(self.client, create=False)
-        blueprint = Blueprint(Owner("shop"), Environment(LIVE_IMAGES), volumes, live=True)
+        specification = EndpointSpecification(
+            Owner("shop"), Environment(LIVE_IMAGES), volumes, live=True
+        )
         return Provisioner(
-            self.client, blueprint, ledger=self.ledger(), adopt=False, on_event=self.events.append
+            self.client,
+            specification,
+            session_records=self.session_records(),
+            adopt=False,
+            on_event=self.events.append,
         )
 
     def undeploy(self) -> Undeploy:
-        return Undeploy(self.client, self.provisioner(), self.ledger())
+        return Undeploy(self.client, self.provisioner(), self.session_records())
 
 
 @pytest.fixture
@@ -108,7 +114,7 @@ def test_what_others_made_stops_nothing(work: Work) -> None:
     assert [each.id for each in found] == [lost["id"]]
     assert work.undeploy().unrecorded(all_namespaces=True) == found
     assert work.undeploy().delete_unrecorded(found) == {}
-    assert work.undeploy().delete(work.ledger().records()) == {}
+    assert work.undeploy().delete(work.session_records().records()) == {}
     assert work.mine.endpoints == {}
 
 
@@ -146,7 +152,7 @@ def test_ours_that_cannot_be_read_stops_no_other_and_can_be_deleted(
     assert isinstance(odd, Refuse), odd
     assert "as this version cannot read" in odd.why
     assert not isinstance(other, Refuse)
-    assert work.undeploy().delete(work.ledger().records()) == {}
+    assert work.undeploy().delete(work.session_records().records()) == {}
     assert work.mine.endpoints == {}
 
 

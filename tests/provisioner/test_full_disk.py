@@ -14,10 +14,10 @@ from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import StateFileError
 from pytest_flash.events import ignore
 from pytest_flash.provisioner.account_volumes import AccountVolumes
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.records import Account, Scope
 from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.provisioner.state.store import State
@@ -67,8 +67,8 @@ def session(account: Target, relay: Relay, folder: Path) -> Iterator[Callable[[]
             scope = Scope(Account.of(account), "shop", "default")
             return Provisioner(
                 client,
-                Blueprint(Owner("shop"), Environment(LIVE_IMAGES), volumes, live=True),
-                ledger=Ledger(state, scope, User.current(), "test"),
+                EndpointSpecification(Owner("shop"), Environment(LIVE_IMAGES), volumes, live=True),
+                session_records=SessionRecords(state, scope, User.current(), "test"),
                 adopt=False,
                 on_event=ignore,
             )

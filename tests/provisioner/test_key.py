@@ -22,7 +22,7 @@ from pytest_flash.functions.shipping.payload import Shipping
 from pytest_flash.project import find_project
 from pytest_flash.provisioner.account_volumes import AccountVolumes
 from pytest_flash.provisioner.discover import discover
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.owner import Owner, choose_namespace
 from pytest_flash.resources import (
     CpuLiveServerless,
@@ -66,9 +66,9 @@ def wanted(server: ScriptedServer) -> Iterator[Callable[..., Mapping[str, Any]]]
             environment: Environment = EXPORTED,
             owner: Owner = SHOP,
         ) -> Mapping[str, Any]:
-            blueprint = Blueprint(owner, environment, volumes, live=True)
-            blueprint.drafted(resource, "main.py")
-            return blueprint.wanted(resource, "main.py").request
+            specification = EndpointSpecification(owner, environment, volumes, live=True)
+            specification.drafted(resource, "main.py")
+            return specification.wanted(resource, "main.py").request
 
         yield request
 

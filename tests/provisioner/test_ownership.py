@@ -18,7 +18,7 @@ from pytest_flash.errors import ConfigurationError, ProvisioningError, SettingsE
 from pytest_flash.events import ignore
 from pytest_flash.project import Project, find_project
 from pytest_flash.provisioner.account_volumes import AccountVolumes
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.state.session_processes import User
@@ -127,14 +127,16 @@ class Neighbour:
 
     def __post_init__(self) -> None:
         self._identity = Identity(self.project, self.namespace, "test", User.current())
-        self.ledger = ledger_of(self.account, self._identity, ignore)
+        self.session_records = ledger_of(self.account, self._identity, ignore)
 
     def provisioner(self, *, adopt: bool = False) -> Provisioner:
         volumes = AccountVolumes(self.client, create=False)
         return Provisioner(
             self.client,
-            Blueprint(self._identity.owner, Environment(LIVE_IMAGES), volumes, live=True),
-            ledger=self.ledger,
+            EndpointSpecification(
+                self._identity.owner, Environment(LIVE_IMAGES), volumes, live=True
+            ),
+            session_records=self.session_records,
             adopt=adopt,
             on_event=ignore,
         )
@@ -150,10 +152,10 @@ class Neighbour:
     def delete_everything(self, all_namespaces: bool) -> None:
         """By every command that deletes."""
         provisioner = self.provisioner()
-        work = Undeploy(self.client, provisioner, self.ledger, self.project.declared)
+        work = Undeploy(self.client, provisioner, self.session_records, self.project.declared)
         provisioner.retry_deletions()
         provisioner.release(keep=False)
-        work.delete(self.ledger.records())
+        work.delete(self.session_records.records())
         with contextlib.suppress(SettingsError):  # Of a name that is the folder's alone.
             work.delete_unrecorded(work.unrecorded(all_namespaces=all_namespaces))
 
@@ -193,7 +195,7 @@ def test_no_command_deletes_or_changes_what_another_project_owns(
         number = data.draw(st.integers(0, len(neighbours) - 1))
         before = documents(client)
         if data.draw(st.booleans()):
-            (neighbours[number].ledger.state.path).unlink(missing_ok=True)
+            (neighbours[number].session_records.state.path).unlink(missing_ok=True)
         neighbours[number].delete_everything(data.draw(st.booleans()))
         after = documents(client)
 
@@ -228,6 +230,6 @@ def test_namespaces_of_one_project_delete_nothing_of_each_other(
     theirs = Neighbour(other, "default", account, client)
     for each in (mine, theirs):
         each.ensure(["gpu"], 1, adopt=False)
-    mine.ledger.state.path.unlink()
+    mine.session_records.state.path.unlink()
     mine.delete_everything(all_namespaces=False)
     assert [endpoint.id for endpoint in client.endpoints()] == [*theirs.made]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.target import Target
 from tests.support.accounts.relay import Relay, relaying
@@ -148,7 +148,7 @@ def test_a_kill_at_any_instant_forgets_nothing_and_doubles_nothing(
     start: Start,
     relay: Relay,
     client: ManagementClient,
-    ledger: Callable[..., Ledger],
+    session_records: Callable[..., SessionRecords],
     request: pytest.FixtureRequest,
 ) -> None:
     kills = 200 if request.config.getoption("--soak") else 12
@@ -168,7 +168,7 @@ def test_a_kill_at_any_instant_forgets_nothing_and_doubles_nothing(
         endpoints = client.endpoints()
         found = [endpoint.name for endpoint in endpoints]
         assert len(found) == len(set(found)), found
-        records = ledger().records()  # Loads, or the fixture's notice fails the test.
+        records = session_records().records()  # Loads, or the fixture's notice fails the test.
         recorded = {record.endpoint_name for record in records}
         assert set(found) <= recorded
     finish(start(["ensure", {"a": 1, "b": 1}], ["remove"], url=relay.url))

@@ -21,7 +21,7 @@ from pytest_flash.errors import (
 from pytest_flash.events import EndpointReady, EndpointRemoved, Event
 from pytest_flash.provisioner.plan import Create, Recreate, Refuse, Reuse, Update
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.provisioner.state.store import State
 from pytest_flash.runpod import ManagementClient
@@ -29,7 +29,7 @@ from pytest_flash.target import Target
 from tests.support.accounts.sessions import DEAD
 
 Make = Callable[..., Provisioner]
-MakeLedger = Callable[..., Ledger]
+MakeLedger = Callable[..., SessionRecords]
 
 FILE = "/app/main.py"
 
@@ -60,11 +60,11 @@ def test_a_namespace_is_part_of_name_and_owner(provisioner: Make) -> None:
 
 
 def test_what_was_created_is_recorded_without_values(
-    provisioner: Make, ledger: MakeLedger, state: State
+    provisioner: Make, session_records: MakeLedger, state: State
 ) -> None:
     made = provisioner().ensure(LiveServerless(name="gpu", env={"TOKEN": "hush-hush"}), FILE)
 
-    (record,) = ledger().records()
+    (record,) = session_records().records()
     assert (record.resource, record.endpoint_name) == ("gpu", "live-gpu")
     assert (record.endpoint_id, record.source_file) == (made.id, FILE)
     assert (record.created_by, record.deleting) == ("run", False)
@@ -135,7 +135,7 @@ def test_what_belongs_to_another_is_refused_and_left_alone(
 
 
 def test_a_lost_state_file_is_made_up_by_adopting(
-    provisioner: Make, ledger: MakeLedger, state: State, events: list[Event]
+    provisioner: Make, session_records: MakeLedger, state: State, events: list[Event]
 ) -> None:
     resource = LiveServerless(name="gpu")
     first = provisioner().ensure(resource, FILE)
@@ -143,7 +143,7 @@ def test_a_lost_state_file_is_made_up_by_adopting(
 
     assert provisioner().ensure(resource, FILE).id == first.id
     assert actions(events) == ["created", "adopted"]
-    assert ledger().records()[0].created_by == "adopted"
+    assert session_records().records()[0].created_by == "adopted"
 
 
 def test_adopting_what_differs_takes_a_word(
@@ -162,21 +162,21 @@ def test_adopting_what_differs_takes_a_word(
 
 
 def test_an_intent_without_an_answer_is_adopted_whatever_it_is(
-    provisioner: Make, ledger: MakeLedger, state: State
+    provisioner: Make, session_records: MakeLedger, state: State
 ) -> None:
     first = provisioner().ensure(LiveServerless(name="gpu", workersMax=1), FILE)
     with state.change() as draft:
-        scope = ledger().scope
+        scope = session_records().scope
         draft.put(scope, replace(draft.records(scope)[0], endpoint_id=None))
 
     again = provisioner().ensure(LiveServerless(name="gpu", workersMax=2), FILE)
 
     assert again.id == first.id
-    assert ledger().records()[0].endpoint_id == first.id
+    assert session_records().records()[0].endpoint_id == first.id
 
 
 def test_an_intent_that_comes_true_after_the_list_was_made_is_adopted(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger, state: State
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger, state: State
 ) -> None:
     """Whoever wrote it was killed meanwhile: the endpoint is theirs, and theirs to delete."""
     resource = LiveServerless(name="gpu")
@@ -184,7 +184,7 @@ def test_an_intent_that_comes_true_after_the_list_was_made_is_adopted(
     mine.plan([(resource, FILE)])
     first = provisioner(creator="test", user=DEAD).ensure(resource, FILE)
     with state.change() as draft:
-        scope = ledger().scope
+        scope = session_records().scope
         draft.put(scope, replace(draft.records(scope)[0], endpoint_id=None))
 
     assert mine.ensure(resource, FILE).id == first.id
@@ -193,7 +193,7 @@ def test_an_intent_that_comes_true_after_the_list_was_made_is_adopted(
 
 
 def test_a_leading_live_makes_no_other_endpoint(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     first = provisioner().ensure(LiveServerless(name="gpu"), FILE)
 
@@ -202,11 +202,11 @@ def test_a_leading_live_makes_no_other_endpoint(
     assert isinstance(plan.steps[0][1], Reuse)
     assert plan.orphans == ()
     assert mine.ensure(renamed, FILE).id == first.id
-    assert [record.resource for record in ledger().records()] == ["gpu"]
+    assert [record.resource for record in session_records().records()] == ["gpu"]
 
 
 def test_a_recorded_endpoint_that_is_gone_is_made_again(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     first = provisioner().ensure(LiveServerless(name="gpu"), FILE)
     client.delete(first.id)
@@ -215,7 +215,7 @@ def test_a_recorded_endpoint_that_is_gone_is_made_again(
     assert isinstance(step, Create)
     assert first.id in step.why
     second = provisioner().ensure(LiveServerless(name="gpu"), FILE)
-    assert ledger().records()[0].endpoint_id == second.id
+    assert session_records().records()[0].endpoint_id == second.id
 
 
 def test_an_endpoint_that_went_away_under_us_is_made_again(
@@ -271,11 +271,11 @@ def test_one_failure_leaves_the_others_and_names_itself(
     assert {each.name for each in client.endpoints()} == {"live-a", "live-b", "live-c"}
 
 
-def test_a_refused_create_leaves_no_record(provisioner: Make, ledger: MakeLedger) -> None:
+def test_a_refused_create_leaves_no_record(provisioner: Make, session_records: MakeLedger) -> None:
     resource = LiveServerless(name="gpu", templateId="no-such-template")
     with pytest.raises(RunpodError):
         provisioner().ensure(resource, FILE)
-    assert ledger().records() == ()
+    assert session_records().records() == ()
 
 
 def test_a_plan_says_what_would_happen_and_does_nothing(

@@ -12,8 +12,8 @@ from pytest_flash.errors import RunpodApiError
 from pytest_flash.events import Event
 from pytest_flash.provisioner.account_volumes import AccountVolumes
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.provisioning_run import Rollout
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.provisioning_run import ProvisioningRun
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.records import VolumeRecord
 from pytest_flash.runpod import ManagementClient
 from pytest_flash.runpod.models import Volume as Made
@@ -38,28 +38,30 @@ class KilledWhileItCreates(AccountVolumes):
 def rollout(
     client: ManagementClient,
     provisioner: Callable[..., Provisioner],
-    ledger: Callable[..., Ledger],
+    session_records: Callable[..., SessionRecords],
     events: list[Event],
-) -> Callable[[AccountVolumes], Rollout]:
-    return lambda volumes: Rollout(client, provisioner(), volumes, ledger(), events.append)
+) -> Callable[[AccountVolumes], ProvisioningRun]:
+    return lambda volumes: ProvisioningRun(
+        client, provisioner(), volumes, session_records(), events.append
+    )
 
 
 def test_a_volume_is_recorded_before_it_is_created(
-    rollout: Callable[[AccountVolumes], Rollout],
+    rollout: Callable[[AccountVolumes], ProvisioningRun],
     client: ManagementClient,
-    ledger: Callable[..., Ledger],
+    session_records: Callable[..., SessionRecords],
 ) -> None:
     killed = rollout(KilledWhileItCreates(client, create=False))
     with pytest.raises(SystemExit):
         killed.apply(killed.provisioner.plan([(with_volume("models"), FILE)]))
-    assert ledger().volumes() == (VolumeRecord("models", "EU-RO-1", None),)
+    assert session_records().volumes() == (VolumeRecord("models", "EU-RO-1", None),)
 
 
 def test_a_volume_that_was_refused_is_forgotten(
-    rollout: Callable[[AccountVolumes], Rollout],
+    rollout: Callable[[AccountVolumes], ProvisioningRun],
     client: ManagementClient,
     account: Target,
-    ledger: Callable[..., Ledger],
+    session_records: Callable[..., SessionRecords],
 ) -> None:
     refused = rollout(AccountVolumes(client, create=False))
     plan = refused.provisioner.plan([(with_volume("weights"), FILE)])
@@ -67,4 +69,4 @@ def test_a_volume_that_was_refused_is_forgotten(
         control.refuse_requests("management", 400, method="POST")
         with pytest.raises(RunpodApiError, match="400"):
             refused.apply(plan)
-    assert ledger().volumes() == ()
+    assert session_records().volumes() == ()

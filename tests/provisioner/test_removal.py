@@ -10,13 +10,13 @@ from pytest_flash import CpuLiveServerless, LiveServerless
 from pytest_flash.errors import ProvisioningError
 from pytest_flash.events import EndpointRemoved, Event
 from pytest_flash.provisioner.provisioner import Provisioner
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.session_processes import User
 from pytest_flash.runpod import ManagementClient
 from tests.support.accounts.sessions import DEAD, OTHER
 
 Make = Callable[..., Provisioner]
-MakeLedger = Callable[..., Ledger]
+MakeLedger = Callable[..., SessionRecords]
 
 FILE = "/app/main.py"
 
@@ -53,7 +53,7 @@ def test_what_a_test_session_makes_anew_stays_with_who_made_it(
 
 
 def test_what_another_living_session_uses_stays(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     first = provisioner(creator="test", user=User.current())
     second = provisioner(creator="test", user=OTHER)
@@ -65,7 +65,7 @@ def test_what_another_living_session_uses_stays(
     assert [endpoint.name for endpoint in client.endpoints()] == ["live-gpu"]
     assert second.release(keep=False) == {}
     assert client.endpoints() == []
-    assert ledger().records() == ()
+    assert session_records().records() == ()
 
 
 def test_the_users_that_died_are_not_waited_for(
@@ -80,55 +80,55 @@ def test_the_users_that_died_are_not_waited_for(
 
 
 def test_a_deletion_that_failed_is_tried_again(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     test = provisioner(creator="test", user=DEAD)
     test.ensure(LiveServerless(name="gpu"), FILE)
-    ledger(creator="test", user=DEAD).leave(keep=False)  # As if killed right after this.
-    assert ledger().records()[0].deleting
+    session_records(creator="test", user=DEAD).leave(keep=False)  # As if killed right after this.
+    assert session_records().records()[0].deleting
 
     assert provisioner(creator="test").retry_deletions() == {}
 
     assert client.endpoints() == []
-    assert ledger().records() == ()
+    assert session_records().records() == ()
 
 
 def test_a_condemned_endpoint_that_is_needed_again_is_kept(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     resource = LiveServerless(name="gpu")
     provisioner(creator="test", user=DEAD).ensure(resource, FILE)
-    doomed = ledger(creator="test", user=DEAD).leave(keep=False)
+    doomed = session_records(creator="test", user=DEAD).leave(keep=False)
     joined = provisioner(creator="test")
     made = joined.ensure(resource, FILE)
 
     assert provisioner(creator="test", user=DEAD).remove(doomed, unused=True) == {}
     assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
-    assert not ledger().records()[0].deleting
+    assert not session_records().records()[0].deleting
 
 
 def test_removing_what_is_already_gone_succeeds(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     mine = provisioner()
     client.delete(mine.ensure(LiveServerless(name="gpu"), FILE).id)
-    assert mine.remove(ledger().records()) == {}
-    assert ledger().records() == ()
+    assert mine.remove(session_records().records()) == {}
+    assert session_records().records() == ()
 
 
 def test_nothing_foreign_is_deleted_by_a_record(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger, events: list[Event]
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger, events: list[Event]
 ) -> None:
     mine = provisioner()
     made = mine.ensure(LiveServerless(name="gpu"), FILE)
     client.update(made.id, {"env": {"PYTEST_FLASH_OWNER": "other/default"}})
-    provisioner().remove(ledger().records())
+    provisioner().remove(session_records().records())
     assert [endpoint.id for endpoint in client.endpoints()] == [made.id]
     assert any("belongs to 'other/default' now" in str(event) for event in events)
 
 
 def test_an_endpoint_that_lost_its_mark_is_neither_changed_nor_deleted_nor_forgotten(
-    provisioner: Make, client: ManagementClient, ledger: MakeLedger
+    provisioner: Make, client: ManagementClient, session_records: MakeLedger
 ) -> None:
     made = provisioner().ensure(LiveServerless(name="gpu"), FILE)
     client.update(made.id, {"env": {}})
@@ -136,8 +136,8 @@ def test_an_endpoint_that_lost_its_mark_is_neither_changed_nor_deleted_nor_forgo
 
     with pytest.raises(ProvisioningError, match="PYTEST_FLASH_OWNER is gone"):
         provisioner().ensure(LiveServerless(name="gpu", workersMax=2), FILE)
-    (failed,) = provisioner().remove(ledger().records()).values()
+    (failed,) = provisioner().remove(session_records().records()).values()
 
     assert "delete it in the Runpod console" in str(failed)
     assert client.endpoints() == [bare]
-    assert [record.endpoint_id for record in ledger().records()] == [made.id]
+    assert [record.endpoint_id for record in session_records().records()] == [made.id]

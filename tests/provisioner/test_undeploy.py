@@ -17,19 +17,19 @@ from pytest_flash.errors import ProvisioningError, SettingsError
 from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.provisioning_run import orphans
 from pytest_flash.provisioner.request_and_drift import endpoint_request
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.undeploy import Undeploy, parse_age
 from pytest_flash.runpod import ManagementClient
 from tests.support.accounts.sessions import OTHER
 
 FILE = "/app/main.py"
 Make = Callable[..., Provisioner]
-MakeLedger = Callable[..., Ledger]
+MakeLedger = Callable[..., SessionRecords]
 
 
 @pytest.fixture
-def work(client: ManagementClient, provisioner: Make, ledger: MakeLedger) -> Undeploy:
-    return Undeploy(client, provisioner(), ledger())
+def work(client: ManagementClient, provisioner: Make, session_records: MakeLedger) -> Undeploy:
+    return Undeploy(client, provisioner(), session_records())
 
 
 def names(client: ManagementClient) -> list[str]:
@@ -56,9 +56,9 @@ def test_an_intent_is_listed_by_whether_it_came_true(
     work: Undeploy, provisioner: Make, client: ManagementClient
 ) -> None:
     provisioner().ensure_all([(LiveServerless(name=each), FILE) for each in ("a", "b")])
-    with work.ledger.state.change() as draft:
-        for record in draft.records(work.ledger.scope):
-            draft.put(work.ledger.scope, replace(record, endpoint_id=None))
+    with work.session_records.state.change() as draft:
+        for record in draft.records(work.session_records.scope):
+            draft.put(work.session_records.scope, replace(record, endpoint_id=None))
     (gone,) = [each for each in client.endpoints() if each.name == "live-b"]
     client.delete(gone.id)
 
@@ -103,21 +103,21 @@ def test_unrecorded_endpoints_are_those_of_this_project_and_of_its_namespace_unl
 
 
 def test_a_namespace_that_was_given_is_the_only_one(
-    client: ManagementClient, provisioner: Make, ledger: MakeLedger
+    client: ManagementClient, provisioner: Make, session_records: MakeLedger
 ) -> None:
     """What bob uses right now, on another machine, is not alice's to delete."""
     of_bob, of_alice = (foreign(client, f"live-{n}-x", f"shop/{n}") for n in ("bob", "alice"))
-    work = Undeploy(client, provisioner("shop", "alice"), ledger("shop", "alice"))
+    work = Undeploy(client, provisioner("shop", "alice"), session_records("shop", "alice"))
     assert work.delete_unrecorded(work.unrecorded()) == {}
     assert [endpoint.id for endpoint in client.endpoints()] == [of_bob]
     assert of_alice != of_bob
 
 
 def test_what_is_not_declared_has_no_unrecorded_endpoints(
-    client: ManagementClient, provisioner: Make, ledger: MakeLedger
+    client: ManagementClient, provisioner: Make, session_records: MakeLedger
 ) -> None:
     foreign(client, "live-y", "shop/default")
-    work = Undeploy(client, provisioner(), ledger(), declared=False)
+    work = Undeploy(client, provisioner(), session_records(), declared=False)
     for all_namespaces in (False, True):
         with pytest.raises(SettingsError, match="any folder that is called so may"):
             work.unrecorded(all_namespaces=all_namespaces)
@@ -163,7 +163,7 @@ def test_what_is_no_age_is_refused(text: str) -> None:
 
 
 def test_only_what_is_proven_gone_is_an_orphan(
-    provisioner: Make, ledger: MakeLedger, tmp_path: Any
+    provisioner: Make, session_records: MakeLedger, tmp_path: Any
 ) -> None:
     kept = tmp_path / "not_imported.py"
     kept.touch()
@@ -172,7 +172,7 @@ def test_only_what_is_proven_gone_is_an_orphan(
         provisioner().ensure(LiveServerless(name=name), file)
     provisioner(user=OTHER).ensure(LiveServerless(name="used"), FILE)
 
-    found = orphans(ledger().records(), {FILE}, ledger())
+    found = orphans(session_records().records(), {FILE}, session_records())
 
     assert sorted(record.resource for record in found) == ["deleted", "imported"]
 
@@ -190,7 +190,7 @@ NAMES = st.sampled_from(["live-a", "live-anna-a", "live-b", "a"])
 def test_no_command_touches_what_carries_another_mark(
     client: ManagementClient,
     provisioner: Make,
-    ledger: MakeLedger,
+    session_records: MakeLedger,
     others: list[tuple[str, str]],
     adopt: bool,
 ) -> None:
@@ -203,8 +203,8 @@ def test_no_command_touches_what_carries_another_mark(
         for name in ("a", "b"):
             with contextlib.suppress(ProvisioningError):  # The name may be taken.
                 mine.ensure(LiveServerless(name=name, workersMax=workers), FILE)
-    work = Undeploy(client, mine, ledger(creator="test"))
-    work.delete(work.ledger.records())
+    work = Undeploy(client, mine, session_records(creator="test"))
+    work.delete(work.session_records.records())
     mine.release(keep=False)
 
     after = {endpoint.id: endpoint for endpoint in client.endpoints()}

@@ -19,10 +19,10 @@ from pytest_flash.errors import ProvisioningError
 from pytest_flash.events import EndpointReady, Event, Notice
 from pytest_flash.project import find_project
 from pytest_flash.provisioner.account_volumes import AccountVolumes
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.request_and_drift import OWNER_VARIABLE, endpoint_request
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.file_format import decode, encode
 from pytest_flash.provisioner.state.records import Account, Scope, VolumeRecord
 from pytest_flash.provisioner.state.session_processes import User
@@ -103,19 +103,19 @@ class Project:
     def identity(self) -> Identity:
         return Identity(self.found, "default", "run", User.current())
 
-    def ledger(self) -> Ledger:
+    def session_records(self) -> SessionRecords:
         return ledger_of(self._account, self.identity, self.events.append)
 
     def provisioner(self) -> Provisioner:
         return Provisioner(
             self._client,
-            Blueprint(
+            EndpointSpecification(
                 self.identity.owner,
                 Environment(LIVE_IMAGES),
                 AccountVolumes(self._client, create=False),
                 live=True,
             ),
-            ledger=self.ledger(),
+            session_records=self.session_records(),
             adopt=False,
             on_event=self.events.append,
         )
@@ -175,11 +175,11 @@ def test_what_was_recorded_under_the_old_name_is_taken_over_once(
     old: Callable[..., Project], account: Target
 ) -> None:
     project = old("项目一", gpu="ep_gpu", cpu=None, old="ep_old")
-    ledger = project.ledger()
-    state = ledger.state
+    session_records = project.session_records()
+    state = session_records.state
 
-    assert [each.resource for each in ledger.records()] == ["cpu", "gpu", "old"]
-    assert len(ledger.volumes()) == 2
+    assert [each.resource for each in session_records.records()] == ["cpu", "gpu", "old"]
+    assert len(session_records.volumes()) == 2
     assert "7 record(s)" in project.notices()
     ours = Account.of(account)
     name = project.found.name
@@ -191,26 +191,27 @@ def test_what_was_recorded_under_the_old_name_is_taken_over_once(
     assert ids(state, Scope(ours, "shop", "default")) == {"gpu": "ep_shop"}
 
     project.events.clear()
-    project.ledger()
+    project.session_records()
     assert project.events == []
 
 
 def test_a_clean_name_takes_over_nothing(old: Callable[..., Project]) -> None:
     """``app`` itself: its records are those of the old version as they are."""
     project = old("app", gpu="ep_gpu")
-    assert [each.endpoint_id for each in project.ledger().records()] == ["ep_gpu"]
+    assert [each.endpoint_id for each in project.session_records().records()] == ["ep_gpu"]
     assert project.events == []
 
 
 def test_a_new_record_is_not_replaced_by_an_old_one(old: Callable[..., Project]) -> None:
     project = old("项目一", gpu="ep_gpu")
-    state = project.ledger().state
+    state = project.session_records().state
     with state.change() as draft:
-        for each in state.read().records(project.ledger().scope):
+        for each in state.read().records(project.session_records().scope):
             draft.put(
-                replace(project.ledger().scope, project="app"), replace(each, endpoint_id="x")
+                replace(project.session_records().scope, project="app"),
+                replace(each, endpoint_id="x"),
             )
-    assert [each.endpoint_id for each in project.ledger().records()] == ["ep_gpu"]
+    assert [each.endpoint_id for each in project.session_records().records()] == ["ep_gpu"]
 
 
 def test_the_recorded_endpoint_is_kept_and_gets_the_new_mark(
@@ -234,9 +235,9 @@ def test_the_recorded_endpoint_is_deleted_also_with_the_old_mark(
 ) -> None:
     gone, other = made("live-gpu", "app/default"), made("live-gpu", "app/default")
     project = old("项目一", gpu=gone.id)
-    assert project.provisioner().remove(project.ledger().records()) == {}
+    assert project.provisioner().remove(project.session_records().records()) == {}
     assert owners(client) == {other.id: "app/default"}
-    assert project.ledger().records() == ()
+    assert project.session_records().records() == ()
 
 
 def test_two_projects_that_were_one_by_name_never_touch_each_other(
@@ -246,9 +247,9 @@ def test_two_projects_that_were_one_by_name_never_touch_each_other(
     first, second = old("项目一", gpu=mine.id), old("プロジェクト", gpu=theirs.id)
     assert first.provisioner().ensure(LiveServerless(name="gpu"), FILE).id == mine.id
     for declared in (first, second):
-        work = Undeploy(client, declared.provisioner(), declared.ledger(), declared=True)
+        work = Undeploy(client, declared.provisioner(), declared.session_records(), declared=True)
         assert work.unrecorded(all_namespaces=True) == ()
-    first.provisioner().remove(first.ledger().records())
+    first.provisioner().remove(first.session_records().records())
     assert owners(client) == {theirs.id: "app/default"}
     assert second.provisioner().ensure(LiveServerless(name="gpu"), FILE).id == theirs.id
 
@@ -261,6 +262,6 @@ def test_an_intent_under_the_old_name_proves_nothing(
     project = old("项目一", cpu=None)
     with pytest.raises(ProvisioningError, match="belongs to 'app/default'"):
         project.provisioner().ensure(CpuLiveServerless(name="cpu"), FILE)
-    assert project.provisioner().remove(project.ledger().records()) == {}
+    assert project.provisioner().remove(project.session_records().records()) == {}
     assert owners(client) == {perhaps.id: "app/default"}
     assert f"{perhaps.id}) carries the mark 'app/default', which other" in project.notices()

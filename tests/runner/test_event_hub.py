@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pytest_flash.console.history import Recorded
-from pytest_flash.console.token import Pass
+from pytest_flash.console.token import ConsoleAccess
 from pytest_flash.events import Event, JobEnded
-from pytest_flash.runner.console.event_hub import Desk
+from pytest_flash.runner.console.event_hub import EventHub
 from tests.console.reported import ended, started
 
 
@@ -13,15 +13,15 @@ def test_everything_is_shown_kept_and_passed_on() -> None:
     shown: list[Event] = []
     first: list[Recorded] = []
     second: list[Recorded] = []
-    desk = Desk(shown.append, Pass())
-    desk.tell(started(1), 1)
-    seat = desk.seat(first.append)
-    assert seat is not None
-    assert list(seat.history.jobs) == ["1-1"]
+    event_hub = EventHub(shown.append, ConsoleAccess())
+    event_hub.tell(started(1), 1)
+    console = event_hub.console(first.append)
+    assert console is not None
+    assert list(console.history.jobs) == ["1-1"]
 
-    desk.tell(ended(1), 1)
-    following = desk.seat(second.append)
-    desk.tell(started(1), 2)
+    event_hub.tell(ended(1), 1)
+    following = event_hub.console(second.append)
+    event_hub.tell(started(1), 2)
     assert [each.event for each in first] == [ended(1)]
     assert [(each.generation, each.event) for each in second] == [(2, started(1))]
     assert following is not None
@@ -31,24 +31,24 @@ def test_everything_is_shown_kept_and_passed_on() -> None:
 
 def test_a_worker_is_cold_but_once_however_often_the_code_changes() -> None:
     shown: list[Event] = []
-    desk = Desk(shown.append, None)
+    event_hub = EventHub(shown.append, None)
     for generation, worker in ((1, "w1"), (2, "w1"), (2, "w2")):
-        desk.tell(ended(worker_id=worker, cold=True), generation)
+        event_hub.tell(ended(worker_id=worker, cold=True), generation)
     assert [each.cold for each in shown if isinstance(each, JobEnded)] == [True, False, True]
 
 
 def test_the_key_is_in_nothing_that_is_kept_or_passed_on() -> None:
     passed: list[Recorded] = []
-    desk = Desk(lambda _: None, Pass())
-    desk.hide("the-key")
-    seat = desk.seat(passed.append)
-    desk.tell(started(input="'the-key'"), 1)
-    desk.tell(ended(stdout="the-key"), 1)
-    assert "the-key" not in repr((passed, seat, desk.seat(passed.append)))
+    event_hub = EventHub(lambda _: None, ConsoleAccess())
+    event_hub.hide("the-key")
+    console = event_hub.console(passed.append)
+    event_hub.tell(started(input="'the-key'"), 1)
+    event_hub.tell(ended(stdout="the-key"), 1)
+    assert "the-key" not in repr((passed, console, event_hub.console(passed.append)))
     assert len(passed) == 2
 
 
 def test_without_a_console_nothing_is_kept() -> None:
-    desk = Desk(lambda _: None, None)
-    desk.tell(started())
-    assert desk.seat(lambda _: None) is None
+    event_hub = EventHub(lambda _: None, None)
+    event_hub.tell(started())
+    assert event_hub.console(lambda _: None) is None

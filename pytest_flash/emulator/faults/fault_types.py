@@ -158,7 +158,7 @@ class Fault(Generic[E]):
 
 
 @dataclass(frozen=True)
-class Lane:
+class ScopeLane:
     """Jobs and workers that a scope has for itself.
 
     Each fault of starts begins another one: no worker that is warm may serve the jobs that are to
@@ -216,7 +216,7 @@ class Faults:
                 return fault  # type: ignore[return-value] # its effect is of this kind
         return None
 
-    def lane(self, scope: str, endpoint: str) -> Lane | None:
+    def lane(self, scope: str, endpoint: str) -> ScopeLane | None:
         """The lane for jobs that are submitted now: None while ``scope`` itself has no faults of
         workers in force on ``endpoint``."""
         own = [
@@ -227,7 +227,7 @@ class Faults:
         if not any(isinstance(each.effect, _WORKER_EFFECTS) and each.left != 0 for each in own):
             return None
         starts = [each.id for each in own if isinstance(each.effect, _START_EFFECTS)]
-        return Lane(scope, starts[-1] if starts else None)
+        return ScopeLane(scope, starts[-1] if starts else None)
 
 
 def _check_seconds(seconds: float) -> None:

@@ -19,7 +19,7 @@ from .queue_endpoint import QueueEndpoint
 if TYPE_CHECKING:
     from ..account.endpoint_records import EndpointRecord
     from ..account.endpoint_views import WorkerView
-    from ..faults.fault_types import Lane
+    from ..faults.fault_types import ScopeLane
     from ..processes.worker_logs import WorkerLog
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class EmulatedEndpoints:
         self._context = context
         self._endpoints: dict[str, EmulatedEndpoint] = {}
         self._releases: dict[str, Releases] = {}
-        self._lanes: defaultdict[str, dict[Lane, EmulatedEndpoint]] = defaultdict(dict)
+        self._lanes: defaultdict[str, dict[ScopeLane, EmulatedEndpoint]] = defaultdict(dict)
         self._spent: defaultdict[str, JobCounts] = defaultdict(JobCounts)
 
     def all(self) -> list[EmulatedEndpoint]:

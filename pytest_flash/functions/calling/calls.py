@@ -21,7 +21,7 @@ from ...runpod import Endpoint, JobStatus, LoadBalancerClient, LogClient, Pace, 
 from ...target import Target
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
-from ..output.log_readers import Listeners
+from ..output.log_readers import JobLogs
 from ..protocol import function_messages
 from ..protocol.short_values import shown, shown_call
 from ..shipping.payload import Constructor, Packed, Shipping
@@ -83,7 +83,7 @@ class RemoteCalls:
         self._endpoint_for = endpoint_for
         self._wait = wait
         self._polling = Polling(queue, outage)
-        self._listeners = None if logs is None else Listeners(logs, on_event)
+        self._listeners = None if logs is None else JobLogs(logs, on_event)
         self._heard = heard
         self._waits = LongWaits(queue, on_event, patience)
         self._reports = Reports(on_event)

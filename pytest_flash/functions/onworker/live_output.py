@@ -117,7 +117,7 @@ _LOG = _standard_output()
 _getpid = os.getpid  # A function may leave another in its place.
 
 
-class Aloud:
+class LivePrinter:
     """Says what the signer's call prints, as whole lines, on the process's standard output.
 
     Not what its child processes print: where that stands in the output nobody knows. Whoever

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from .module_views import View
+from .module_views import ModuleView
 
 _NOTHING: Any = object()
 
@@ -53,7 +53,7 @@ def _space(module: types.ModuleType) -> dict[str, Any]:
     return found
 
 
-class Places:
+class ModulePlaces:
     """Puts modules where code finds them. ``own`` gives the module of a name that the call that
     asks has."""
 
@@ -65,7 +65,7 @@ class Places:
         self._below: weakref.WeakKeyDictionary[types.ModuleType, set[str]]
         self._below = weakref.WeakKeyDictionary()
 
-    def settle(self, views: Sequence[View]) -> None:
+    def settle(self, views: Sequence[ModuleView]) -> None:
         """From now on the calls that have these views run, and no others."""
         different = list(dict.fromkeys(views))
         names = {name for view in different for name in view.bundle.shipped}
@@ -81,7 +81,7 @@ class Places:
         """The import system makes the module ``child`` an attribute of ``package``."""
         self._below.setdefault(package, set()).add(child)
 
-    def attach(self, view: View, package: types.ModuleType) -> None:
+    def attach(self, view: ModuleView, package: types.ModuleType) -> None:
         """Give a package that is about to be executed the modules below it that were before.
 
         Others of those that travel are imported when they are asked for: where they come from
@@ -94,7 +94,7 @@ class Places:
             if module is not None:
                 self._set(package, child, module)
 
-    def _settle_one(self, view: View) -> None:
+    def _settle_one(self, view: ModuleView) -> None:
         modules = sys.modules
         for name in view.bundle.shipped:
             module = view.module(name)
@@ -108,7 +108,7 @@ class Places:
                 self._set(package, child, view.module(name))
         self._take_away(view)
 
-    def _settle_all(self, views: Sequence[View], names: Collection[str]) -> None:
+    def _settle_all(self, views: Sequence[ModuleView], names: Collection[str]) -> None:
         found = {name: self._found(name, views) for name in sorted(names)}
         for name, module in found.items():
             if module is not None:
@@ -124,7 +124,7 @@ class Places:
         for view in views:
             self._take_away(view, names)
 
-    def _found(self, name: str, views: Sequence[View]) -> types.ModuleType | None:
+    def _found(self, name: str, views: Sequence[ModuleView]) -> types.ModuleType | None:
         """What stands for ``name`` while the calls of all these views run."""
         having = [view for view in views if name in view.bundle.shipped]
         keys = {_key(view, name) for view in having}
@@ -134,7 +134,7 @@ class Places:
             return self._shared.setdefault(name, Shared(name, own))
         return next((m for view in having if (m := view.module(name)) is not None), None)
 
-    def _take_away(self, view: View, names: Collection[str] = ()) -> None:
+    def _take_away(self, view: ModuleView, names: Collection[str] = ()) -> None:
         """From packages, the modules below them that this call does not have."""
         for name in view.bundle.packages:
             package = view.module(name)
@@ -172,7 +172,7 @@ def _import_below(package: types.ModuleType, child: str) -> types.ModuleType:
         raise AttributeError(text, name=child, obj=package) from None
 
 
-def _key(view: View, name: str) -> object:
+def _key(view: ModuleView, name: str) -> object:
     """The same for views that have the same module, or would."""
     module, shipped = view.module(name), view.bundle.shipped[name]
     return module if module is not None else (shipped.key, shipped.digest)

@@ -26,7 +26,7 @@ Again = tuple[types.CodeType, list[str]]
 
 
 @dataclass(eq=False)
-class Whole:
+class WholeModule:
     """A module that travels whole. ``again`` are its imports that found nothing.
 
     ``number`` counts the executions of modules of that name, and ``text`` is what was executed.
@@ -44,11 +44,11 @@ class Whole:
         return not shipped.sliced and shipped.key == self.key
 
 
-Part = Whole | Slice
+Part = WholeModule | Slice
 
 
 @dataclass(eq=False)
-class View:
+class ModuleView:
     """What a bundle's modules are on this worker: those that were asked for so far, by name.
 
     ``growing`` are slices that are about to be executed, with what does so; ``importing`` are
@@ -98,19 +98,19 @@ class View:
         return {name: _lines(text) for name, text in texts.items() if name not in named}
 
 
-class Views:
+class ModuleViews:
     """The views of all bundles."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._views: dict[Bundle, View] = {}
+        self._views: dict[Bundle, ModuleView] = {}
         self._names: set[str] = set()
         self._latest: dict[tuple[type, str], int] = {}
         self._digests: dict[str, str] = {}
         self._revision = 0
-        self._outdated: list[View] = []
+        self._outdated: list[ModuleView] = []
 
-    def of(self, bundle: Bundle, running: Sequence[View]) -> View:
+    def of(self, bundle: Bundle, running: Sequence[ModuleView]) -> ModuleView:
         """What the modules of ``bundle`` are now.
 
         A view that a call has keeps what that call has found: calls of old code may go on.
@@ -129,16 +129,16 @@ class Views:
             self._forget(now - _KEPT, running)
         return view
 
-    def left(self, view: View) -> None:
+    def left(self, view: ModuleView) -> None:
         """A call that had this view has ended."""
         view.used = self._clock()
 
-    def known(self, view: View, name: str) -> Part | None:
+    def known(self, view: ModuleView, name: str) -> Part | None:
         """A module that another call of the same time has executed."""
         fitting = self._fitting(view.bundle.shipped[name], self._latest_first(view.bundle))
         return next((part for part in fitting if part not in view.refused), None)
 
-    def executed(self, view: View, whole: Whole) -> None:
+    def executed(self, view: ModuleView, whole: WholeModule) -> None:
         """``whole`` is about to be executed for a call that has ``view``."""
         whole.text = view.bundle.texts[whole.module.__name__]
         self._count(whole)
@@ -158,7 +158,7 @@ class Views:
         self._revision += turned
         return turned
 
-    def _made(self, bundle: Bundle, turned: bool) -> View:
+    def _made(self, bundle: Bundle, turned: bool) -> ModuleView:
         views = self._latest_first(None if turned else bundle)
         shipped = bundle.shipped.items()
         fitting = {name: list(self._fitting(each, views)) for name, each in shipped}
@@ -172,14 +172,14 @@ class Views:
                 parts[name] = begun(each)
                 self._count(parts[name])
                 self._revision += 1  # Functions of one file share its state: the latest.
-        return View(bundle, parts, self._revision, refused=refused)
+        return ModuleView(bundle, parts, self._revision, refused=refused)
 
-    def _latest_first(self, beside: Bundle | None) -> list[View]:
+    def _latest_first(self, beside: Bundle | None) -> list[ModuleView]:
         """Those of calls of the same time as ``beside`` if that is given."""
         views = sorted(self._views.values(), key=lambda each: -each.used)
         return [v for v in views if beside is None or not v.bundle.contradicts(beside)]
 
-    def _fitting(self, shipped: Shipped, views: Iterable[View]) -> Iterator[Part]:
+    def _fitting(self, shipped: Shipped, views: Iterable[ModuleView]) -> Iterator[Part]:
         seen = set()
         for view in views:
             part = view.parts.get(shipped.name)
@@ -208,7 +208,7 @@ class Views:
             name for name, part in parts.items() if name in orphans or holds(part.module, outdated)
         ]
 
-    def _forget(self, before: float, running: Sequence[View]) -> None:
+    def _forget(self, before: float, running: Sequence[ModuleView]) -> None:
         """Let go of what nobody has used since ``before``: it may hold a model."""
         left = [each for each in self._outdated if each.used >= before or each in running]
         for view in self._outdated:

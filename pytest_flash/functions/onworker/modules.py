@@ -22,8 +22,8 @@ from . import placeholders as standin
 from . import source_edits
 from .bundle import STANDIN, Bundle, Shipped, Value
 from .module_files import FolderFinder, ModuleFiles, keep_from_disk, spec_of
-from .module_places import Places, Shared
-from .module_views import View, Views, Whole
+from .module_places import ModulePlaces, Shared
+from .module_views import ModuleView, ModuleViews, WholeModule
 from .parsing import parse
 from .slices import WORDS, Slice, placeholders
 
@@ -64,16 +64,16 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Every module that this process was sent."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._views = Views(clock)
-        self._running: list[View] = []
-        self._mine: contextvars.ContextVar[View | None] = contextvars.ContextVar(
+        self._views = ModuleViews(clock)
+        self._running: list[ModuleView] = []
+        self._mine: contextvars.ContextVar[ModuleView | None] = contextvars.ContextVar(
             "view", default=None
         )
         self._hidden: dict[str, types.ModuleType] = {}
         self._standins: dict[str, types.ModuleType] = {}
-        self._places = Places(self._own)
+        self._places = ModulePlaces(self._own)
         self._ready: set[types.ModuleType] = set()
-        self._shown: View | None = None
+        self._shown: ModuleView | None = None
         self._loading = threading.RLock()
         self._room = _FrameRoom()
 
@@ -85,7 +85,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._enter(view)
         try:
             for part in list(view.parts.values()):
-                if isinstance(part, Whole) and part.again:
+                if isinstance(part, WholeModule) and part.again:
                     _import_again(part)
             self._grow(view, values)
             yield view.slices()
@@ -108,7 +108,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
             view.show()
             self._shown = view
 
-    def _enter(self, view: View) -> None:
+    def _enter(self, view: ModuleView) -> None:
         """Hide the worker's own modules of these names, unless a call beside has done so."""
         self._hidden |= _hide(view.bundle.tops - self._covered())
         if not self._running:
@@ -116,7 +116,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._running.append(view)
         self._settle()
 
-    def _leave(self, view: View) -> None:
+    def _leave(self, view: ModuleView) -> None:
         """Bring back what was hidden under names that no call beside has."""
         self._running.remove(view)
         self._views.left(view)
@@ -140,7 +140,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
                         view.parts[name] = known
         self._places.settle(self._running)
 
-    def _view(self) -> View | None:
+    def _view(self) -> ModuleView | None:
         """That of the call that runs; of the latest, for a thread of its own."""
         own = self._mine.get()
         if own is not None or len(self._running) < 2:
@@ -203,15 +203,15 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 each.importing.discard(name)
         self._note(view, name)
 
-    def _note(self, view: View | None, name: str) -> None:
+    def _note(self, view: ModuleView | None, name: str) -> None:
         above, _, child = name.rpartition(".")
         package = view.module(above) if view is not None and above else None
         if package is not None:
             self._places.note(package, child)
 
-    def _execute(self, view: View, shipped: Shipped, module: types.ModuleType) -> None:
+    def _execute(self, view: ModuleView, shipped: Shipped, module: types.ModuleType) -> None:
         before = view.parts.get(shipped.name)
-        whole = view.parts[shipped.name] = Whole(module, shipped.key)
+        whole = view.parts[shipped.name] = WholeModule(module, shipped.key)
         try:
             if shipped.package:
                 self._places.attach(view, module)
@@ -225,14 +225,14 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 view.parts[shipped.name] = before
             raise
 
-    def _prepare(self, view: View, values: Sequence[Value]) -> list[Shipped]:
+    def _prepare(self, view: ModuleView, values: Sequence[Value]) -> list[Shipped]:
         sliced = [each for each in view.bundle.modules if each.sliced]
         self.show()
         for shipped in sliced:
             view.growing[shipped.name] = functools.partial(self._grow_one, view, shipped, values)
         return sliced
 
-    def _grow(self, view: View, values: Sequence[Value]) -> None:
+    def _grow(self, view: ModuleView, values: Sequence[Value]) -> None:
         sliced = self._prepare(view, values)
         try:
             for shipped in sliced:
@@ -244,7 +244,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
         finally:
             view.growing.clear()
 
-    def _grow_one(self, view: View, shipped: Shipped, values: Sequence[Value]) -> None:
+    def _grow_one(self, view: ModuleView, shipped: Shipped, values: Sequence[Value]) -> None:
         part = view.parts[shipped.name]
         assert isinstance(part, Slice)
         try:
@@ -266,7 +266,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return found
 
-    def _load(self, view: View, name: str) -> types.ModuleType | None:
+    def _load(self, view: ModuleView, name: str) -> types.ModuleType | None:
         """Import a module that ``sys.modules`` has no place for, as another call has its name."""
         locked = self._loading.acquire(timeout=_PATIENCE)
         try:
@@ -284,7 +284,7 @@ class Store(ModuleFiles, importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 self._loading.release()
 
 
-def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
+def _execute(whole: WholeModule, shipped: Shipped, text: str) -> None:
     module = whole.module
     tree = parse(text, shipped.file)
     imports = source_edits.tolerate_missing(tree)
@@ -297,7 +297,7 @@ def _execute(whole: Whole, shipped: Shipped, text: str) -> None:
     ]
 
 
-def _import_again(whole: Whole) -> None:
+def _import_again(whole: WholeModule) -> None:
     """Try what was missing: a later call may have brought what it declares."""
     for each in list(whole.again):
         code, names = each
@@ -308,7 +308,7 @@ def _import_again(whole: Whole) -> None:
                 whole.again.remove(each)
 
 
-def _of_frames(views: Sequence[View]) -> View | None:
+def _of_frames(views: Sequence[ModuleView]) -> ModuleView | None:
     """The one of which the innermost code that is not in all of them is."""
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from .live_output import Aloud
+from .live_output import LivePrinter
 from .signing import Signer
 
 # Characters that are kept; of more the beginning goes.
@@ -31,7 +31,7 @@ class Transcript:
     def __init__(self, signer: Signer, aloud: bool) -> None:
         self.signer = signer
         self._parts: list[str] = []
-        self._aloud = Aloud(signer) if aloud else None
+        self._aloud = LivePrinter(signer) if aloud else None
         # A signal's handler may print while its thread does.
         self._order = threading.RLock()
         self.beneath: dict[str, Any] = {}

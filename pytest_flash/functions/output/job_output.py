@@ -13,7 +13,7 @@ from ..onworker.live_output import Piece
 from ..onworker.signing import Signer
 from ..onworker.transcript import LEFT_OUT
 from ..protocol.function_messages import CapturedOutput
-from .received_lines import Heard, shown
+from .received_lines import ReceivedText, shown
 
 # Jobs that are over sooner tell all they printed with their result, unless their worker's log is
 # being read already.
@@ -60,7 +60,7 @@ class JobListener:
         self._timer: asyncio.TimerHandle | None = None
         self._wanted = self._sought = self._closed = False
         self._run = ""
-        self._heard = Heard()
+        self._heard = ReceivedText()
         self._begun: Piece | None = None
         if listeners is not None:
             listeners.expect(self)
@@ -111,7 +111,7 @@ class JobListener:
                 return
             if piece.run != self._run:
                 # Another worker runs it, since the first was lost.
-                self._run, self._heard, self._begun = piece.run, Heard(), None
+                self._run, self._heard, self._begun = piece.run, ReceivedText(), None
             self.worker_id = worker_id
             for at, text in self._heard.missing(piece.at, piece.text):
                 self._add(at, text)

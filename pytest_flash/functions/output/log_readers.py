@@ -22,7 +22,7 @@ _FAILURES = 8
 
 
 @dataclass(frozen=True)
-class Manners:
+class LogPolling:
     """How insistently logs are asked for; times are seconds.
 
     A stream stays open for ``linger`` after its last job, for the next one. Where jobs run whose
@@ -38,11 +38,11 @@ class Manners:
 
 
 # Each request to Runpod counts against the account's quota; the emulator has none.
-LIVE = Manners(linger=30.0, lookup=Backoff(20.0, 160.0), reopen=Backoff(2.0, 60.0), streams=16)
-EMBEDDED = Manners(linger=5.0, lookup=Backoff(1.0, 1.0), reopen=Backoff(0.2, 5.0), streams=64)
+LIVE = LogPolling(linger=30.0, lookup=Backoff(20.0, 160.0), reopen=Backoff(2.0, 60.0), streams=16)
+EMBEDDED = LogPolling(linger=5.0, lookup=Backoff(1.0, 1.0), reopen=Backoff(0.2, 5.0), streams=64)
 
 
-class Listeners:
+class JobLogs:
     """Has jobs hear what they print. Safe to share by threads.
 
     Logs are read by a thread of its own, begun when the first job wants to be heard: calls come
@@ -50,13 +50,13 @@ class Listeners:
     """
 
     def __init__(
-        self, logs: LogClient, on_event: EventSink, manners: Manners | None = None
+        self, logs: LogClient, on_event: EventSink, manners: LogPolling | None = None
     ) -> None:
         self.logs = logs
         self.manners = manners or (LIVE if logs.is_live else EMBEDDED)
         self._on_event = on_event
         self._calls: weakref.WeakValueDictionary[str, JobListener] = weakref.WeakValueDictionary()
-        self._endpoints: dict[str, _Attendance] = {}
+        self._endpoints: dict[str, _EndpointLogs] = {}
         self._thread: LoopThread | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -113,7 +113,7 @@ class Listeners:
     async def _join(self, listening: JobListener) -> None:
         attendance = self._endpoints.get(listening.endpoint_id)
         if attendance is None:
-            attendance = _Attendance(listening.endpoint_id, self, self._endpoints.pop)
+            attendance = _EndpointLogs(listening.endpoint_id, self, self._endpoints.pop)
             self._endpoints[listening.endpoint_id] = attendance
         attendance.join(listening)
 
@@ -123,12 +123,10 @@ class Listeners:
             attendance.part(listening)
 
 
-class _Attendance:
+class _EndpointLogs:
     """The workers of one endpoint, for as long as jobs want to be heard. Lives on one loop."""
 
-    def __init__(
-        self, endpoint_id: str, listeners: Listeners, over: Callable[[str], object]
-    ) -> None:
+    def __init__(self, endpoint_id: str, listeners: JobLogs, over: Callable[[str], object]) -> None:
         self._id = endpoint_id
         self._listeners = listeners
         self._manners = listeners.manners

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 _KEPT = 1_000_000
 
 
-class Heard:
+class ReceivedText:
     """Parts of a text, as they were heard: they may be missing, overlap or come late."""
 
     def __init__(self) -> None:

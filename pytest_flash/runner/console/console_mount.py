@@ -18,7 +18,7 @@ from ...events import EventSink
 from ...functions.declaration.specs import FunctionSpec
 from ...progress import Job
 from ...target import Target
-from .event_hub import Seat
+from .event_hub import ConsoleAssignment
 
 if TYPE_CHECKING:
     from ...runpod import ManagementClient
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 _NEAR, _FAR = 1.0, 10.0
 
 
-class Page:
+class ConsoleMount:
     """The console of one serving process. ``target`` blocks until the target is known."""
 
-    def __init__(self, seat: Seat, target: Callable[[], Target]) -> None:
+    def __init__(self, console: ConsoleAssignment, target: Callable[[], Target]) -> None:
         self._target = target
-        self._journal = Journal(seat.history)
+        self._journal = Journal(console.history)
         self._management: ManagementClient | None = None
         self._making = threading.Lock()
         self._repeater: Callable[[], Repeater] | None = None
-        watch = WorkerWatch(self._workers, interval=_FAR if seat.live else _NEAR)
-        self._console = Console(self._journal, seat.door, watch, self._again)
+        watch = WorkerWatch(self._workers, interval=_FAR if console.live else _NEAR)
+        self._console = Console(self._journal, console.access, watch, self._again)
 
     def hear(self, recorded: Recorded) -> None:
         """Show one more event."""

@@ -8,32 +8,32 @@ from dataclasses import dataclass, replace
 from ...clock import wall_time
 from ...console.history import History, Recorded
 from ...console.journal import Journal
-from ...console.token import Pass
+from ...console.token import ConsoleAccess
 from ...events import Event, EventSink, JobEnded, TargetChosen
 
 Reader = Callable[[Recorded], None]
 
 
 @dataclass(frozen=True)
-class Seat:
+class ConsoleAssignment:
     """What a serving process needs to serve the console; the rest it is told as it happens."""
 
-    door: Pass
+    access: ConsoleAccess
     history: History
     live: bool
 
 
-class Desk:
+class EventHub:
     """Passes events on to ``on_event``, and to the process that serves the console.
 
-    The history is kept here, so that it outlives the serving processes. Without a ``door`` there
+    The history is kept here, so that it outlives the serving processes. Without a ``access`` there
     is no console, and nothing is kept.
     """
 
-    def __init__(self, on_event: EventSink, door: Pass | None) -> None:
+    def __init__(self, on_event: EventSink, access: ConsoleAccess | None) -> None:
         self._live = False
         self._on_event = on_event
-        self._door = door
+        self._access = access
         self._journal = Journal()
         self._reader: Reader | None = None
         self._workers: set[tuple[str, str]] = set()
@@ -49,7 +49,7 @@ class Desk:
         self._on_event(event)
         if isinstance(event, TargetChosen):
             self._live = event.kind == "live"
-        if self._door is None:
+        if self._access is None:
             return
         recorded = self._journal.record(Recorded(generation, wall_time(), event))
         if self._reader is not None:
@@ -62,9 +62,9 @@ class Desk:
         self._workers.add(worker)
         return replace(event, cold=event.cold and not met)
 
-    def seat(self, reader: Reader) -> Seat | None:
+    def console(self, reader: Reader) -> ConsoleAssignment | None:
         """For the next process: everything so far. ``reader`` is told the rest."""
-        if self._door is None:
+        if self._access is None:
             return None
         self._reader = reader
-        return Seat(self._door, self._journal.history, self._live)
+        return ConsoleAssignment(self._access, self._journal.history, self._live)

@@ -16,7 +16,7 @@ from watchfiles.main import FileChange
 from ...clock import wall_time
 from ...errors import ServerError
 from ...files.opening import read_limited
-from .files_beside import Beside
+from .files_beside import FilesBeside
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ async def changes(options: WatchOptions) -> AsyncGenerator[tuple[str, ...], None
             lost_since = seen
 
 
-async def changes_beside(beside: Beside) -> AsyncGenerator[tuple[str, ...], None]:
+async def changes_beside(beside: FilesBeside) -> AsyncGenerator[tuple[str, ...], None]:
     """Those of the files outside of the project that change after they were loaded, a batch at a
     time. Raises ServerError when the system cannot watch them."""
     while True:
@@ -99,7 +99,7 @@ async def changes_beside(beside: Beside) -> AsyncGenerator[tuple[str, ...], None
 
 
 async def _changes_in(
-    folders: Sequence[str], beside: Beside
+    folders: Sequence[str], beside: FilesBeside
 ) -> AsyncGenerator[tuple[str, ...], None]:
     """As ``changes_beside``, until there are more files."""
     batches = awatch(

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...user_files import Saved, saved
 
 
-class Beside:
+class FilesBeside:
     """The files so far. Use it on one event loop. ``more`` is set when there are new ones."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from ...events import Notice, Reloading, ServerEnded
 from ...process.exit_status import how_it_ended
 from ...target import Target
 from ..app.options import RunTimings
-from ..console.event_hub import Desk
+from ..console.event_hub import EventHub
 from .ipc_messages import EXPLAINED, Assignment
 from .serving_process import ServingProcess
 from .spawner import Spawner
@@ -34,14 +34,14 @@ class Generations:
         spawner: Spawner,
         assignment: Assignment,
         target: asyncio.Future[Target],
-        desk: Desk,
+        event_hub: EventHub,
         timings: RunTimings,
         sources: Mapping[str, bytes],
     ) -> None:
         self._spawner = spawner
         self._assignment = assignment
         self._target = target
-        self._desk = desk
+        self._event_hub = event_hub
         self._timings = timings
         self._sources = sources
         self._process = self._accepting = spawner.start()
@@ -92,11 +92,11 @@ class Generations:
         """Whether the serving process ended, with ``code``, for good."""
         if code == EXPLAINED or self._is_rehearsal:
             return True
-        self._desk.tell(ServerEnded(code))
+        self._event_hub.tell(ServerEnded(code))
         return not self._assignment.reload or self._assignment.broken is not None
 
     def _reload(self, files: tuple[str, ...]) -> None:
-        self._desk.tell(Reloading(files))
+        self._event_hub.tell(Reloading(files))
         env_file = self._assignment.env_file
         names = {".env"} if env_file is None else {".env", env_file.name}
         if names.intersection(Path(each).name for each in files):
@@ -148,8 +148,8 @@ class Generations:
         new.begin()
 
     def _assign(self, process: ServingProcess, assignment: Assignment) -> None:
-        seat = self._desk.seat(process.tell)
-        process.assign(replace(assignment, console=seat, sources=dict(self._sources)))
+        console = self._event_hub.console(process.tell)
+        process.assign(replace(assignment, console=console, sources=dict(self._sources)))
 
         def provide(target: asyncio.Future[Target]) -> None:
             if not target.cancelled() and target.exception() is None:
@@ -164,7 +164,7 @@ class Generations:
         # Provisioning takes its time, and says what it does.
         if process is self._process and waits and not assignment.provision.before:
             limit = self._timings.slow_start
-            self._desk.tell(
+            self._event_hub.tell(
                 Notice(
                     f"generation {assignment.generation} has not started within {limit:g} s: "
                     "the app is still being imported, or its lifespan has not yielded. "

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...project import Project
     from ...provisioner.state.session_processes import User
     from ...target import Target
-    from ..console.event_hub import Seat
+    from ..console.event_hub import ConsoleAssignment
     from .preload import Module
 
 # Seconds, at the end of a process: in all, and in which nothing is read.
@@ -62,7 +62,7 @@ class Assignment:
     live: bool
     granted: bool
     broken: str | None = None
-    console: Seat | None = None
+    console: ConsoleAssignment | None = None
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -99,7 +99,7 @@ class Accepting:
 
 
 @dataclass(frozen=True)
-class Learned:
+class NewModules:
     """Modules that later processes will import as well. ``environment`` is what ``.env`` added."""
 
     modules: tuple[Module, ...]
@@ -107,7 +107,7 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class LoadedBeside:
+class NewFilesBeside:
     """Files of the user's own outside of the project, as they were saved when they were loaded."""
 
     files: dict[str, Saved]
@@ -155,8 +155,8 @@ class UserAnswer:
 Report = (
     AppLoaded
     | Accepting
-    | Learned
-    | LoadedBeside
+    | NewModules
+    | NewFilesBeside
     | SourcesKnown
     | Closed
     | Finished
@@ -165,7 +165,7 @@ Report = (
 )
 
 
-class Follower(Protocol):
+class SupervisorHandler(Protocol):
     """What reacts to ``flash run``; called in the link's thread."""
 
     def begin(self) -> None:
@@ -178,7 +178,7 @@ class Follower(Protocol):
         """Something was reported, by any process."""
 
 
-class Link:
+class SupervisorLink:
     """The serving process's end."""
 
     def __init__(self, connection: Connection) -> None:
@@ -198,7 +198,7 @@ class Link:
             os._exit(0)  # Told to stop before there was anything to do.
         return message
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, follower: SupervisorHandler) -> None:
         """From now on, react to messages; end the process when the other side dies."""
         threading.Thread(
             target=self._follow, args=(follower,), name="flash-link", daemon=True
@@ -223,7 +223,7 @@ class Link:
         assert self._target is not None
         return self._target
 
-    def _follow(self, follower: Follower) -> None:
+    def _follow(self, follower: SupervisorHandler) -> None:
         while True:
             try:
                 message = self._connection.recv()

@@ -17,7 +17,7 @@ from ...functions.declaration.specs import FunctionSpec
 from ...functions.registry import registry
 from ...settings import Environment
 from ..app.import_from_source import Imports
-from .ipc_messages import Assignment, Link, SourcesKnown
+from .ipc_messages import Assignment, SourcesKnown, SupervisorLink
 
 if TYPE_CHECKING:
     from ...events import EndpointFound
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...functions.shipping.source_facts import Learned
     from ...provisioner.discover import ResourceUse
     from ...provisioner.plan import Plan
-    from ...provisioner.provisioning_run import Rollout
+    from ...provisioner.provisioning_run import ProvisioningRun
     from ...session import Session
 
 _DRIFT = {
@@ -39,7 +39,9 @@ _DRIFT = {
 class Remotes:
     """Runs remote functions for as long as it is open, in a session that its first use opens."""
 
-    def __init__(self, assignment: Assignment, environment: Environment, link: Link) -> None:
+    def __init__(
+        self, assignment: Assignment, environment: Environment, link: SupervisorLink
+    ) -> None:
         self._assignment = assignment
         self._environment = environment
         self._link = link
@@ -138,7 +140,9 @@ class Remotes:
         else:
             self._apply(session, rollout, plan, imports)
 
-    def _apply(self, session: Session, rollout: Rollout, plan: Plan, imports: Imports) -> None:
+    def _apply(
+        self, session: Session, rollout: ProvisioningRun, plan: Plan, imports: Imports
+    ) -> None:
         options = self._assignment.provision
         rollout.agree(plan, (lambda _: True) if options.yes else self._link.ask)
         with session.provisioning:

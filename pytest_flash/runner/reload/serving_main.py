@@ -26,7 +26,7 @@ from ..app.broken_app import broken
 from ..app.framework_import import make_room
 from ..app.import_from_source import Imports, import_from_source
 from ..app.load import LoadedApp, load
-from ..console.console_mount import Page
+from ..console.console_mount import ConsoleMount
 from ..serving.app_server import AppServer
 from ..serving.logging_setup import log
 from .ipc_messages import (
@@ -36,10 +36,10 @@ from .ipc_messages import (
     Assignment,
     Closed,
     Finished,
-    Learned,
-    Link,
-    LoadedBeside,
+    NewFilesBeside,
+    NewModules,
     Settling,
+    SupervisorLink,
 )
 from .preload import Watch
 from .remote_functions import Remotes
@@ -57,7 +57,7 @@ def main(link_descriptor: int, sockets: tuple[int, int, int], plain: Collection[
     """
     # Handlers that print, and the log of requests, must not wait for whoever reads the output.
     unblock_standard_streams()
-    link = Link(Connection(link_descriptor))
+    link = SupervisorLink(Connection(link_descriptor))
     assignment = link.assignment()
     process = _Process(assignment, link, sockets)
     link.follow(process)
@@ -67,7 +67,9 @@ def main(link_descriptor: int, sockets: tuple[int, int, int], plain: Collection[
         link.flush()
 
 
-def _serve(assignment: Assignment, link: Link, process: _Process, plain: Collection[str]) -> None:
+def _serve(
+    assignment: Assignment, link: SupervisorLink, process: _Process, plain: Collection[str]
+) -> None:
     try:
         if assignment.broken is not None:
             raise ServerError(assignment.broken)
@@ -94,7 +96,7 @@ def _is_final(error: FlashError, assignment: Assignment) -> bool:
 
 
 def _serve_app(
-    assignment: Assignment, link: Link, process: _Process, plain: Collection[str]
+    assignment: Assignment, link: SupervisorLink, process: _Process, plain: Collection[str]
 ) -> None:
     environment, imports = _prepare(assignment)
     make_room(assignment.location.root, plain)
@@ -113,7 +115,7 @@ def _serve_app(
 
         def tell() -> None:
             link.report(_serving(loaded.name, remotes.overview(), assignment))
-            link.report(Learned(watch.modules(), environment.missing()))
+            link.report(NewModules(watch.modules(), environment.missing()))
             if assignment.generation > 1 and not assignment.provision.before:
                 remotes.tell_drift()
 
@@ -122,31 +124,33 @@ def _serve_app(
         process.run(loaded.app, telling.start)
 
 
-def _load(assignment: Assignment, imports: Imports, link: Link) -> LoadedApp:
+def _load(assignment: Assignment, imports: Imports, link: SupervisorLink) -> LoadedApp:
     """The app; reports what of it stands outside of its project, also what it loads later."""
     try:
         return load(assignment.location, instead=None if assignment.granted else "--live")
     finally:
-        link.report(LoadedBeside(dict(imports.outside)))
-        imports.on_outside = lambda files: link.report(LoadedBeside(files))
+        link.report(NewFilesBeside(dict(imports.outside)))
+        imports.on_outside = lambda files: link.report(NewFilesBeside(files))
 
 
 def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignment) -> Serving:
-    seat = assignment.console
+    console = assignment.console
     return Serving(
         assignment.url,
         app,
         assignment.generation,
         endpoints,
         reload=assignment.reload,
-        console=None if seat is None else seat.door.url(assignment.url),
+        console=None if console is None else console.access.url(assignment.url),
     )
 
 
 class _Process:
     """This process as something that serves, or does not yet, and can be stopped."""
 
-    def __init__(self, assignment: Assignment, link: Link, sockets: tuple[int, int, int]) -> None:
+    def __init__(
+        self, assignment: Assignment, link: SupervisorLink, sockets: tuple[int, int, int]
+    ) -> None:
         self._assignment = assignment
         self._link = link
         self._listener, take, give = (socket.socket(fileno=each) for each in sockets)
@@ -156,8 +160,8 @@ class _Process:
         self._begun = threading.Event()
         self._server: AppServer | None = None
         self.remotes: Remotes | None = None
-        seat = assignment.console
-        self.page = None if seat is None else Page(seat, link.target)
+        console = assignment.console
+        self.page = None if console is None else ConsoleMount(console, link.target)
         self.stopping = False
         # In a thread: the one that is interrupted may be reporting.
         stop = partial(self.stop, _GRACE, hand_over=False)
@@ -218,8 +222,8 @@ class _Process:
 
 
 def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
-    seat = assignment.console
-    log(assignment.log_level, console=None if seat is None else seat.door)
+    console = assignment.console
+    log(assignment.log_level, console=None if console is None else console.access)
     sys.path[:] = [entry for entry in sys.path if entry]
     imports = import_from_source(assignment.location.root)
     environment = read_environment(assignment.location.folder, assignment.env_file)

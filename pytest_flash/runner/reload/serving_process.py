@@ -24,8 +24,8 @@ from .ipc_messages import (
     Begin,
     Closed,
     Finished,
-    Learned,
-    LoadedBeside,
+    NewFilesBeside,
+    NewModules,
     Provide,
     Question,
     Settling,
@@ -64,7 +64,7 @@ class ServingProcess:
     """
 
     def __init__(
-        self, connection: Connection, watcher: Watcher, on_learned: Callable[[Learned], None]
+        self, connection: Connection, watcher: Watcher, on_learned: Callable[[NewModules], None]
     ) -> None:
         self._connection = connection
         self._outgoing = OutgoingMessages(connection.fileno())
@@ -209,9 +209,9 @@ class ServingProcess:
                 self.closed.set_result(None)
         elif isinstance(message, Finished):
             self.finished.set_result(None)
-        elif isinstance(message, Learned):
+        elif isinstance(message, NewModules):
             self._on_learned(message)
-        elif isinstance(message, LoadedBeside):
+        elif isinstance(message, NewFilesBeside):
             self._watcher.on_files(message.files)
         elif isinstance(message, SourcesKnown):
             self._watcher.on_sources(message.sources)

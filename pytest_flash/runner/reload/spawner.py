@@ -21,7 +21,7 @@ from ...process.exit_status import is_stopped
 from ...process.orphans import Adopted
 from .fork_server import Ended, Kill, Preload, Setup, Stale, Started, StartProcess
 from .fork_server_start import ParentProcess, start_parent
-from .ipc_messages import Learned
+from .ipc_messages import NewModules
 from .preload import Module, Unfit
 from .serving_process import ServingProcess, Watcher
 
@@ -164,7 +164,7 @@ class Spawner:
         self._parents.append(self._adopted(start_parent(fork=self._context.fork)))
         self._release_old()
 
-    def _learn(self, learned: Learned) -> None:
+    def _learn(self, learned: NewModules) -> None:
         """Have the parent import what a serving process has imported."""
         if not self._learns:
             return
@@ -243,7 +243,7 @@ class Spawner:
         self._excluded |= {unfit.name.partition(".")[0]}
         self._replace_parent()
         if len(self._excluded) <= _MOST_EXCLUDED:
-            self._learn(Learned(modules, unfit.environment))
+            self._learn(NewModules(modules, unfit.environment))
 
     def _release_old(self) -> None:
         """End the parents that were replaced and have no children any more."""

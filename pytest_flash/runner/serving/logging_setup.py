@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uvicorn.config import LOGGING_CONFIG
 
 from ...console.app import WithoutConsole, WithoutToken
-from ...console.token import Pass
+from ...console.token import ConsoleAccess
 from ...errors import FlashError
 from .app_server import GRACE_IS_OVER
 
@@ -26,7 +26,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 _OWN = str(Path(__file__).parent.parent.parent) + os.sep
 
 
-def log(level: str, *, console: Pass | None) -> None:
+def log(level: str, *, console: ConsoleAccess | None) -> None:
     """Log as uvicorn does from ``level`` on, without requests to the console and its token.
 
     Of an exception that came from a worker the remote traceback is left out: ``flash run`` prints

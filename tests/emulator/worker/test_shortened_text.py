@@ -7,14 +7,14 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.emulator.worker.output.shortened_text import Kept
+from pytest_flash.emulator.worker.output.shortened_text import ShortenedText
 
 pieces = st.lists(st.tuples(st.text(min_size=1, max_size=5), st.integers(1, 60_000)), max_size=12)
 
 
 @given(pieces)
 def test_beginning_and_end_are_kept_and_the_rest_is_counted(parts: list[tuple[str, int]]) -> None:
-    kept, whole = Kept(), ""
+    kept, whole = ShortenedText(), ""
     for text, times in parts:
         assert kept.write(text * times) == len(text) * times
         whole += text * times
@@ -28,7 +28,7 @@ def test_beginning_and_end_are_kept_and_the_rest_is_counted(parts: list[tuple[st
 
 
 def test_what_must_be_kept_is() -> None:
-    kept = Kept()
+    kept = ShortenedText()
     kept.write("x" * 1_000_000)
     io.StringIO.write(kept, "\nby its base\n")
     kept.write_whole("\nby name\n")

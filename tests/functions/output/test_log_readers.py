@@ -14,7 +14,7 @@ from pytest_flash.events import Event, Notice
 from pytest_flash.functions.onworker.live_output import Piece, marked
 from pytest_flash.functions.onworker.signing import Signer
 from pytest_flash.functions.output.job_output import JobListener
-from pytest_flash.functions.output.log_readers import Listeners, Manners
+from pytest_flash.functions.output.log_readers import JobLogs, LogPolling
 from pytest_flash.functions.protocol.function_messages import CapturedOutput
 from pytest_flash.runpod import JobState, JobStatus, LogClient
 from tests.runpod.scripted import (
@@ -31,7 +31,7 @@ from tests.support.system.processes import wait_until
 
 R, R1, R2 = "0000000a", "0000000b", "0000000c"
 # As on Runpod, but quick.
-QUICK = Manners(0.3, lookup=Backoff(0.2, 0.4), reopen=Backoff(0.05, 0.4), streams=4)
+QUICK = LogPolling(0.3, lookup=Backoff(0.2, 0.4), reopen=Backoff(0.05, 0.4), streams=4)
 
 
 def signer(call: str) -> Signer:
@@ -78,8 +78,8 @@ def platform() -> Iterator[Platform]:
 
 
 @contextlib.contextmanager
-def listeners(platform: Platform, manners: Manners = QUICK) -> Iterator[Listeners]:
-    made = Listeners(LogClient(platform.server.embedded), platform.told.append, manners)
+def listeners(platform: Platform, manners: LogPolling = QUICK) -> Iterator[JobLogs]:
+    made = JobLogs(LogClient(platform.server.embedded), platform.told.append, manners)
     try:
         yield made
     finally:
@@ -89,7 +89,7 @@ def listeners(platform: Platform, manners: Manners = QUICK) -> Iterator[Listener
 class Job:
     """A job that listens."""
 
-    def __init__(self, listeners: Listeners, name: str = "call1") -> None:
+    def __init__(self, listeners: JobLogs, name: str = "call1") -> None:
         self.said: list[str] = []
         self.workers: set[str | None] = set()
         self.listening = JobListener(listeners, "ep0", signer(name), self._hear)
@@ -212,7 +212,7 @@ def test_what_a_worker_left_out_is_said_where_nobody_heard_it(platform: Platform
 def test_jobs_of_one_worker_share_a_stream(platform: Platform) -> None:
     for number in range(20):
         platform.prints("w1", f"call{number}", Piece(R, 0, f"{number}\n"))
-    with listeners(platform, Manners(9, Backoff(9, 9), Backoff(9, 9), streams=4)) as made:
+    with listeners(platform, LogPolling(9, Backoff(9, 9), Backoff(9, 9), streams=4)) as made:
         jobs = [Job(made, f"call{number}") for number in range(20)]
         for job in jobs:
             job.listening.seek("w1")
@@ -258,7 +258,9 @@ def test_other_refusals_are_waited_out_and_given_up_in_the_end(
     platform: Platform, status: int
 ) -> None:
     platform.refusal = refuses(status)
-    with listeners(platform, Manners(30, Backoff(30, 30), Backoff(0.01, 0.02), streams=4)) as made:
+    with listeners(
+        platform, LogPolling(30, Backoff(30, 30), Backoff(0.01, 0.02), streams=4)
+    ) as made:
         job = Job(made)
         job.listening.seek("w1")
         wait_until(lambda: len(platform.requests("/logs")) == 8, 10, "the last try")
@@ -280,7 +282,7 @@ def test_a_job_that_waits_in_the_queue_asks_for_nothing(platform: Platform) -> N
 
 
 def test_where_nobody_runs_workers_are_looked_up_less_and_less(platform: Platform) -> None:
-    with listeners(platform, Manners(5, Backoff(0.05, 60), Backoff(1, 1), streams=4)) as made:
+    with listeners(platform, LogPolling(5, Backoff(0.05, 60), Backoff(1, 1), streams=4)) as made:
         Job(made).listening.seek()
         threading.Event().wait(1.5)
         # After 0, 0.1, 0.3, 0.7 s and so on.

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.functions.onworker.live_output import Aloud, Piece, marked, read, unmarked
+from pytest_flash.functions.onworker.live_output import LivePrinter, Piece, marked, read, unmarked
 from pytest_flash.functions.onworker.signing import Signer
-from pytest_flash.functions.output.received_lines import Heard, shown
+from pytest_flash.functions.output.received_lines import ReceivedText, shown
 from tests.functions.output.forged_output import NAME, attacks
 from tests.runpod.scripted import FakeTime
 
@@ -42,7 +42,7 @@ def heard(line: str) -> Piece | None:
 @given(at=st.integers(0, 10**9), text=TEXT)
 def test_what_is_marked_is_read(at: int, text: str) -> None:
     pieces = through_a_log(b"".join(marked(Piece(RUN, at, text), OURS)))
-    parts = Heard()
+    parts = ReceivedText()
     for piece in pieces:
         assert piece is not None
         assert piece.run == RUN
@@ -117,14 +117,14 @@ def test_a_piece_is_found_at_the_end_of_a_very_long_line() -> None:
         assert heard(filling * 100_000 + line.decode().rstrip("\n")) == piece
 
 
-def spoken(work: Callable[[Aloud], None], time: FakeTime | None = None) -> list[Piece]:
+def spoken(work: Callable[[LivePrinter], None], time: FakeTime | None = None) -> list[Piece]:
     """What ``work`` says, on this process's standard output for as long as it lasts."""
     pieces = through_a_log(written(work, time))
     assert None not in pieces
     return [piece for piece in pieces if piece is not None]
 
 
-def written(work: Callable[[Aloud], None], time: FakeTime | None = None) -> bytes:
+def written(work: Callable[[LivePrinter], None], time: FakeTime | None = None) -> bytes:
     """What ``work`` writes there."""
     reading, writing = os.pipe()
     kept, chunks = os.dup(1), []
@@ -138,7 +138,7 @@ def written(work: Callable[[Aloud], None], time: FakeTime | None = None) -> byte
     os.dup2(writing, 1)
     os.close(writing)
     try:
-        work(Aloud(OURS, (time or FakeTime()).clock))
+        work(LivePrinter(OURS, (time or FakeTime()).clock))
     finally:
         os.dup2(kept, 1)
         os.close(kept)
@@ -165,14 +165,14 @@ HOSTILE = st.one_of(
 def test_nothing_that_is_written_beside_is_heard_or_hides_what_is_said(
     said: list[str | bytes],
 ) -> None:
-    def work(aloud: Aloud) -> None:
+    def work(aloud: LivePrinter) -> None:
         for each in said:
             if isinstance(each, str):
                 aloud.add(each)
             else:
                 os.write(1, each)
 
-    parts = Heard()
+    parts = ReceivedText()
     for line in written(work).decode("utf-8", "replace").split("\n"):
         if (piece := heard(line)) is not None:
             parts.add(piece.at, piece.text)
@@ -182,13 +182,13 @@ def test_nothing_that_is_written_beside_is_heard_or_hides_what_is_said(
 
 @given(texts=st.lists(TEXT))
 def test_whole_lines_are_said_as_they_come(texts: list[str]) -> None:
-    def work(aloud: Aloud) -> None:
+    def work(aloud: LivePrinter) -> None:
         for text in texts:
             aloud.add(text)
 
     pieces = spoken(work)
     whole = "".join(texts)
-    parts = Heard()
+    parts = ReceivedText()
     for piece in pieces:
         parts.add(piece.at, piece.text)
     assert parts.text == whole[: whole.rfind("\n") + 1]
@@ -198,7 +198,7 @@ def test_whole_lines_are_said_as_they_come(texts: list[str]) -> None:
 def test_a_progress_bar_is_said_now_and_then() -> None:
     time = FakeTime()
 
-    def work(aloud: Aloud) -> None:
+    def work(aloud: LivePrinter) -> None:
         for percent in range(100):
             aloud.add(f"\r{percent} %")
             time.advance(0.125)
@@ -212,7 +212,7 @@ def test_a_flood_is_left_to_the_result() -> None:
     time = FakeTime()
     first = "".join(f"line {number}\n" for number in range(50_000))
 
-    def work(aloud: Aloud) -> None:
+    def work(aloud: LivePrinter) -> None:
         for line in first.splitlines(keepends=True):
             aloud.add(line)
         time.advance(2)
@@ -220,7 +220,7 @@ def test_a_flood_is_left_to_the_result() -> None:
         time.advance(0.5)
         aloud.add("at last\n")
 
-    parts = Heard()
+    parts = ReceivedText()
     for piece in spoken(work, time):
         parts.add(piece.at, piece.text)
     whole = f"{first}too soon\nat last\n"
@@ -234,7 +234,7 @@ def test_a_log_that_takes_nothing_does_no_harm() -> None:
     kept = os.dup(1)
     os.close(1)
     try:
-        Aloud(OURS).add("unheard\n")
+        LivePrinter(OURS).add("unheard\n")
     finally:
         os.dup2(kept, 1)
         os.close(kept)
@@ -247,7 +247,7 @@ def test_parts_may_be_missing_overlap_and_come_late(
     text: str, cuts: list[tuple[int, int]], seed: int
 ) -> None:
     random.Random(seed).shuffle(cuts)
-    parts, covered = Heard(), set[int]()
+    parts, covered = ReceivedText(), set[int]()
     for begin, length in cuts:
         part = text[begin : begin + length]
         for at, new in parts.missing(begin, part):
@@ -261,14 +261,14 @@ def test_parts_may_be_missing_overlap_and_come_late(
 
 
 def test_what_was_heard_otherwise_is_told_again() -> None:
-    parts = Heard()
+    parts = ReceivedText()
     parts.add(0, "one\n")
     parts.add(4, "twO\n")
     assert parts.unheard("one\ntwo\nthree") == "two\nthree"
 
 
 def test_what_is_older_than_what_a_worker_keeps_is_forgotten() -> None:
-    parts = Heard()
+    parts = ReceivedText()
     for number in range(3000):
         parts.add(number * 1000, "x" * 999 + "\n")
     assert 1_000_000 <= len(parts.text) <= 1_001_000

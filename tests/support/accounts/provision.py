@@ -15,11 +15,11 @@ from pathlib import Path
 from pytest_flash import LiveServerless
 from pytest_flash.events import ignore
 from pytest_flash.provisioner.account_volumes import AccountVolumes
-from pytest_flash.provisioner.endpoint_specification import Blueprint
+from pytest_flash.provisioner.endpoint_specification import EndpointSpecification
 from pytest_flash.provisioner.owner import Owner
 from pytest_flash.provisioner.provisioner import Provisioner
 from pytest_flash.provisioner.reaper import reaping
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.state.live_sessions import session_in
 from pytest_flash.provisioner.state.records import Account, Scope
 from pytest_flash.provisioner.state.store import State
@@ -41,14 +41,16 @@ def main() -> None:
     scope = Scope(account, owner.project, owner.namespace)
     with contextlib.ExitStack() as stack:
         user = stack.enter_context(session_in(state.folder))
-        ledger = Ledger(state, scope, user, order["creator"])
+        session_records = SessionRecords(state, scope, user, order["creator"])
         if order["reaper"]:
-            stack.enter_context(reaping(target, ledger))
+            stack.enter_context(reaping(target, session_records))
         client = stack.enter_context(ManagementClient(target, pace=Pace.unlimited()))
-        blueprint = Blueprint(
+        specification = EndpointSpecification(
             owner, Environment(LIVE_IMAGES), AccountVolumes(client, create=False), live=True
         )
-        provisioner = Provisioner(client, blueprint, ledger=ledger, adopt=False, on_event=ignore)
+        provisioner = Provisioner(
+            client, specification, session_records=session_records, adopt=False, on_event=ignore
+        )
         for step, *rest in order["steps"]:
             if step == "ensure":
                 resources = (
@@ -60,7 +62,7 @@ def main() -> None:
                 continue
             failed = {}
             if step == "remove":
-                failed = provisioner.remove(ledger.records())
+                failed = provisioner.remove(session_records.records())
             elif step == "release":
                 failed = provisioner.release(keep=False)
             elif step == "wait":

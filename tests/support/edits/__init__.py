@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from tests.support.edits import imports, saves
-from tests.support.edits.way import HOME, Answer, Files, Link, Same, Save, Way
+from tests.support.edits.way import HOME, Answer, Files, Same, Save, SupervisorLink, Way
 
 __all__ = ["KINDS", "WAYS", "Answer", "Files", "Project", "Save", "Way"]
 
@@ -119,7 +119,7 @@ class Project:
                 shutil.rmtree(file) if file.is_dir() else file.unlink()
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Link):
+            if isinstance(content, SupervisorLink):
                 made = file.with_name(f".{file.name}.new")
                 made.symlink_to(content.target)
                 made.rename(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.edits.way import HOME, Link, Same, Way, changed, function, value
+from tests.support.edits.way import HOME, Same, SupervisorLink, Way, changed, function, value
 
 _LAZY = """\
 import importlib
@@ -135,12 +135,12 @@ WAYS: dict[str, Way] = {
             "bi/__init__.py": "",
             "../linked/bi_one.py": value(1),
             "../linked/bi_two.py": value(2),
-            "bi/settings.py": Link("../../linked/bi_one.py"),
+            "bi/settings.py": SupervisorLink("../../linked/bi_one.py"),
         },
         1,
         (
-            ({"bi/settings.py": Link("../../linked/bi_two.py")}, 2),
-            ({"bi/settings.py": Link("../../linked/bi_one.py")}, 1),
+            ({"bi/settings.py": SupervisorLink("../../linked/bi_two.py")}, 2),
+            ({"bi/settings.py": SupervisorLink("../../linked/bi_one.py")}, 1),
             ({"../linked/bi_one.py": value(3)}, 3),
         ),
     ),
@@ -152,12 +152,12 @@ WAYS: dict[str, Way] = {
             "../linked/one/settings.py": value(1),
             "../linked/two/__init__.py": "",
             "../linked/two/settings.py": value(2),
-            "bj": Link("../linked/one"),
+            "bj": SupervisorLink("../linked/one"),
         },
         1,
         (
-            ({"bj": Link("../linked/two")}, 2),
-            ({"bj": Link("../linked/one")}, 1),
+            ({"bj": SupervisorLink("../linked/two")}, 2),
+            ({"bj": SupervisorLink("../linked/one")}, 1),
             ({"bj/settings.py": value(3)}, 3),
         ),
     ),

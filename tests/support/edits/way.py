@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Link:
+class SupervisorLink:
     """A symbolic link to ``target``, as seen from the folder that it stands in."""
 
     target: str
@@ -25,7 +25,7 @@ HOME = ""
 
 # By path below the project: a text, a link, or None for a file that goes. A path that begins
 # with ``../`` leads to what stands beside the project.
-Files = Mapping[str, str | Link | Same | None]
+Files = Mapping[str, str | SupervisorLink | Same | None]
 Answer = str | int | list[str]
 # The files, and the answer from then on.
 Save = tuple[Files, Answer]
@@ -59,7 +59,7 @@ class Way:
     def is_special_to_watch(self) -> bool:
         """Whether what is saved is more than a new text of a file of the project."""
         return any(
-            path.startswith("../") or isinstance(content, Link | Same)
+            path.startswith("../") or isinstance(content, SupervisorLink | Same)
             for files, _ in self.saves
             for path, content in files.items()
         )

@@ -10,7 +10,7 @@ from collections import deque
 from os import environ  # A job may put another mapping in its place.
 
 from ..process.log import ERR, OUT, Log
-from .shortened_text import Kept, shortened
+from .shortened_text import ShortenedText, shortened
 
 _LEVELS = {"CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET"}
 
@@ -25,7 +25,7 @@ _RECORDS_KEPT = 1000
 _RECORD_KEPT = 10_000
 
 
-class _Echo(Kept):
+class _Echo(ShortenedText):
     """Keeps what is written, and writes it to the worker's log too.
 
     Like the image's worker it has no descriptor: ``fileno()`` raises UnsupportedOperation.
@@ -91,7 +91,7 @@ class Capture(contextlib.AbstractContextManager["Capture"]):
     def __enter__(self) -> Capture:
         self._out = _Echo(self._log, OUT)
         self._err = _Echo(self._log, ERR)
-        self._bare.stream = self._messages = Kept()
+        self._bare.stream = self._messages = ShortenedText()
         self._records.begin()
         for handler in self._handlers:
             logging.getLogger().addHandler(handler)

@@ -10,7 +10,7 @@ import sys
 
 from ..process.log import ERR, OUT, Log
 from .capture import Records, whole_text
-from .shortened_text import Kept
+from .shortened_text import ShortenedText
 
 
 class Switchboard:
@@ -56,8 +56,8 @@ class SharedCapture(contextlib.AbstractContextManager["SharedCapture"]):
     ) -> None:
         self._context = context
         self._running = running
-        self._printed = {OUT: Kept(), ERR: Kept()}
-        self._messages = Kept()
+        self._printed = {OUT: ShortenedText(), ERR: ShortenedText()}
+        self._messages = ShortenedText()
         self._records = Records(log)
         self._handlers = (self._records, logging.StreamHandler(self._messages))
 

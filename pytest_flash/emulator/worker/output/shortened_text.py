@@ -10,7 +10,7 @@ _HEAD: Final = 250_000
 _TAIL: Final = 250_000
 
 
-class Kept(io.StringIO):
+class ShortenedText(io.StringIO):
     """Keeps the first and the last characters that are written."""
 
     def __init__(self) -> None:
