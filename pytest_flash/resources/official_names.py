@@ -48,8 +48,8 @@ class ResourceManager(_NotHere):
     """What the official SDK keeps its endpoints with."""
 
     _instead = (
-        "endpoints are made when their functions are first called, or by `flash run --provision`, "
-        "and deleted by `flash undeploy`"
+        "endpoints are made when their functions are first called, or by "
+        "`flash run --auto-provision`, and deleted by `flash undeploy`"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 import subprocess
 import sys
@@ -99,7 +100,7 @@ SESSION = """
 import sys
 from pathlib import Path
 from pytest_flash.network.proxies import Network
-from pytest_flash.provisioner.session_records import Ledger
+from pytest_flash.provisioner.session_records import SessionRecords
 from pytest_flash.provisioner.plan import Wanted
 from pytest_flash.provisioner.reaper import reaping
 from pytest_flash.provisioner.state.records import Account, Scope
@@ -113,12 +114,13 @@ from pytest_flash.target import Target, TargetKind
 url, network = "http://runpod.invalid", Network.of({"HTTP_PROXY": sys.argv[1]})
 target = Target(TargetKind.LIVE, url, url, "the-secret-key", "a test asked", network=network)
 state = State(Path(".runpod"), on_notice=print)
-ledger = Ledger(state, Scope(Account.of(target), "shop", "default"), User.current(), "test")
+scope = Scope(Account.of(target), "shop", "default")
+records = SessionRecords(state, scope, User.current(), "test")
 resource = LiveServerless(name="gpu")
 request = endpoint_request(resource, name="live-gpu", image="i", owner="shop/default")
 endpoint = Endpoint(id="ep", name="live-gpu", timeout=1)
-ledger.settle(Wanted(resource, request, "main.py"), endpoint)
-with reaping(target, ledger):
+records.settle(Wanted(resource, request, "main.py"), endpoint)
+with reaping(target, records):
     raise KeyboardInterrupt
 """
 
@@ -130,7 +132,10 @@ def test_what_cleans_up_after_a_killed_run_takes_the_runs_proxy(
     server.always = refuses(404)
     environment = clean_environment(HTTP_PROXY=stranger.url, PYTHONPATH=str(ROOT))
     command = [sys.executable, "-c", SESSION, server.url]
-    subprocess.run(command, cwd=tmp_path, env=environment, timeout=60, stderr=subprocess.DEVNULL)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, timeout=60, stderr=subprocess.PIPE, text=True
+    )
+    assert ended.returncode == -signal.SIGINT, ended.stderr
     state = State(tmp_path / ".runpod", on_notice=pytest.fail)
     wait_until(lambda: not state.read().scopes(), 60, "the end of the record")
     assert server.methods() == ["GET", "GET"]
