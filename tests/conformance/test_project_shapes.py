@@ -7,6 +7,7 @@ once for pytest. With ``--soak`` each runs alone as well, in both.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ from tests.support.environment import ROOT, clean_environment
 from tests.support.runs.flash_run import FlashRun, starting
 
 HERE = ROOT / "tests" / "apps" / "official"
+# Where a worker has the volume's folder at the path that it has on Runpod.
+_MOUNTS = sys.platform == "linux" and os.geteuid() == 0
 _IMPORT = re.compile(r"^from runpod_flash import", re.MULTILINE)
 
 # Serves each folder beside it that has a main.py.
@@ -121,7 +124,62 @@ SHAPES = {
         Request("/background", True),
         Request("/done", [8]),
     ),
+    "other_data_centers": (Request("/both/Word", ["WORD", "word"]),),
+    "endpoint_decorator": (Request("/all/21", {"double": 42, "length": 4, "factor": 2}),),
+    "gpus_by_id": (Request("/compute/3/4", {"sum": 7, "product": 12}),),
+    "official_names": (Request("/names", {"count": 4, "deployed": False}),),
+    "one_vcpu": (Request("/hello", {"message": "Hello, Ada!"}, {"name": "Ada"}),),
+    "fields_set_later": (Request("/settings", {"LEVEL": "7", "RUNPOD_API_KEY": None}),),
+    "pod_template": (Request("/mode", {"mode": "fast"}),),
+    "network_volume": (
+        Request("/remember/apple", {"note": "apple"} if _MOUNTS else {"error": True}),
+    ),
+    "balanced_routes": (
+        Request("/transform", {"text": "ABC", "operation": "upper"}, {"text": "abc"}),
+        Request("/workers", {"status": "healthy"}),
+    ),
+    "many_at_once": (
+        Request(
+            "/scores", [{"text": "a", "score": 0.5}, {"text": "bcd", "score": 1.5}], ["a", "bcd"]
+        ),
+        Request("/best", {"text": "bcd", "score": 3.0}, ["a", "bcd"]),
+    ),
+    "errors_as_answers": (
+        Request("/root/4", {"root": 2.0}),
+        Request("/root/-1", {"refused": -1, "why": "-1 is out of range"}),
+        Request("/root/5", {"missing": 5}),
+    ),
+    "typed_messages": (
+        Request(
+            "/orders",
+            {
+                "order": {"item": "tea", "count": 2, "priority": "high", "wanted": None},
+                "ready": "2024-01-03",
+            },
+            {"item": "tea", "count": 2, "priority": "high"},
+        ),
+    ),
+    "made_at_startup": (
+        Request("/generate?prompt=abc", {"model": "tiny", "text": "cba", "calls": 2}),
+    ),
+    "binary_results": (Request("/image/4", {"bytes": 16, "sum": "733c3869"}),),
+    "routers_and_stages": (
+        Request("/classify", {"count": 2, "report": "three"}, {"text": "One; three"}),
+        Request("/clean/?text=A;b", ["a", "b"]),
+        Request("/report/", "bcd", ["a", "bcd"]),
+    ),
 }
+
+# What is warned of where it is defined, by the app.
+WARNED = (
+    ("one_vcpu", "'cpu3c-2-4' is used for 'cpu3c-1-2'"),
+    ("gpus_by_id", "imageName is ignored"),
+    ("pod_template", "volumeInGb is ignored"),
+    ("pod_template", "@remote ignores hf_models_to_cache"),
+    ("fields_set_later", "RUNPOD_API_KEY is left out of env"),
+    ("other_data_centers", "EU-RO-1 is used for US-TX-3"),
+    ("endpoint_decorator", "max_concurrency is ignored"),
+)
 
 
 def copied(source: Path, target: Path) -> None:
@@ -150,7 +208,7 @@ def served(together: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_every_app_has_its_requests() -> None:
     apps = {each.parent.name for each in HERE.glob("*/main.py")}
-    assert {name for name in apps if not name.startswith("sdk2_")} <= SHAPES.keys()
+    assert apps == SHAPES.keys()
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -159,7 +217,10 @@ def test_it_answers_beside_the_others(served: FlashRun, http: httpx.Client, name
 
 
 def test_all_pass_their_tests(together: Path) -> None:
-    passes(together, {name: f"/{name}" for name in SHAPES})
+    printed = passes(together, {name: f"/{name}" for name in SHAPES})
+    lines = [line for line in printed.splitlines() if "FlashWarning" in line]
+    for name, text in WARNED:
+        assert any(f"{name}/main.py" in line and text in line for line in lines), (name, printed)
 
 
 def test_tests_import_what_the_app_imports_also_where_its_folder_is_a_package(
@@ -200,8 +261,9 @@ def expected(name: str) -> list[Any]:
     return [each.answer for each in SHAPES[name]]
 
 
-def passes(folder: Path, prefixes: dict[str, str], more: int = 0) -> None:
-    """Run tests of these apps in their project's folder, and ``more`` that are there."""
+def passes(folder: Path, prefixes: dict[str, str], more: int = 0) -> str:
+    """Run tests of these apps in their project's folder, and ``more`` that are there; what pytest
+    prints."""
     requests = {name: [each.below(prefixes[name]) for each in SHAPES[name]] for name in prefixes}
     (folder / "test_requests.py").write_text(TESTS)
     (folder / "requests.json").write_text(json.dumps(requests))
@@ -216,3 +278,4 @@ def passes(folder: Path, prefixes: dict[str, str], more: int = 0) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(requests) + more} passed" in done.stdout
+    return done.stdout

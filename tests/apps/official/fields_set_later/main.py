@@ -1,10 +1,9 @@
-"""An app for the official SDK, with its import line changed."""
+"""Fields of a resource that are set after it is made."""
 
 import os
 
 from fastapi import APIRouter, FastAPI
-
-from pytest_flash import CpuLiveServerless, remote
+from runpod_flash import CpuLiveServerless, remote
 
 config = CpuLiveServerless(name="set_fields")
 config.workersMax = 1

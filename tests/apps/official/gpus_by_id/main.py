@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""GPUs by the name of a device, or any."""
 
 from fastapi import FastAPI
-
-from pytest_flash import LiveServerless, remote
+from runpod_flash import LiveServerless, remote
 
 app = FastAPI()
 pools = LiveServerless(name="gpu_ids", gpuIds="any", imageName="someone/image:1", workersMax=1)

@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""The smallest CPU instance, as the SDK's examples have it."""
 
 from fastapi import FastAPI
-
-from pytest_flash import CpuInstanceType, CpuLiveServerless, remote
+from runpod_flash import CpuInstanceType, CpuLiveServerless, remote
 
 app = FastAPI()
 cpu = CpuLiveServerless(

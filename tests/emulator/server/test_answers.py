@@ -29,15 +29,6 @@ def until_closed(wire: socket.socket) -> bytes:
     return answer
 
 
-def test_head_and_body_arrive_together(wire: socket.socket) -> None:
-    with wire:
-        for _ in range(20):
-            wire.sendall(request("/api/v2/serverless"))
-            head, _, body = wire.recv(1 << 20).partition(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200 OK")
-            assert body == b'{"endpoints":[]}'
-
-
 def test_requests_that_come_at_once_are_answered_in_order(wire: socket.socket) -> None:
     with wire:
         last = request("/queue/v2/absent/health", "Connection: close")

@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""Files on a network volume."""
 
 from fastapi import FastAPI
-
-from pytest_flash import CpuLiveServerless, NetworkVolume, remote
+from runpod_flash import CpuLiveServerless, NetworkVolume, remote
 
 app = FastAPI()
 volume = NetworkVolume(name="models", size=50)
@@ -24,4 +23,4 @@ async def read(text: str) -> dict:
     try:
         return {"note": await remember(text)}
     except FileNotFoundError as error:
-        return {"error": str(error)}
+        return {"error": "RUNPOD_VOLUME_PATH" in str(error)}

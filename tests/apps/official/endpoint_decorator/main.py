@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""``Endpoint`` of later versions: a queue, and routes of a load balancer."""
 
 from fastapi import FastAPI
-
-from pytest_flash import Endpoint
+from runpod_flash import Endpoint
 
 app = FastAPI()
 

@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""Names of the SDK that an app imports for types and checks."""
 
 from fastapi import FastAPI
-
-from pytest_flash import (
+from runpod_flash import (
     CpuLoadBalancerSlsResource,
     CpuServerlessEndpoint,
     FlashApp,

@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""CPU endpoints outside of the data centers that have them, and one written as a GPU endpoint."""
 
 from fastapi import FastAPI
-
-from pytest_flash import CpuLiveServerless, LiveServerless, remote
+from runpod_flash import CpuLiveServerless, LiveServerless, remote
 
 app = FastAPI()
 # A CPU endpoint written as a live one, and one in a data center without CPU workers.

@@ -1,8 +1,7 @@
-"""An app for the official SDK, with its import line changed."""
+"""A template, and keywords that have no meaning here."""
 
 from fastapi import FastAPI
-
-from pytest_flash import LiveServerless, PodTemplate, remote
+from runpod_flash import LiveServerless, PodTemplate, remote
 
 app = FastAPI()
 template = PodTemplate(

@@ -1,2 +1,0 @@
-def test_both(client):
-    assert client.get("/both/Word").json() == ["WORD", "word"]

@@ -1,2 +1,0 @@
-def test_mode(client):
-    assert client.get("/mode").json() == {"mode": "fast"}
