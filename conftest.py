@@ -23,6 +23,8 @@ _SOAK_TIMEOUT = 3600
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what the many processes that tests start inherit, and how examples are chosen."""
+    # Until everything is collected: imports leave no garbage, and to look for it takes a while.
+    gc.disable()
     # Without bytecode each would compile us anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A shell's background jobs ignore Ctrl-C, and so does all that they start.
@@ -55,6 +57,7 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what stays to the end: the tests, and what they have imported."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

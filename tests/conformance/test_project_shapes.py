@@ -159,9 +159,7 @@ SHAPES = {
             {"item": "tea", "count": 2, "priority": "high"},
         ),
     ),
-    "made_at_startup": (
-        Request("/generate?prompt=abc", {"model": "tiny", "text": "cba", "calls": 2}),
-    ),
+    "made_at_startup": (Request("/generate?prompt=abc", {"model": "tiny", "text": "cba"}),),
     "binary_results": (Request("/image/4", {"bytes": 16, "sum": "733c3869"}),),
     "routers_and_stages": (
         Request("/classify", {"count": 2, "report": "three"}, {"text": "One; three"}),

@@ -12,11 +12,9 @@ gpu = LiveServerless(name="made_at_startup", workersMax=1)
 class Model:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.calls = 0
 
     async def generate(self, prompt: str) -> dict:
-        self.calls += 1
-        return {"model": self.name, "text": prompt[::-1], "calls": self.calls}
+        return {"model": self.name, "text": prompt[::-1]}
 
 
 @asynccontextmanager
