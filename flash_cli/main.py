@@ -25,9 +25,12 @@ def main(arguments: Sequence[str] | None = None, timings: RunTimings | None = No
     signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
     _open_standard_streams()
 
-    from .commands import run_command_line
+    from pytest_flash.process.garbage import collecting_seldom
 
-    run_command_line(arguments, timings)
+    with collecting_seldom():
+        from .commands import run_command_line
+
+        run_command_line(arguments, timings)
 
 
 def _open_standard_streams() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import resource
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from ..clock import monotonic
 from ..errors import EmulatorError
 from ..network.loopback import in_url
+from ..process.garbage import collecting_seldom
 from .startup.announcement import Announcement
 from .startup.temporary_folder import scratch_folder
 
@@ -38,7 +38,6 @@ _CLOSE_LIMIT = 2.0
 _ANSWER_LIMIT = 0.2
 _BACKLOG = 2048
 _DESCRIPTORS = 65_536
-_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 def run(
@@ -54,8 +53,11 @@ def run(
     returns. Raises EmulatorError when the port cannot be bound. Call it from the main thread.
     """
     _allow_many_connections()
-    _collect_seldom()
-    with contextlib.closing(_bind(config)) as listener, scratch_folder() as folder:
+    with (
+        collecting_seldom(),
+        contextlib.closing(_bind(config)) as listener,
+        scratch_folder() as folder,
+    ):
         loop = _new_loop()
         try:
             loop.run_until_complete(_serve(config, announce, listener, folder, lifeline, programs))
@@ -215,12 +217,6 @@ def _allow_many_connections() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # a system with a limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _collect_seldom() -> None:
-    """Have cyclic garbage looked for seldom: every burst of requests makes more objects than
-    Python waits for, and frees them without the collector, which was a fourteenth of the work."""
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def _bind(config: EmulatorConfig) -> socket.socket:
