@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import urllib.error
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 from tests.functions.travelling import remote
@@ -216,7 +217,7 @@ CASES: dict[str, Failure] = {
         "an argument of f cannot be unpickled on the worker: TypeError: ContentTooShortError",
         "",
         # Its constructor takes more than what it keeps as its own arguments.
-        args=(urllib.error.ContentTooShortError("short", b""),),
+        args=(urllib.error.ContentTooShortError("short", ("", Message())),),
     ),
     "a generator as the result": Failure(
         remote("return (y for y in [x])"),
