@@ -81,6 +81,8 @@ async def _supervise(
         generation=1,
         reload=options.reload and not options.provision.dry_run,
         log_level=options.log_level,
+        access_log=options.access_log,
+        root_path=options.root_path,
         provision=options.provision,
         live=live,
         granted=granted,

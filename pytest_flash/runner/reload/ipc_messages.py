@@ -58,6 +58,8 @@ class Assignment:
     generation: int
     reload: bool
     log_level: str
+    access_log: bool
+    root_path: str
     provision: ProvisionOptions
     live: bool
     granted: bool

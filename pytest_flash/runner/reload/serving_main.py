@@ -91,8 +91,11 @@ def _is_final(error: FlashError, assignment: Assignment) -> bool:
     """Whether no saved file can fix it: nobody watches, or the command was wrong."""
     if not assignment.reload or assignment.generation > 1:
         return not assignment.reload
-    unnamed = isinstance(error, AppNotFoundError) and assignment.location.file is None
-    return unnamed or not isinstance(error, (AppError, ConfigurationError, ServerError))
+    location = assignment.location
+    mistyped = location.file is None or location.attribute is not None
+    if isinstance(error, AppNotFoundError) and mistyped:
+        return True
+    return not isinstance(error, (AppError, ConfigurationError, ServerError))
 
 
 def _serve_app(
@@ -206,7 +209,8 @@ class _Process:
             around=None if self.page is None else self.page.beside,
             parked=self._parked,
             on_started=started,
-            access_log=True,
+            access_log=self._assignment.access_log,
+            root_path=self._assignment.root_path,
         )
         if self.stopping:
             self._server.stop()

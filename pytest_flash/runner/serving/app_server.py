@@ -58,6 +58,7 @@ class AppServer(uvicorn.Server):
         pool: ThreadPoolExecutor | None = None,
         on_started: Callable[[], None] = lambda: None,
         access_log: bool = False,
+        root_path: str = "",
         new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         # "auto" would take an error in a FastAPI lifespan for an app that has none.
@@ -67,6 +68,7 @@ class AppServer(uvicorn.Server):
             lifespan=lifespan,
             log_config=None,
             access_log=access_log,
+            root_path=root_path,
             proxy_headers=around is None,
             headers=[(HEADER, str(generation))],
         )
