@@ -28,6 +28,16 @@ def cli() -> None:
     """Serve FastAPI apps whose @remote functions run on Runpod, or on the embedded Runpod."""
 
 
+def _patterns(_: click.Context, __: click.Parameter, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for each in patterns:
+        if not each.strip() or each.startswith(("./", "../", "~")) or "/../" in each:
+            raise click.BadParameter(
+                f"{each!r} matches no file: patterns are those of .gitignore, seen from the app's "
+                "folder. Write 'templates/' or '*.html'; --reload-dir watches other folders"
+            )
+    return patterns
+
+
 @cli.command()
 @click.argument("app", required=False)
 @click.option(
@@ -41,11 +51,23 @@ def cli() -> None:
 @click.option(
     "--reload-include",
     multiple=True,
+    callback=_patterns,
     metavar="PATTERN",
     help="Also watch files that match, as in .gitignore.  [default: *.py and .env]",
 )
 @click.option(
-    "--reload-exclude", multiple=True, metavar="PATTERN", help="Do not watch files that match."
+    "--reload-exclude",
+    multiple=True,
+    callback=_patterns,
+    metavar="PATTERN",
+    help="Do not watch files that match.",
+)
+@click.option(
+    "--reload-dir",
+    "reload_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    help="Watch this directory instead of the app's; may be repeated.",
 )
 @click.option(
     "--fork/--no-fork",
@@ -111,6 +133,7 @@ def run(
     reload: bool,
     reload_include: tuple[str, ...],
     reload_exclude: tuple[str, ...],
+    reload_dirs: tuple[Path, ...],
     fork: bool,
     auto_provision: bool,
     dry_run: bool,
@@ -168,6 +191,7 @@ def run(
         reload=reload,
         reload_include=reload_include,
         reload_exclude=reload_exclude,
+        reload_dirs=reload_dirs,
         fork=fork,
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,

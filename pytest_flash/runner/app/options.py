@@ -54,7 +54,8 @@ class RunTimings:
 class RunOptions:
     """The options of ``flash run`` as given; None where one was left out.
 
-    ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``.
+    ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``, seen
+    from the app's folder or each of ``reload_dirs``, which are watched in its place.
     ``fork`` lets a serving process begin with what its parent has imported. ``root_path`` is what
     ASGI calls so. ``console`` is the path of the console, None for none.
     """
@@ -67,6 +68,7 @@ class RunOptions:
     fork: bool = True
     reload_include: tuple[str, ...] = ()
     reload_exclude: tuple[str, ...] = ()
+    reload_dirs: tuple[Path, ...] = ()
     log_level: str = "info"
     access_log: bool = True
     root_path: str = ""
