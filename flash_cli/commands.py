@@ -28,6 +28,16 @@ def cli() -> None:
     """Serve FastAPI apps whose @remote functions run on Runpod, or on the embedded Runpod."""
 
 
+def _patterns(_: click.Context, __: click.Parameter, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for each in patterns:
+        if not each.strip() or each.startswith(("./", "../", "~")) or "/../" in each:
+            raise click.BadParameter(
+                f"{each!r} matches no file: patterns are those of .gitignore, seen from the app's "
+                "folder. Write 'templates/' or '*.html'; --reload-dir watches other folders"
+            )
+    return patterns
+
+
 @cli.command()
 @click.argument("app", required=False)
 @click.option(
@@ -41,11 +51,23 @@ def cli() -> None:
 @click.option(
     "--reload-include",
     multiple=True,
+    callback=_patterns,
     metavar="PATTERN",
     help="Also watch files that match, as in .gitignore.  [default: *.py and .env]",
 )
 @click.option(
-    "--reload-exclude", multiple=True, metavar="PATTERN", help="Do not watch files that match."
+    "--reload-exclude",
+    multiple=True,
+    callback=_patterns,
+    metavar="PATTERN",
+    help="Do not watch files that match.",
+)
+@click.option(
+    "--reload-dir",
+    "reload_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    help="Watch this directory instead of the app's; may be repeated.",
 )
 @click.option(
     "--fork/--no-fork",
@@ -56,6 +78,7 @@ def cli() -> None:
     "--auto-provision", is_flag=True, help="Create endpoints before serving, not on first call."
 )
 @click.option("--dry-run", is_flag=True, help="With --auto-provision: print the plan and exit.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 @click.option(
     "--warm", is_flag=True, help="With --auto-provision: wait until each endpoint has a worker."
 )
@@ -92,6 +115,13 @@ def cli() -> None:
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="Lowest level that the server logs.  [default: info]",
 )
+@click.option("--access-log/--no-access-log", default=True, help="Log each request.")
+@click.option(
+    "--root-path",
+    default="",
+    metavar="PATH",
+    help="Path below which a proxy serves the app, which is told of it as ASGI's root_path.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print only addresses, notes and errors.")
 @click.pass_obj
 def run(
@@ -103,9 +133,11 @@ def run(
     reload: bool,
     reload_include: tuple[str, ...],
     reload_exclude: tuple[str, ...],
+    reload_dirs: tuple[Path, ...],
     fork: bool,
     auto_provision: bool,
     dry_run: bool,
+    as_json: bool,
     warm: bool,
     adopt: bool,
     keep_orphans: bool,
@@ -116,17 +148,22 @@ def run(
     console: bool,
     console_path: str | None,
     log_level: str | None,
+    access_log: bool,
+    root_path: str,
     quiet: bool,
 ) -> None:
     """Serve APP with hot reload.
 
-    APP is a directory, a file or module:attribute; by default main.py, app.py or server.py in
-    the current folder. Remote functions run on Runpod where there is a RUNPOD_API_KEY, else on
-    the embedded Runpod: worker processes on this machine, no account, no cost.
+    APP is a directory, a file or module:attribute; by default what fastapi dev would serve in
+    the current folder, such as main.py or app/main.py, or else server.py. Remote functions run
+    on Runpod where there is a RUNPOD_API_KEY, else on the embedded Runpod: worker processes on
+    this machine, no account, no cost.
     """
     for option, given in (("--dry-run", dry_run), ("--warm", warm)):
         if given and not auto_provision:
             raise click.UsageError(f"{option} goes with --auto-provision; add it")
+    if as_json and not dry_run:
+        raise click.UsageError("--json goes with --dry-run; add it")
 
     from pytest_flash.runner.reload.fork_server_start import start_parent
 
@@ -141,10 +178,10 @@ def run(
     from pytest_flash.runner.supervisor import supervise
     from pytest_flash.target import TargetKind
 
-    from .event_printer import Terminal
+    from .event_printer import PlanAsJson, Terminal
 
     unblock_standard_streams()
-    terminal = Terminal(quiet=quiet)
+    terminal = PlanAsJson() if as_json else Terminal(quiet=quiet)
     target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
     options = RunOptions(
         app=app,
@@ -154,6 +191,7 @@ def run(
         reload=reload,
         reload_include=reload_include,
         reload_exclude=reload_exclude,
+        reload_dirs=reload_dirs,
         fork=fork,
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,
@@ -161,25 +199,40 @@ def run(
         env_file=env_file,
         console=(console_path or DEFAULT_PATH) if console else None,
         log_level=log_level or ("warning" if quiet else "info"),
+        access_log=access_log,
+        root_path=root_path,
         timings=timings or RunTimings(),
     )
     sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask, parent)))
 
 
 @cli.command()
-@click.argument("url", default="http://localhost:8888")
+@click.argument("url", required=False)
+@click.option(
+    "-p",
+    "--port",
+    type=int,
+    help="Port that flash run serves at, in place of a URL.  [default: FLASH_PORT or 8888]",
+)
 @click.option(
     "--generation", default=1, show_default=True, help="Wait for this generation or a later one."
 )
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait.")
-def wait(url: str, generation: int, timeout: float) -> None:
-    """Wait until flash run serves the app at URL.
+def wait(url: str | None, port: int | None, generation: int, timeout: float) -> None:
+    """Wait until flash run serves the app at URL, by default on this machine.
 
     Prints the generation of the code that answered: it grows with each reload, and every response
     carries it as X-Flash-Generation.
     """
-    from pytest_flash.runner.serving.generation_header import wait_for_generation
+    if url is not None and port is not None:
+        raise click.UsageError("URL and --port both say where; give one of them")
 
+    from pytest_flash.runner.app.options import RunOptions, address
+    from pytest_flash.runner.serving.generation_header import wait_for_generation
+    from pytest_flash.settings import read_environment
+
+    if url is None:
+        url = address(RunOptions(port=port), read_environment(_here())).url
     click.echo(wait_for_generation(url, generation, timeout))
 
 
@@ -257,6 +310,7 @@ def prune(older_than: str) -> None:
 @click.option("--namespace", help="Namespace of the endpoints.  [default: FLASH_NAMESPACE]")
 @click.option("--env-file", type=click.Path(path_type=Path), help="File to load variables from.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
+@click.option("--json", "as_json", is_flag=True, help="With list: print one JSON object.")
 def undeploy(
     names: tuple[str, ...],
     everything: bool,
@@ -268,6 +322,7 @@ def undeploy(
     namespace: str | None,
     env_file: Path | None,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Delete endpoints on Runpod that this project created.
 
@@ -284,6 +339,8 @@ def undeploy(
     ):
         if given and not unrecorded:
             raise click.UsageError(f"{option} goes with --unrecorded alone; add it")
+    if as_json and names != ("list",):
+        raise click.UsageError("--json goes with list: flash undeploy list --json")
     if namespace == "":  # Such as of a variable that is not set.
         raise click.UsageError("--namespace is empty; name one, or leave the option out")
     if all_namespaces and namespace is not None:
@@ -303,6 +360,7 @@ def undeploy(
         namespace=namespace,
         env_file=env_file,
         yes=yes,
+        as_json=as_json,
     )
     sys.exit(carry_out(request))
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_flash.events import Event
+import json
+import sys
+from dataclasses import asdict
+
+from pytest_flash.events import Event, Planned
 
 from .activity import Board
 from .event_lines import lines, matters
@@ -33,3 +37,18 @@ class Terminal:
     def ask(self, question: str) -> bool:
         """Put a yes-or-no question to the person at the terminal; no without one."""
         return self._output.ask(question)
+
+
+class PlanAsJson(Terminal):
+    """Prints the plan as one JSON object, and everything else to standard error."""
+
+    def __init__(self) -> None:
+        super().__init__(Output(sys.stderr))
+        self._plan = Output(sys.stdout)
+
+    def show(self, event: Event) -> None:
+        """Print one event."""
+        if isinstance(event, Planned):
+            self._plan.lines([json.dumps(asdict(event), indent=2)])
+        else:
+            super().show(event)

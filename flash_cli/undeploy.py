@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,7 @@ class Request:
     namespace: str | None
     env_file: Path | None
     yes: bool
+    as_json: bool = False
 
 
 def undeploy(request: Request) -> int:
@@ -53,14 +56,17 @@ def undeploy(request: Request) -> int:
     project = find_project(folder)
     identity = Identity(project, namespace, "run", User.current())
     target = open_live(environment, reason="flash undeploy", granted=False)
-    session = Session.open(target, identity, environment, on_event=Terminal().show)
+    terminal = Terminal(Output(sys.stderr) if request.as_json else None)
+    session = Session.open(target, identity, environment, on_event=terminal.show)
     with contextlib.closing(session):
         assert session.session_records is not None
         work = Undeploy(
             session.management, session.provisioner, session.session_records, project.declared
         )
         if not project.declared:
-            click.echo(named_by_folder(project))
+            click.echo(named_by_folder(project), err=request.as_json)
+        if request.as_json:
+            return _list_as_json(work)
         if request.names == ("list",):
             return _list(work)
         return _delete(work, request, environment.key)
@@ -88,6 +94,28 @@ def _list(work: Undeploy) -> int:
         )
     if elsewhere := work.elsewhere():
         click.echo(f"Not shown: endpoints recorded here, {', '.join(elsewhere)}.")
+    return 0
+
+
+def _list_as_json(work: Undeploy) -> int:
+    endpoints = [
+        {
+            "resource": each.record.resource,
+            "name": each.record.endpoint_name,
+            "id": each.record.endpoint_id,
+            "exists": each.exists,
+            "users": each.users,
+            "created_by": each.record.created_by,
+            "created_at": each.record.created_at,
+            "source_file": each.record.source_file,
+        }
+        for each in work.listing()
+    ]
+    volumes = [
+        {"name": each.name, "id": each.id, "data_center": each.data_center}
+        for each in work.session_records.volumes()
+    ]
+    click.echo(json.dumps({"endpoints": endpoints, "network_volumes": volumes}, indent=2))
     return 0
 
 

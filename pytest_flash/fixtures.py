@@ -71,7 +71,7 @@ def flash_app(
     """The app under test. Override it to make the app in another way.
 
     By default it is found as ``flash run`` finds it: ``--flash-app``, PYTEST_FLASH_APP, ini
-    ``flash_app``, else ``main.py``, ``app.py`` or ``server.py`` in pytest's rootdir.
+    ``flash_app``, else where ``fastapi dev`` would look in pytest's rootdir, or ``server.py``.
     """
     from .runner.app.load import load
 

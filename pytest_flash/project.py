@@ -65,6 +65,15 @@ def find_project(start: Path) -> Project:
     return _named(folder.name, root=folder, folder=folder, declared=False)
 
 
+def read_pyproject(path: Path) -> Mapping[str, Any]:
+    """What is in the ``pyproject.toml`` at ``path``; SettingsError where it cannot be read."""
+    try:
+        return parse_toml(read_text_limited(path, _SIZE_LIMIT))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SettingsError(f"{path} cannot be read: {reason}") from error
+
+
 def named_by_folder(project: Project) -> str:
     """What to say of a project that is not ``declared``."""
     how = "by the pyproject.toml of another user" if project.distrust else "after its folder alone"
@@ -89,7 +98,7 @@ def refuse_unknown_keys(table: Mapping[str, Any], known: Collection[str], where:
 
 def _from_pyproject(root: Path, folder: Path) -> Project:
     path = root / _FILE
-    document = _parsed(path)
+    document = read_pyproject(path)
     config = _table(_table(document, "tool", path), "flash", path)
     refuse_unknown_keys(config, _KNOWN_KEYS, f"{path}: [tool.flash]")
     given = _text(config, "project", f"{path}: [tool.flash] project") or _text(
@@ -123,14 +132,6 @@ def _unique(name: str) -> str:
 def _former(name: str) -> str:
     """What is clean of a name: all of it to older versions, where ``my app`` was ``my-app``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "app"
-
-
-def _parsed(path: Path) -> Mapping[str, Any]:
-    try:
-        return parse_toml(read_text_limited(path, _SIZE_LIMIT))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise SettingsError(f"{path} cannot be read: {reason}") from error
 
 
 def _table(parent: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:

@@ -80,7 +80,8 @@ class Console:
         below = f"{self.path}/"
 
         async def both(scope: Scope, receive: Receive, send: Send) -> None:
-            path = scope.get("path", "")
+            # As it was asked for: a server puts its --root-path in front.
+            path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
             ours = scope["type"] == "http" and (path == self.path or path.startswith(below))
             if not ours and (query := scope.get("query_string")):
                 # A mistyped path: what opens the console is none of the app's business.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -87,10 +88,9 @@ class Undeploy:
             known_as = {name, bare_name(name)}
             matches = [each for each in records if known_as & {each.resource, each.endpoint_name}]
             if not matches:
-                known = ", ".join(each.resource for each in records) or "nothing"
                 raise ProvisioningError(
                     f"no endpoint {name!r} is recorded in {self.session_records.state.path}; "
-                    f"it has {known}"
+                    f"{_nearest(name, records)}"
                 )
             found.update({each.resource: each for each in matches})
         return tuple(found.values())
@@ -159,6 +159,15 @@ class Undeploy:
             and not (each.endpoint_id is None and each.endpoint_name == endpoint.name)
             for each in records
         )
+
+
+def _nearest(name: str, records: Iterable[CreatedEndpoint]) -> str:
+    known = {each.resource: each.resource for each in records}
+    by_any_name = known | {each.endpoint_name: each.resource for each in records}
+    near = difflib.get_close_matches(name, by_any_name, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"it has {', '.join(known) or 'nothing'}"
 
 
 def owner_of(endpoint: Endpoint) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..errors import AppNotFoundError
+from ..errors import AppNotFoundError, SettingsError
 from .config import read_config
 
 
@@ -13,7 +13,7 @@ def add_folder_of_package(config: pytest.Config) -> None:
     for which pytest itself adds the folder above. Does nothing where there is no such app."""
     try:
         location = read_config(config).location()
-    except AppNotFoundError:
+    except (AppNotFoundError, SettingsError):
         return  # The fixture that needs the app says so.
     if location is not None and location.beside is not None:
         from ..runner.app.import_path import add_own_folders

@@ -40,11 +40,12 @@ class FlashConfig:
     def location(self) -> AppLocation | None:
         """Where the app is: None if none was named and ``root`` holds none.
 
-        Raises AppNotFoundError when the one that was named is not there.
+        Raises AppNotFoundError when the one that was named is not there, and SettingsError for a
+        ``pyproject.toml`` that cannot be read.
         """
-        from ..runner.app.locate import FILE_NAMES, locate
+        from ..runner.app.locate import find_default, locate
 
-        if self.app is None and not any((self.root / name).is_file() for name in FILE_NAMES):
+        if self.app is None and find_default(self.root) is None:
             return None
         return locate(self.app, self.root)
 
@@ -116,7 +117,7 @@ def check_key(config: pytest.Config) -> None:
 def _folder(config: pytest.Config) -> Path:
     try:
         location = read_config(config).location()
-    except AppNotFoundError:
+    except (AppNotFoundError, SettingsError):
         location = None  # The fixture that needs the app says so, with what the test overrides.
     return location.folder if location else config.rootpath
 

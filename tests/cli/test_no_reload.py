@@ -1,4 +1,4 @@
-"""Where nothing is loaded anew, workers run what the server has loaded, whatever is saved."""
+"""Runs without reload: what stays as it was loaded, and options of the server itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.runs.command import RunCommand
 from tests.support.runs.flash_run import StartRun
 
 MAIN = """\
@@ -59,3 +60,20 @@ def test_a_save_before_the_first_call_reaches_neither_server_nor_worker(
     for name in texts:
         (tmp_path / name).unlink()
     assert http.get(run.url).json() == [["own 1", 1, 1, 2]] * 2
+
+
+def test_below_the_path_of_a_proxy_and_without_a_line_for_each_request(
+    flash_run: StartRun, flash: RunCommand, http: httpx.Client, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        "from fastapi import FastAPI, Request\napp = FastAPI()\n"
+        "@app.get('/')\ndef index(request: Request): return str(request.url_for('index'))\n"
+    )
+    options = ("--no-reload", "--root-path", "/shop", "--no-access-log")
+    run = flash_run(*options, cwd=tmp_path)
+    assert http.get(run.url).json() == f"{run.url}/shop/"
+    assert http.get(f"{run.url}/openapi.json").json()["servers"] == [{"url": "/shop"}]
+    assert http.get(f"{run.url}/__flash__").status_code == 403
+    assert flash("wait", "--port", run.url.rpartition(":")[2]).output == "1\n"
+    assert flash("wait", FLASH_PORT=run.url.rpartition(":")[2]).output == "1\n"
+    assert "GET /" not in run.output

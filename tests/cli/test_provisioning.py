@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -130,6 +131,13 @@ def test_a_dry_run_prints_the_plan_and_stops(
     assert "stay on Runpod" not in run.output
     assert endpoints() == before
 
+    steps = json.loads(attempt("--dry-run", "--json").output)["steps"]
+    assert [(each["endpoint"], each["action"]) for each in steps] == [
+        ("live-a", "update"),
+        ("live-b", "update"),
+        ("live-c", "create"),
+    ]
+
 
 def test_orphans_are_removed_at_the_start_and_reported(
     app: App, provision: Provision, endpoints: Endpoints
@@ -240,11 +248,18 @@ def test_undeploy_lists_and_deletes_by_name(
     for name in ("live-a", "live-b", "live-c"):
         assert name in listed
     assert "created by run" in listed
+    printed = json.loads(undeploy("list", "--json").output)
+    assert [each["name"] for each in printed["endpoints"]] == ["live-a", "live-b", "live-c"]
+    assert printed["network_volumes"] == []
 
     asked = undeploy("a")
     assert asked.code == 1
     assert "--yes" in asked.output
     assert len(endpoints()) == 3
+
+    mistyped = undeploy("lve-b", "--yes")
+    assert mistyped.code == 1
+    assert "did you mean 'live-b'?" in mistyped.errors
 
     assert undeploy("a", "live-b", "--yes").code == 0
     assert names(endpoints) == ["live-c"]

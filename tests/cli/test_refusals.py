@@ -29,7 +29,7 @@ def refused(ended: Ended, *texts: str) -> None:
 
 
 def test_a_folder_without_an_app(flash: RunCommand, tmp_path: Path) -> None:
-    refused(flash("run", cwd=tmp_path), "no app in", "main.py, app.py, server.py")
+    refused(flash("run", cwd=tmp_path), "no app in", "main.py, app.py, api.py")
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--warm"])
@@ -107,3 +107,30 @@ def test_a_dotenv_with_a_broken_line(flash: RunCommand, main: Path) -> None:
     dotenv = main.parent / ".env"
     dotenv.write_text("GOOD=1\nthis is broken\n")
     refused(flash("run", cwd=main.parent), f"{dotenv}:2")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "localhost:8888", "ftp://localhost", "http://:80"])
+def test_waiting_at_what_is_not_a_url_is_refused_at_once(flash: RunCommand, url: str) -> None:
+    refused(flash("wait", url, "--timeout", "600"), repr(url), "http://localhost:8888")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("wait", "http://localhost", "--port", "80"), "give one of them"),
+        (("run", "--json"), "--json goes with --dry-run"),
+        (("undeploy", "--all", "--json"), "flash undeploy list --json"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    flash: RunCommand, arguments: tuple[str, ...], text: str
+) -> None:
+    ended = flash(*arguments)
+    assert ended.code == 2
+    assert text in ended.errors
+
+
+def test_a_mistyped_attribute_ends_the_command(flash: RunCommand, main: Path) -> None:
+    ended = flash("run", "main:application", "--port", "0", cwd=main.parent)
+    assert ended.code == 1
+    assert "has no attribute 'application'; it has app" in ended.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Protocol
 
 import pytest
 
+from pytest_flash.runner.app.load import load as load_app
+from pytest_flash.runner.app.locate import locate
 from tests.support.environment import clean_environment
 
 # Each case in a fork of one process, which has imported what all of them need.
@@ -104,6 +107,10 @@ def test_a_mounted_app_is_no_second_candidate(load: Load, tmp_path: Path) -> Non
     [
         "def build() -> FastAPI:\n    return FastAPI()\n",
         "def build() -> 'FastAPI':\n    return FastAPI()\n",
+        "class Own(FastAPI): ...\ndef build() -> 'Own':\n    return FastAPI()\n",
+        "def build() -> 'fastapi.FastAPI':\n    return FastAPI()\n",
+        "from typing import Annotated\ndef build() -> Annotated[FastAPI, 1]: return FastAPI()\n",
+        "def build(depth: 'Elsewhere' = 0) -> 'FastAPI':\n    return FastAPI()\n",
         "def create_app(debug=False):\n    return FastAPI()\n",
     ],
 )
@@ -111,6 +118,26 @@ def test_a_factory_is_called(load: Load, tmp_path: Path, factory: str) -> None:
     out = load(f"from fastapi import FastAPI\n{factory}")
     assert out.startswith("main:")
     assert " FastAPI " in out
+
+
+@pytest.mark.parametrize("app", ["", "main:create_app"])
+def test_an_asynchronous_factory_is_refused(load: Load, tmp_path: Path, app: str) -> None:
+    out = load("from fastapi import FastAPI\nasync def create_app(): return FastAPI()\n", app)
+    assert out.startswith("AppNotFoundError: ")
+    assert f"{tmp_path / 'main.py'}:2: create_app is asynchronous" in out
+    assert "lifespan" in out
+
+
+def test_a_missing_folder_name_suggests_the_dotted_form(
+    loader: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    files = {"main": "import routes\n", "routes": "import shop.db\n", "db": ""}
+    for name, text in files.items():
+        path = tmp_path / "src" / "shop" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    out = load_in(loader, tmp_path, "src/shop/main.py")
+    assert f"name the app as shop.main:app, in {tmp_path / 'src'} or with --app-dir" in out
 
 
 def test_a_named_factory_may_have_parentheses(load: Load, tmp_path: Path) -> None:
@@ -213,3 +240,17 @@ def test_an_app_that_is_a_part_of_a_package(
         path.write_text(text)
     answer = load_in(loader, tmp_path / folder)
     assert answer.startswith(f"{found} FastAPI "), answer
+
+
+def test_a_link_to_the_apps_file_is_the_module_that_tests_have_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder of links to files elsewhere, which Bazel makes for tests."""
+    source, links = tmp_path / "source.py", tmp_path / "links"
+    source.write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    links.mkdir()
+    (links / "server.py").symlink_to(source)
+    monkeypatch.delitem(sys.modules, "server", raising=False)
+    monkeypatch.syspath_prepend(links)
+    imported = importlib.import_module("server")
+    assert load_app(locate(None, links)).app is imported.app

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flash.errors import AppNotFoundError
-from pytest_flash.runner.app.locate import locate
+from pytest_flash.runner.app.locate import FILE_NAMES, locate
 
 
 def write(root: Path, *files: str) -> None:
@@ -17,18 +17,45 @@ def write(root: Path, *files: str) -> None:
         path.touch()
 
 
-@pytest.mark.parametrize(
-    ("present", "found"),
-    [
-        (("server.py", "app.py", "main.py"), "main"),
-        (("server.py", "app.py"), "app"),
-        (("server.py",), "server"),
-    ],
-)
-def test_the_usual_names_in_order(tmp_path: Path, present: tuple[str, ...], found: str) -> None:
-    write(tmp_path, *present)
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_the_usual_places_in_the_order_of_fastapi_dev(tmp_path: Path, name: str) -> None:
+    write(tmp_path, *FILE_NAMES[FILE_NAMES.index(name) :])
+    assert locate(None, tmp_path).file == tmp_path / name
+
+
+def test_an_entrypoint_for_fastapi_dev_comes_first(tmp_path: Path) -> None:
+    write(tmp_path, "main.py", "src/shop/web.py")
+    (tmp_path / "pyproject.toml").write_text("[tool.fastapi]\nentrypoint = 'src.shop.web:site'\n")
     location = locate(None, tmp_path)
-    assert (location.root, location.module) == (tmp_path, found)
+    assert (location.root, location.module) == (tmp_path, "src.shop.web")
+    assert location.attribute == "site"
+    assert locate("main.py", tmp_path).module == "main"
+
+
+@pytest.mark.parametrize("table", ["", "entrypoint = ''", "entrypoint = 3", "other = 1"])
+def test_a_table_without_an_entrypoint_changes_nothing(tmp_path: Path, table: str) -> None:
+    write(tmp_path, "main.py")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.fastapi]\n{table}\n")
+    assert locate(None, tmp_path).module == "main"
+
+
+def test_without_an_init_the_dotted_form_is_taken_where_it_is_needed(tmp_path: Path) -> None:
+    write(tmp_path, "app/main.py", "app/db.py")
+    assert locate(None, tmp_path).module == "main"
+    (tmp_path / "app" / "main.py").write_text("from app.db import connect")
+    location = locate(None, tmp_path)
+    assert (location.root, location.module) == (tmp_path, "app.main")
+    assert (location.beside, location.other_name) == (tmp_path / "app", "main")
+
+
+def test_variables_may_stand_above_the_app(tmp_path: Path) -> None:
+    write(tmp_path, ".env", "project/src/app/main.py", "project/src/.keep")
+    app = "src/app/main.py"
+    assert locate(app, tmp_path / "project").folder == tmp_path / "project/src/app"
+    write(tmp_path, "project/.env")
+    assert locate(app, tmp_path / "project").folder == tmp_path / "project"
+    write(tmp_path, "project/src/app/.env")
+    assert locate(app, tmp_path / "project").folder == tmp_path / "project/src/app"
 
 
 PACKAGE = ("src/shop/__init__.py", "src/shop/web/__init__.py", "src/shop/web/main.py")
@@ -104,7 +131,7 @@ def test_an_absolute_path_works_from_anywhere(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_says_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(AppNotFoundError, match=r"main.py, app.py, server.py"):
+    with pytest.raises(AppNotFoundError, match=r"main.py, app.py, api.py, app/main.py"):
         locate(None, tmp_path)
 
 

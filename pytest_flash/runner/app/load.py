@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -92,7 +92,8 @@ def _import(location: AppLocation) -> ModuleType:
 
 def _is_from(module: ModuleType, file: Path | None) -> bool:
     actual = getattr(module, "__file__", None)
-    return file is None or actual is None or Path(actual).resolve() == file
+    # Either may be a link: some build systems make folders of links to files elsewhere.
+    return file is None or actual is None or Path(actual).resolve() == file.resolve()
 
 
 def _named(module: ModuleType, location: AppLocation, attribute: str) -> LoadedApp:
@@ -157,12 +158,19 @@ def _factories(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 def _makes_app(function: Callable[..., Any]) -> bool:
-    returns = inspect.signature(function).return_annotation
+    returns = _returns(function)
     if returns is inspect.Signature.empty:
         return function.__name__ in _FACTORY_NAMES
-    if isinstance(returns, str):
-        return returns.strip("'\"").rpartition(".")[2] == "FastAPI"
+    if isinstance(returns, str):  # It names what only type checkers import.
+        return returns.strip("'\" ").rpartition(".")[2] == "FastAPI"
     return isinstance(returns, type) and issubclass(returns, FastAPI)
+
+
+def _returns(function: Callable[..., Any]) -> Any:
+    try:
+        return get_type_hints(function).get("return", inspect.Signature.empty)
+    except Exception:  # noqa: BLE001 - the app's own annotations: evaluating them may raise anything.
+        return inspect.signature(function).return_annotation
 
 
 def _required(function: Callable[..., Any]) -> bool:
@@ -174,6 +182,13 @@ def _required(function: Callable[..., Any]) -> bool:
 
 
 def _call(factory: Callable[[], Any], location: AppLocation) -> Any:
+    if inspect.iscoroutinefunction(factory):
+        name = factory.__name__
+        raise AppNotFoundError(
+            f"{location.file or location.module}:{_line(location, name)}: {name} is asynchronous; "
+            f"a function that makes an app must be a plain one: write 'def {name}', and move what "
+            "it awaits into the app's lifespan"
+        )
     try:
         return factory()
     except (Exception, SystemExit) as error:  # The app's own code: it may raise anything.
@@ -207,8 +222,22 @@ def _broken(location: AppLocation, error: BaseException) -> AppImportError:
     lines = "".join([*traceback.format_list(frames), *last]).rstrip()
     place = _place(error, frames, location.root) or str(location.file or location.module)
     what = "calls sys.exit" if isinstance(error, SystemExit) else "cannot be imported"
-    return AppImportError(
-        f"{place}: the app {what}: {last[-1].strip()}\n\n{lines}\n\nFix that line"
+    remedy = _dotted_form(error, location) or "Fix that line"
+    return AppImportError(f"{place}: the app {what}: {last[-1].strip()}\n\n{lines}\n\n{remedy}")
+
+
+def _dotted_form(error: BaseException, location: AppLocation) -> str | None:
+    """What to run where the app imports from a folder by a name that only the folder above has."""
+    if not isinstance(error, ModuleNotFoundError) or location.file is None:
+        return None
+    top = (error.name or "").partition(".")[0]
+    folder = next((each for each in location.file.parents if each.name == top), None)
+    if folder is None or folder.parent == location.root:
+        return None
+    module = ".".join(location.file.relative_to(folder.parent).with_suffix("").parts)
+    return (
+        f"{top!r} is the folder {folder}: name the app as {module}:{location.attribute or 'app'}, "
+        f"in {folder.parent} or with --app-dir"
     )
 
 

@@ -54,9 +54,10 @@ class RunTimings:
 class RunOptions:
     """The options of ``flash run`` as given; None where one was left out.
 
-    ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``.
-    ``fork`` lets a serving process begin with what its parent has imported. ``console`` is the
-    path of the console, None for none.
+    ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``, seen
+    from the app's folder or each of ``reload_dirs``, which are watched in its place.
+    ``fork`` lets a serving process begin with what its parent has imported. ``root_path`` is what
+    ASGI calls so. ``console`` is the path of the console, None for none.
     """
 
     app: str | None = None
@@ -67,7 +68,10 @@ class RunOptions:
     fork: bool = True
     reload_include: tuple[str, ...] = ()
     reload_exclude: tuple[str, ...] = ()
+    reload_dirs: tuple[Path, ...] = ()
     log_level: str = "info"
+    access_log: bool = True
+    root_path: str = ""
     console: str | None = DEFAULT_PATH
     provision: ProvisionOptions = ProvisionOptions()
     namespace: str | None = None
@@ -83,6 +87,12 @@ class ListenAddress:
     host: str
     port: int
     fixed: bool
+
+    @property
+    def url(self) -> str:
+        """Where this machine finds what is served there."""
+        host = DEFAULT_HOST if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def address(options: RunOptions, environment: Environment) -> ListenAddress:

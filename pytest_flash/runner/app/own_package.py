@@ -38,6 +38,18 @@ def package_around(file: Path) -> OwnPackage | None:
     return OwnPackage(".".join(parts), above, dotted, hidden)
 
 
+def package_below(file: Path, folder: Path) -> OwnPackage | None:
+    """The package without ``__init__.py`` that ``file`` is in, seen from ``folder``, in which a
+    server would be started as ``uvicorn package.module:app``; None where that cannot be."""
+    if folder not in file.parent.parents:
+        return None
+    parts = file.parent.relative_to(folder).parts
+    if not all(part.isidentifier() for part in parts):
+        return None
+    hidden = any((file.parent / each).exists() for each in (parts[0], f"{parts[0]}.py"))
+    return OwnPackage(".".join(parts), folder, dotted=False, hidden=hidden)
+
+
 def needs_package(file: Path, package: OwnPackage) -> bool:
     """Whether ``file`` imports something as a part of ``package``: ``from . import x``, or by the
     package's own name."""

@@ -46,7 +46,7 @@ class Assignment:
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
     the app; ``sources`` is what earlier processes found out about those of the app. The target
     follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
-    that the command line said so.
+    that the command line said so. With ``note_writes`` it says which files it has written.
     """
 
     location: AppLocation
@@ -58,10 +58,13 @@ class Assignment:
     generation: int
     reload: bool
     log_level: str
+    access_log: bool
+    root_path: str
     provision: ProvisionOptions
     live: bool
     granted: bool
     broken: str | None = None
+    note_writes: bool = False
     console: ConsoleAssignment | None = None
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -114,6 +117,20 @@ class NewFilesBeside:
 
 
 @dataclass(frozen=True)
+class FilesLoaded:
+    """The user's own files that the app has loaded, with a digest of each one's content."""
+
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class FilesWritten:
+    """What the app has written by the time that it is ready; None where that may be any file."""
+
+    files: frozenset[str] | None
+
+
+@dataclass(frozen=True)
 class SourcesKnown:
     """What was found out about the sources of the app's modules, by their names, for later
     processes: in a large project that takes longer than their import."""
@@ -157,6 +174,8 @@ Report = (
     | Accepting
     | NewModules
     | NewFilesBeside
+    | FilesLoaded
+    | FilesWritten
     | SourcesKnown
     | Closed
     | Finished

@@ -35,12 +35,15 @@ from .ipc_messages import (
     AppLoaded,
     Assignment,
     Closed,
+    FilesLoaded,
+    FilesWritten,
     Finished,
     NewFilesBeside,
     NewModules,
     Settling,
     SupervisorLink,
 )
+from .own_writes import OwnWrites
 from .preload import Watch
 from .remote_functions import Remotes
 
@@ -91,8 +94,11 @@ def _is_final(error: FlashError, assignment: Assignment) -> bool:
     """Whether no saved file can fix it: nobody watches, or the command was wrong."""
     if not assignment.reload or assignment.generation > 1:
         return not assignment.reload
-    unnamed = isinstance(error, AppNotFoundError) and assignment.location.file is None
-    return unnamed or not isinstance(error, (AppError, ConfigurationError, ServerError))
+    location = assignment.location
+    mistyped = location.file is None or location.attribute is not None
+    if isinstance(error, AppNotFoundError) and mistyped:
+        return True
+    return not isinstance(error, (AppError, ConfigurationError, ServerError))
 
 
 def _serve_app(
@@ -131,6 +137,8 @@ def _load(assignment: Assignment, imports: Imports, link: SupervisorLink) -> Loa
     finally:
         link.report(NewFilesBeside(dict(imports.outside)))
         imports.on_outside = lambda files: link.report(NewFilesBeside(files))
+        link.report(FilesLoaded(dict(imports.digests)))
+        imports.on_digest = lambda files: link.report(FilesLoaded(files))
 
 
 def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignment) -> Serving:
@@ -158,6 +166,7 @@ class _Process:
         for each in (self._listener, take, give):
             each.set_inheritable(False)
         self._begun = threading.Event()
+        self._writes = OwnWrites() if assignment.note_writes else None
         self._server: AppServer | None = None
         self.remotes: Remotes | None = None
         console = assignment.console
@@ -194,6 +203,8 @@ class _Process:
         """Serve ``app`` on the inherited listening socket until stopped."""
 
         def started() -> None:
+            if self._writes is not None:
+                self._link.report(FilesWritten(self._writes.end()))
             self._link.report(Accepting())
             on_started()
 
@@ -206,7 +217,8 @@ class _Process:
             around=None if self.page is None else self.page.beside,
             parked=self._parked,
             on_started=started,
-            access_log=True,
+            access_log=self._assignment.access_log,
+            root_path=self._assignment.root_path,
         )
         if self.stopping:
             self._server.stop()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 from ...clock import monotonic
-from ...errors import ServerError
+from ...errors import ServerError, SettingsError
 from ...http.blocking import Client
 from ...http.errors import TransportError
 from ...http.messages import Request, Timeouts
@@ -38,8 +39,10 @@ def generation_at(url: str, timeout: float = _SLOWEST) -> int | None:
 def wait_for_generation(url: str, generation: int = 1, timeout: float = 30.0) -> int:
     """Return the generation that answers at ``url`` once it is ``generation`` or a later one.
 
-    Raises ServerError when that takes longer than ``timeout`` seconds.
+    Raises ServerError when that takes longer than ``timeout`` seconds, and SettingsError at once
+    for a URL that is not one of HTTP.
     """
+    _check(url)
     deadline = monotonic() + timeout
     while True:
         left = deadline - monotonic()
@@ -52,3 +55,14 @@ def wait_for_generation(url: str, generation: int = 1, timeout: float = 30.0) ->
                 f"generation {generation} did not answer at {url} within {timeout:g} s: {answers}"
             )
         time.sleep(_POLL)
+
+
+def _check(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        port_given = parts.port != 0
+    except ValueError:
+        usable = port_given = False
+    if not usable or not port_given:
+        raise SettingsError(f"{url!r} is not a URL; write one such as http://localhost:8888")
