@@ -36,18 +36,18 @@ def test_an_app_that_writes_a_file_at_each_start_settles(
     main.write_text(WRITES_ITSELF)
     run = flash_run("--reload-dir", ".", "--reload-dir", "../templates", cwd=project)
     run.wait_for("--reload-exclude version.py leaves it out")
-    run.wait_for("serving generation 4\n")
+    settled = int(http.get(run.url).headers["X-Flash-Generation"])
+    run.wait_for(f"serving generation {settled}\n")
 
     save(main, WRITES_ITSELF)  # Which is no change.
     save(templates / "page.py", "")
-    run.wait_for(f"reload {templates / 'page.py'}\n")
-    run.wait_for("serving generation 5\n")
+    run.wait_for(f"serving generation {settled + 1}\n")
     save(main, f"{WRITES_ITSELF}# more\n")
-    run.wait_for("reload main.py\n")
-    run.wait_for("serving generation 6\n")
+    run.wait_for(f"serving generation {settled + 2}\n")
     http.get(run.url).raise_for_status()
     reloads = re.findall(r"reload (.+\.py)$", run.output, re.MULTILINE)
-    assert reloads == ["version.py"] * 3 + [str(templates / "page.py"), "main.py"]
+    assert set(reloads[:-2]) == {"version.py"}
+    assert reloads[-2:] == [str(templates / "page.py"), "main.py"]
 
 
 def test_a_pattern_that_matches_no_file_is_refused(flash: RunCommand, tmp_path: Path) -> None:
