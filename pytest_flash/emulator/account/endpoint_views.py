@@ -100,10 +100,12 @@ def _data_center(record: EndpointRecord) -> str:
 
 def _compute(record: EndpointRecord) -> dict[str, Any]:
     if record.gpu is None:
+        # GraphQL alone orders one vCPU; the least that REST v2 can say is two.
+        shown = dict.fromkeys((cpu.id, max(cpu.vcpus, 2)) for cpu in record.cpu)
         return {
             "cpu": [
-                {"id": cpu.id, "vcpuCount": cpu.vcpus, "memory": cpu.vcpus * GB_PER_VCPU[cpu.id]}
-                for cpu in record.cpu
+                {"id": flavor, "vcpuCount": vcpus, "memory": vcpus * GB_PER_VCPU[flavor]}
+                for flavor, vcpus in shown
             ]
         }
     gpu: dict[str, Any] = {
