@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_flash.emulator.startup.announcement import Announcement
 from tests.conformance.environment import official_python
 from tests.emulator.harness import KEY, Emulator, serving_project
 from tests.support.environment import clean_environment
@@ -50,15 +51,5 @@ def _endpoints(emulator: Emulator) -> list[dict[str, str]]:
 
 
 def _variables(emulator: Emulator, home: Path) -> dict[str, str]:
-    return {
-        **clean_environment(),
-        "HOME": str(home),
-        "RUNPOD_API_KEY": KEY,
-        "RUNPOD_API_BASE_URL": f"{emulator.origin}/api",
-        "RUNPOD_ENDPOINT_BASE_URL": f"{emulator.origin}/queue/v2",
-        "RUNPOD_REST_API_URL": f"{emulator.origin}/rest/v1",
-        "RUNPOD_HAPI_URL": f"{emulator.origin}/hapi",
-        "RUNPOD_CONSOLE_URL": emulator.origin,
-        "RUNPOD_URL_MIXED_OK": "1",
-        "FLASH_IS_LIVE_PROVISIONING": "true",
-    }
+    announced = Announcement.of(emulator.origin, KEY).environment()
+    return {**clean_environment(), "HOME": str(home), **announced}
