@@ -66,7 +66,7 @@ ALLOWED = {
 # the modules above them.
 LAYERS = {
     "emulator": "worker server startup account packages queue faults processes scheduler "
-    "management planes client",
+    "management graphql planes client",
     "emulator.worker": "process http output",
     "functions": "declaration onworker shipping protocol errors output calling",
     "provisioner": "state",

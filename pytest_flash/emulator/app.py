@@ -14,6 +14,8 @@ from starlette.routing import BaseRoute, Match, Route
 
 from ..clock import monotonic
 from .faults.request_faults import FaultGate
+from .graphql.routes import PATH as GRAPHQL_PATH
+from .graphql.routes import GraphQl, errors_response
 from .management.catalog_routes import catalog_routes
 from .management.endpoint_routes import Management
 from .management.quota import Quota
@@ -66,6 +68,8 @@ def build_app(
     jobs = gated("queue", _served(queue.routes(), error_response), error_response)
     workers = _served(WorkerRoutes(endpoints, timings).routes(), error_response)
     rest = gated("management", _served(management, problem_response), problem_response)
+    graphql_routes = GraphQl(endpoints, volumes, api_key).routes()
+    graphql = gated("management", _served(graphql_routes, errors_response), errors_response)
     quota = Quota(rest, problem_response, monotonic, enforced=enforce_quota)
     balanced = gated("load_balancer", _served(balancer.routes(), error_response), error_response)
     controls = _served(control.routes(), problem_response)
@@ -73,6 +77,7 @@ def build_app(
         [
             Plane("/queue/", bearer_or_key(api_key), jobs, error_response),
             Plane("/worker/", credentials.admits, workers, error_response),
+            Plane(GRAPHQL_PATH, bearer(api_key), graphql, errors_response),
             Plane("/api/", bearer(api_key), quota, problem_response),
             Plane("/lb/", bearer(api_key), balanced, error_response),
             Plane("/control/", bearer(api_key), controls, problem_response),

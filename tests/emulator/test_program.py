@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Barrier
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -63,10 +64,18 @@ def test_json_is_one_line(tmp_path: Path) -> None:
     with running("--json", "--project", str(tmp_path), "--api-key", "abc") as process:
         values = json.loads(line(process))
         assert sorted(values) == [
+            "FLASH_IS_LIVE_PROVISIONING",
             "RUNPOD_API_BASE_URL",
             "RUNPOD_API_KEY",
+            "RUNPOD_CONSOLE_URL",
             "RUNPOD_ENDPOINT_BASE_URL",
+            "RUNPOD_HAPI_URL",
+            "RUNPOD_REST_API_URL",
+            "RUNPOD_URL_MIXED_OK",
         ]
+        urls = [value for name, value in values.items() if name.endswith("_URL")]
+        assert len(urls) == 5
+        assert {urlsplit(url).hostname for url in urls} == {"127.0.0.1"}
         assert values["RUNPOD_API_KEY"] == "abc"
         answer = httpx.get(
             f"{values['RUNPOD_API_BASE_URL']}/v2/serverless",
@@ -77,7 +86,7 @@ def test_json_is_one_line(tmp_path: Path) -> None:
 
 def test_lines_can_be_evaluated_by_a_shell(tmp_path: Path) -> None:
     with running("--project", str(tmp_path), "--api-key", "a'b c") as process:
-        lines = "".join(line(process) for _ in range(3))
+        lines = "".join(line(process) for _ in range(8))
         shown = subprocess.run(
             ["sh", "-c", lines + 'printf "%s|%s|%s" '
              '"$RUNPOD_API_BASE_URL" "$RUNPOD_ENDPOINT_BASE_URL" "$RUNPOD_API_KEY"'],

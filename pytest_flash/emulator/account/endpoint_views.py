@@ -55,9 +55,11 @@ def endpoint_document(record: EndpointRecord, origin: str) -> documents.Endpoint
     if record.has_idle_timeout:
         document["workers"]["idleTimeout"] = record.idle_timeout
     if record.gpu is None:
+        # GraphQL alone orders one vCPU; the least that REST v2 can say is two.
+        shown = dict.fromkeys((cpu.id, max(cpu.vcpus, 2)) for cpu in record.cpu)
         document["cpu"] = [
-            {"id": cpu.id, "vcpuCount": cpu.vcpus, "memory": cpu.vcpus * GB_PER_VCPU[cpu.id]}
-            for cpu in record.cpu
+            {"id": flavor, "vcpuCount": vcpus, "memory": vcpus * GB_PER_VCPU[flavor]}
+            for flavor, vcpus in shown
         ]
     else:
         document["gpu"] = _gpu(record.gpu)

@@ -236,6 +236,20 @@ def test_the_plane_needs_the_key_and_an_endpoint_of_its_kind(
     assert balanced.get(f"{emulator.origin}/lb/nothing/run").status_code == 404
 
 
+def test_health_of_a_balanced_endpoint_has_every_counter(
+    endpoint: MakeEndpoint, emulator: Emulator
+) -> None:
+    balanced = endpoint()
+    balanced.pid()
+    answer = emulator.queue.get(f"/{balanced.id}/health")
+    assert answer.status_code == 200, answer.text
+    jobs, workers = answer.json()["jobs"], answer.json()["workers"]
+    assert jobs == dict.fromkeys(("completed", "failed", "inProgress", "inQueue", "retried"), 0)
+    kinds = {"idle", "initializing", "ready", "running", "throttled", "unhealthy"}
+    assert set(workers) == kinds
+    assert sum(workers[kind] for kind in kinds - {"ready"}) == 1
+
+
 def test_workers_die_with_a_killed_emulator(
     start_emulator: StartEmulator, endpoint: MakeEndpoint
 ) -> None:
