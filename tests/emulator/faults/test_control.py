@@ -80,7 +80,9 @@ def test_the_control_plane_wants_the_key(emulator: Emulator) -> None:
     assert httpx.get(f"{emulator.origin}/control/faults").status_code == 401
 
 
-def test_endpoints_tell_what_they_are_doing(emulator: Emulator, control: EmulatorControl) -> None:
+def test_endpoints_report_their_workers_and_jobs(
+    emulator: Emulator, control: EmulatorControl
+) -> None:
     endpoint = emulator.create(name="shop", workers={"max": 1})
     pid = emulator.call(endpoint, do="pid")["output"]
     running = emulator.run(endpoint, do="sleep", seconds=60)
