@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import resource
@@ -38,7 +37,6 @@ _CLOSE_LIMIT = 2.0
 _ANSWER_LIMIT = 0.2
 _BACKLOG = 2048
 _DESCRIPTORS = 65_536
-_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
 def run(
@@ -54,7 +52,6 @@ def run(
     returns. Raises EmulatorError when the port cannot be bound. Call it from the main thread.
     """
     _allow_many_connections()
-    _collect_seldom()
     with contextlib.closing(_bind(config)) as listener, scratch_folder() as folder:
         loop = _new_loop()
         try:
@@ -216,12 +213,6 @@ def _allow_many_connections() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # a system with a limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _collect_seldom() -> None:
-    """Have cyclic garbage looked for seldom: every burst of requests makes more objects than
-    Python waits for, and frees them without the collector, which was a fourteenth of the work."""
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def _bind(config: EmulatorConfig) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Output on the official worker, which keeps it until a function ends: reported while it runs, once."""
+"""Output on the official worker, which keeps it until a function ends: reported live, and once."""
 
 from __future__ import annotations
 
