@@ -36,6 +36,8 @@ def _hint(name: str, known: Sequence[str]) -> str:
         found = getattr(import_module(f"{__package__}.{each}"), name, None)
         if isinstance(found, type) and found.__module__.startswith(f"{__package__}."):
             return f"; it is in {__package__}.{each}"
+    if name.startswith("flash_") and hasattr(import_module(f"{__package__}.fixtures"), name):
+        return "; it is a fixture, which a test takes as an argument"
     folded = {each.lower(): each for each in known}
     near = get_close_matches(name.lower(), folded, n=1)
     if near:

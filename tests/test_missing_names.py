@@ -13,6 +13,7 @@ HINTS = {
     "gpugroup": "did you mean 'GpuGroup'?",
     "RemoteError": "it is in pytest_flash.errors",
     "EmulatorControl": "it is in pytest_flash.emulator.control",
+    "flash_client": "it is a fixture, which a test takes as an argument",
     "Zzz": "it has CpuInstanceType, ",
 }
 

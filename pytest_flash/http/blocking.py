@@ -22,6 +22,7 @@ from .errors import (
 from .messages import Request, Response, Timeouts, Url
 from .pool import KEPT
 from .protocol import ClientProtocol, Head, Mark, ResponseReader
+from .sockets import to_loopback
 from .tls import context_for
 
 _PIECE: Final = 1 << 16
@@ -180,8 +181,14 @@ class Client:
 
 def _connected(url: Url, context: ssl.SSLContext | None, patience: float | None) -> socket.socket:
     """A connection, made in ``patience`` seconds. Raises OSError."""
-    made = socket.create_connection((url.host, url.port), patience)
+    made = to_loopback(url.host)
+    known = made is not None
+    if made is None:
+        made = socket.create_connection((url.host, url.port), patience)
     try:
+        if known:
+            made.settimeout(patience)
+            made.connect((url.host, url.port))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return context.wrap_socket(made, server_hostname=url.host) if context else made
     except BaseException:

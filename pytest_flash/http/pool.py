@@ -17,6 +17,7 @@ from .body_limits import WHOLE_LIMIT
 from .connection import ClientConnection
 from .errors import ConnectError, ConnectTimeoutError
 from .messages import Request, Response, Timeouts, Url
+from .sockets import connected
 from .timeouts import within
 from .tls import context_for
 
@@ -127,7 +128,7 @@ class AsyncClient:
         try:
             _, connection = await within(
                 patience,
-                loop.create_connection(ClientConnection, url.host, url.port, ssl=context),
+                _connected(loop, url, context),
                 unused=lambda made: made[1].abort(),
             )
         except TimeoutError as error:
@@ -137,3 +138,19 @@ class AsyncClient:
         self._open.add(connection)
         connection.lost.add_done_callback(lambda _: self._open.discard(connection))
         return connection
+
+
+async def _connected(
+    loop: asyncio.AbstractEventLoop, url: Url, context: ssl.SSLContext | None
+) -> tuple[asyncio.BaseTransport, ClientConnection]:
+    made = await connected(url.host, url.port)
+    if made is None:
+        return await loop.create_connection(ClientConnection, url.host, url.port, ssl=context)
+    name = url.host if context else None
+    try:
+        return await loop.create_connection(
+            ClientConnection, sock=made, ssl=context, server_hostname=name
+        )
+    except BaseException:
+        made.close()
+        raise

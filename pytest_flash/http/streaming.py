@@ -21,6 +21,7 @@ from .errors import (
 )
 from .messages import Request, Response, Timeouts, Url
 from .protocol import ClientProtocol, Head, Mark
+from .sockets import connected
 from .tls import context_for
 
 _PIECE = 1 << 16
@@ -49,7 +50,15 @@ class AsyncioStream:
     @classmethod
     async def open(cls, url: Url, context: ssl.SSLContext | None) -> AsyncioStream:
         """Connect. Raises OSError."""
-        return cls(*await asyncio.open_connection(url.host, url.port, ssl=context))
+        made = await connected(url.host, url.port)
+        if made is None:
+            return cls(*await asyncio.open_connection(url.host, url.port, ssl=context))
+        name = url.host if context else None
+        try:
+            return cls(*await asyncio.open_connection(sock=made, ssl=context, server_hostname=name))
+        except BaseException:
+            made.close()
+            raise
 
     async def send(self, data: bytes) -> None:
         """See ByteStream. Not drained: a server may answer before it has read the whole body."""

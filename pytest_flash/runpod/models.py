@@ -1,4 +1,8 @@
-"""What the management plane answers, as far as we read it (REST v2 schema)."""
+"""What the management plane answers, as far as we read it: a part of ``wire.documents``.
+
+An account holds what others made, and Runpod may add to its answers: what is not read here may be
+missing, and what is has the types that are needed, with names for statuses that are not known yet.
+"""
 
 from __future__ import annotations
 

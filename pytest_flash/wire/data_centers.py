@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from .choices import Choice
+
+VolumeType = Literal["STANDARD", "HIGH_PERFORMANCE"]
+"""The storage tier of a network volume."""
 
 
 class DataCenter(Choice):

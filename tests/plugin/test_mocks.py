@@ -80,6 +80,8 @@ async def count(parts: int):
 
 TESTS = """
 import asyncio
+import socket
+import conftest
 import pytest
 import main
 from pytest_flash.errors import JobFailedError
@@ -127,6 +129,28 @@ def test_faults_and_what_the_emulator_does(flash_client, flash_emulator, seen_by
     assert flash_emulator.endpoints()
     assert seen_by_mocks == []
 
+# As those of httpretty and mocket, which stand in for the class itself.
+class Replaced(socket.socket):
+    def refuse(self):
+        if self.family == socket.AF_INET:
+            conftest.refuse("socket.socket")
+    def connect(self, address):
+        self.refuse()
+        super().connect(address)
+    def send(self, *data):
+        self.refuse()
+        return super().send(*data)
+    def recv(self, *size):
+        self.refuse()
+        return super().recv(*size)
+
+def test_sockets_that_are_replaced(flash_client, flash_emulator, seen_by_mocks, monkeypatch):
+    monkeypatch.setattr(socket, "socket", Replaced)
+    assert flash_client.get("/double/3").json()["value"] == 6
+    assert main.double.blocking(3)["value"] == 6
+    assert flash_emulator.endpoints()
+    assert seen_by_mocks == []
+
 def test_what_the_app_sends_elsewhere_is_seen(flash_client, seen_by_mocks):
     assert flash_client.get("/outside").status_code == 500
     assert seen_by_mocks == ["AsyncHTTPTransport.handle_async_request"]
@@ -143,4 +167,4 @@ def mocked(shared_project: Project) -> InnerRun:
 
 
 def test_mocks_see_what_the_app_sends_and_nothing_of_ours(mocked: InnerRun) -> None:
-    mocked.check("test_mocked", passed=9)
+    mocked.check("test_mocked", passed=10)

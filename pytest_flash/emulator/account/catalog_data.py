@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import get_args
 
 from ...wire.cpus import GB_PER_VCPU
-from ...wire.data_centers import CPU_DATA_CENTERS, DataCenter
+from ...wire.data_centers import CPU_DATA_CENTERS, DataCenter, VolumeType
 from ...wire.gpus import GPU_MEMORY
-
-VolumeType = Literal["STANDARD", "HIGH_PERFORMANCE"]
 
 VOLUME_TYPES: tuple[VolumeType, ...] = get_args(VolumeType)
 """The storage tiers of network volumes, which every data center has here."""

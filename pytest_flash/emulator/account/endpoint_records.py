@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ...clock import utc_now
 from ...wire.cpus import GB_PER_VCPU
+from ...wire.documents import EndpointType, FlashBoot
 from ...wire.gpus import ACCEPTED_TYPES
 from ..server.http_errors import HttpError
 from .autoscaling import QueueDelay, RequestCount, Scaling
@@ -68,7 +69,7 @@ class EndpointRecord:
 
     id: str
     name: str
-    type: Literal["QUEUE", "LOAD_BALANCER"]
+    type: EndpointType
     container: Container
     scaling: Scaling
     created_at: datetime
@@ -80,7 +81,7 @@ class EndpointRecord:
     data_centers: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     timeout: int = _DEFAULT_TIMEOUT
-    flashboot: str = "OFF"
+    flashboot: FlashBoot = "OFF"
     version: int = 1
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ...wire.documents import EndpointType, FlashBoot
 from ..server.http_errors import HttpError
 
 
@@ -137,7 +138,7 @@ class _EndpointBody(RequestSchema):
     dataCenterIds: list[str] | None = None
     networkVolumes: list[str] | None = None
     timeout: int | None = None
-    flashboot: Literal["OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT"] | None = None
+    flashboot: FlashBoot | None = None
 
     @field_validator("cpu")
     @classmethod
@@ -150,7 +151,7 @@ class CreateEndpointBody(_EndpointBody):
     """Schema ``CreateEndpointRequest``."""
 
     name: Annotated[str, Field(min_length=1)]
-    type: Literal["QUEUE", "LOAD_BALANCER"]
+    type: EndpointType
     scaling: ScalingBody
     gpu: CreateGpuBody | None = None
     templateId: Annotated[str, Field(min_length=1)] | None = None

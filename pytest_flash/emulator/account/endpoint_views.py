@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...wire.cpus import GB_PER_VCPU
 from ...wire.gpus import ACCEPTED_TYPES
@@ -14,10 +14,8 @@ from .autoscaling import RequestCount
 from .health_checks import health_path
 
 if TYPE_CHECKING:
+    from ...wire import documents
     from .endpoint_records import EndpointRecord, Gpu
-
-_JOB_OPERATIONS = ("status", "stream", "cancel", "retry")
-_STATUSES = ("RUNNING", "IDLE", "INITIALIZING", "THROTTLED", "UNHEALTHY")
 
 
 @dataclass(frozen=True)
@@ -25,17 +23,17 @@ class WorkerView:
     """One worker at one moment; ``status`` is a REST v2 ``WorkerStatus``."""
 
     id: str
-    status: str
+    status: documents.WorkerStatus
     version: int
     image: str
     started_at: datetime | None = None
     uptime: float | None = None
 
 
-def endpoint_document(record: EndpointRecord, origin: str) -> dict[str, Any]:
+def endpoint_document(record: EndpointRecord, origin: str) -> documents.Endpoint:
     """Schema ``Endpoint``. ``origin`` is the emulator's own, such as ``http://127.0.0.1:4000``."""
     container = record.container
-    document: dict[str, Any] = {
+    document: documents.Endpoint = {
         "id": record.id,
         "name": record.name,
         "type": record.type,
@@ -46,7 +44,6 @@ def endpoint_document(record: EndpointRecord, origin: str) -> dict[str, Any]:
         "ports": list(container.ports),
         "env": dict(container.env),
         "registry": container.registry,
-        **_compute(record),
         "workers": {"min": record.workers_min, "max": record.workers_max},
         "scaling": _scaling(record),
         "dataCenterIds": list(record.data_centers),
@@ -57,21 +54,34 @@ def endpoint_document(record: EndpointRecord, origin: str) -> dict[str, Any]:
     }
     if record.has_idle_timeout:
         document["workers"]["idleTimeout"] = record.idle_timeout
+    if record.gpu is None:
+        document["cpu"] = [
+            {"id": cpu.id, "vcpuCount": cpu.vcpus, "memory": cpu.vcpus * GB_PER_VCPU[cpu.id]}
+            for cpu in record.cpu
+        ]
+    else:
+        document["gpu"] = _gpu(record.gpu)
     return document
 
 
-def workers_document(record: EndpointRecord, workers: Sequence[WorkerView]) -> dict[str, Any]:
+def workers_document(record: EndpointRecord, workers: Sequence[WorkerView]) -> documents.Workers:
     """Schema ``ListEndpointWorkersResponse``."""
     counts = Counter(worker.status for worker in workers)
-    summary = {status.lower(): counts[status] for status in _STATUSES}
     return {
         "workers": [_worker(record, worker) for worker in workers],
-        "summary": {**summary, "total": len(workers)},
+        "summary": {
+            "running": counts["RUNNING"],
+            "idle": counts["IDLE"],
+            "initializing": counts["INITIALIZING"],
+            "throttled": counts["THROTTLED"],
+            "unhealthy": counts["UNHEALTHY"],
+            "total": len(workers),
+        },
         "endpointVersion": record.version,
     }
 
 
-def _worker(record: EndpointRecord, worker: WorkerView) -> dict[str, Any]:
+def _worker(record: EndpointRecord, worker: WorkerView) -> documents.Worker:
     placed = worker.started_at is not None
     return {
         "id": worker.id,
@@ -98,32 +108,27 @@ def _data_center(record: EndpointRecord) -> str:
     return record.data_centers[0] if record.data_centers else "EU-RO-1"
 
 
-def _compute(record: EndpointRecord) -> dict[str, Any]:
-    if record.gpu is None:
-        return {
-            "cpu": [
-                {"id": cpu.id, "vcpuCount": cpu.vcpus, "memory": cpu.vcpus * GB_PER_VCPU[cpu.id]}
-                for cpu in record.cpu
-            ]
-        }
-    gpu: dict[str, Any] = {
-        "pools": list(record.gpu.pools),
-        "count": record.gpu.count,
-        "allowedCudaVersions": list(record.gpu.allowed_cuda),
-        "minCudaVersion": record.gpu.min_cuda,
+def _gpu(gpu: Gpu) -> documents.EndpointGpu:
+    document: documents.EndpointGpu = {
+        "pools": list(gpu.pools),
+        "count": gpu.count,
+        "allowedCudaVersions": list(gpu.allowed_cuda),
+        "minCudaVersion": gpu.min_cuda,
     }
-    if record.gpu.excluded:
-        gpu["excludedTypes"] = list(record.gpu.excluded)
-    return {"gpu": gpu}
+    if gpu.excluded:
+        document["excludedTypes"] = list(gpu.excluded)
+    return document
 
 
-def _scaling(record: EndpointRecord) -> dict[str, Any]:
+def _scaling(record: EndpointRecord) -> documents.Scaling:
     if isinstance(record.scaling, RequestCount):
         return {"type": "REQUEST_COUNT", "requestCount": record.scaling.value}
     return {"type": "QUEUE_DELAY", "queueDelay": record.scaling.seconds}
 
 
-def _request_urls(record: EndpointRecord, origin: str) -> dict[str, str]:
+def _request_urls(
+    record: EndpointRecord, origin: str
+) -> documents.QueueUrls | documents.BalancerUrls:
     if record.type == "LOAD_BALANCER":
         base = f"{origin}/lb/{record.id}"
         return {"base": base, "health": f"{base}{health_path(record.container.env)}"}
@@ -131,7 +136,10 @@ def _request_urls(record: EndpointRecord, origin: str) -> dict[str, str]:
     return {
         "run": f"{base}/run",
         "runSync": f"{base}/runsync",
-        **{name: f"{base}/{name}/{{job_id}}" for name in _JOB_OPERATIONS},
+        "status": f"{base}/status/{{job_id}}",
+        "stream": f"{base}/stream/{{job_id}}",
+        "cancel": f"{base}/cancel/{{job_id}}",
+        "retry": f"{base}/retry/{{job_id}}",
         "purgeQueue": f"{base}/purge-queue",
         "health": f"{base}/health",
     }

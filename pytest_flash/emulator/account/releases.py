@@ -14,6 +14,7 @@ from .endpoint_views import WorkerView, timestamp
 from .ids import new_id
 
 if TYPE_CHECKING:
+    from ...wire import documents
     from .endpoint_records import EndpointRecord
 
 _KEPT = 100
@@ -40,7 +41,7 @@ class Releases:
         if record.version != self._releases[-1].record.version:
             self._releases.append(Release(record))
 
-    def document(self, record: EndpointRecord, workers: Sequence[WorkerView]) -> dict[str, Any]:
+    def document(self, record: EndpointRecord, workers: Sequence[WorkerView]) -> documents.Releases:
         """Schema ``ListEndpointReleasesResponse``; ``workers`` are the endpoint's own."""
         running = Counter(worker.version for worker in workers)
         latest, total = running[record.version], len(workers)
@@ -69,7 +70,9 @@ class Releases:
         }
 
 
-def _with_changes(releases: Iterable[Release]) -> Iterator[tuple[Release, list[dict[str, Any]]]]:
+def _with_changes(
+    releases: Iterable[Release],
+) -> Iterator[tuple[Release, list[documents.Change]]]:
     every = [*releases]
     yield every[0], []
     for before, after in pairwise(every):

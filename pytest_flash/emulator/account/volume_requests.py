@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from .catalog_data import VolumeType
+from ...wire.data_centers import VolumeType
 from .endpoint_requests import RequestSchema, parse
 
 _Name = Annotated[str, Field(min_length=1)]

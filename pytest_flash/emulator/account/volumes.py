@@ -14,7 +14,8 @@ from ..server.http_errors import HttpError
 from .ids import new_id
 
 if TYPE_CHECKING:
-    from .catalog_data import VolumeType
+    from ...wire import documents
+    from ...wire.data_centers import VolumeType
     from .volume_requests import CreateVolumeBody, UpdateVolumeBody
 
 # REST v2 leaves the default to the data center and does not say which has which.
@@ -31,7 +32,7 @@ class EmulatedVolume:
     data_center: str
     type: VolumeType
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> documents.NetworkVolume:
         """Schema ``NetworkVolume``."""
         return {
             "id": self.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...wire.gpus import CudaVersion
 from ..account.catalog_data import (
@@ -26,51 +26,53 @@ from .catalog_queries import (
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
 
+    from ...wire import documents
+
 T = TypeVar("T")
 
 # Each of these raises HttpError 400 or 422 for a query that REST v2 refuses.
 
 
-def gpus(query: QueryParams) -> dict[str, Any]:
+def gpus(query: QueryParams) -> documents.GpuTypes:
     """Schema ``ListGpuTypesResponse``."""
     asked = gpu_availability(query)
     return {"gpus": [_gpu(gpu, asked) for gpu in GPUS.values()]}
 
 
-def gpu(gpu_id: str, query: QueryParams) -> dict[str, Any]:
+def gpu(gpu_id: str, query: QueryParams) -> documents.GpuType:
     """Schema ``GpuType``. Raises HttpError 404 for one that does not exist."""
     return _gpu(_known(GPUS, gpu_id, "GPU type"), gpu_availability(query))
 
 
-def cpus(query: QueryParams) -> dict[str, Any]:
+def cpus(query: QueryParams) -> documents.CpuTypes:
     """Schema ``ListCpuTypesResponse``."""
     asked = cpu_availability(query)
     return {"cpus": [_cpu(flavor, asked) for flavor in CPUS.values()]}
 
 
-def cpu(flavor_id: str, query: QueryParams) -> dict[str, Any]:
+def cpu(flavor_id: str, query: QueryParams) -> documents.CpuType:
     """Schema ``CpuType``. Raises HttpError 404 for one that does not exist."""
     return _cpu(_known(CPUS, flavor_id, "CPU flavor"), cpu_availability(query))
 
 
-def data_centers(query: QueryParams) -> dict[str, Any]:
+def data_centers(query: QueryParams) -> documents.DataCenters:
     """Schema ``ListDataCentersResponse``."""
     check_data_centers(query)
     return {"dataCenters": [_data_center(center) for center in DATA_CENTERS.values()]}
 
 
-def data_center(center_id: str, query: QueryParams) -> dict[str, Any]:
+def data_center(center_id: str, query: QueryParams) -> documents.DataCenter:
     """Schema ``DataCenter``. Raises HttpError 404 for one that does not exist."""
     check_data_centers(query)
     return _data_center(_known(DATA_CENTERS, center_id, "data center"))
 
 
-def _gpu(gpu: CatalogGpuType, products: frozenset[str] | None) -> dict[str, Any]:
+def _gpu(gpu: CatalogGpuType, products: frozenset[str] | None) -> documents.GpuType:
     # There are no pods here: what concerns them is false or 0.
-    price: dict[str, float] = {"secure": 0, "community": 0}
+    price: documents.GpuPrice = {"secure": 0, "community": 0}
     if gpu.price is not None:
         price["serverless"] = gpu.price
-    document: dict[str, Any] = {
+    document: documents.GpuType = {
         "id": gpu.id,
         "name": gpu.name,
         "pool": gpu.pool,
@@ -87,11 +89,12 @@ def _gpu(gpu: CatalogGpuType, products: frozenset[str] | None) -> dict[str, Any]
     document["cudaVersions"] = [
         {"version": version, "available": bool(centers)} for version in map(str, CudaVersion)
     ]
-    return {**document, **_availability(centers)}
+    _add_availability(document, centers)
+    return document
 
 
-def _cpu(flavor: CpuFlavor, asked: CpuAvailability | None) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _cpu(flavor: CpuFlavor, asked: CpuAvailability | None) -> documents.CpuType:
+    document: documents.CpuType = {
         "id": flavor.id,
         "name": flavor.name,
         "group": flavor.group,
@@ -103,10 +106,11 @@ def _cpu(flavor: CpuFlavor, asked: CpuAvailability | None) -> dict[str, Any]:
         return document
     offered = "SERVERLESS" in asked.products and asked.vcpus <= flavor.max_vcpus
     centers = [each for each in DATA_CENTERS.values() if each.has_cpus] if offered else []
-    return {**document, **_availability(centers)}
+    _add_availability(document, centers)
+    return document
 
 
-def _data_center(center: CatalogDataCenter) -> dict[str, Any]:
+def _data_center(center: CatalogDataCenter) -> documents.DataCenter:
     return {
         "id": center.id,
         "name": center.name,
@@ -117,12 +121,15 @@ def _data_center(center: CatalogDataCenter) -> dict[str, Any]:
     }
 
 
-def _availability(centers: list[CatalogDataCenter]) -> dict[str, Any]:
-    """What availability adds to a document; the data centers are left out where there is none."""
-    if not centers:
-        return {"availability": "NONE"}
-    named = [{"id": each.id, "name": each.name, "availability": "HIGH"} for each in centers]
-    return {"availability": "HIGH", "dataCenters": named}
+def _add_availability(
+    document: documents.GpuType | documents.CpuType, centers: list[CatalogDataCenter]
+) -> None:
+    """The data centers are left out where there is none."""
+    document["availability"] = "HIGH" if centers else "NONE"
+    if centers:
+        document["dataCenters"] = [
+            {"id": each.id, "name": each.name, "availability": "HIGH"} for each in centers
+        ]
 
 
 def _known(table: Mapping[str, T], identifier: str, what: str) -> T:

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
+from ...wire import documents
 from ..account.endpoint_requests import CreateEndpointBody, RequestSchema, UpdateEndpointBody
 from ..account.volume_requests import CreateVolumeBody, UpdateVolumeBody
 from ..processes.worker_logs import SOURCES
-from . import response_schemas
-from .response_schemas import Problem, ResponseSchema
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -35,7 +34,7 @@ class Operation:
     name; a query's array is sent as one value with commas.
     """
 
-    answer: type[ResponseSchema] | None = None
+    answer: type | None = None
     status: int = 200
     body: type[RequestSchema] | None = None
     query: Mapping[str, _Schema] | None = None
@@ -68,13 +67,13 @@ _TIME = {"type": "string", "format": "date-time"}
 _ENDPOINT = "/v2/serverless/{endpoint}"
 _VOLUME = "/v2/network-volumes/{volume}"
 _OPERATIONS = {
-    ("GET", "/v2/serverless"): Operation(response_schemas.EndpointsAnswer),
-    ("POST", "/v2/serverless"): Operation(response_schemas.EndpointAnswer, 201, CreateEndpointBody),
-    ("GET", _ENDPOINT): Operation(response_schemas.EndpointAnswer),
-    ("PATCH", _ENDPOINT): Operation(response_schemas.EndpointAnswer, body=UpdateEndpointBody),
+    ("GET", "/v2/serverless"): Operation(documents.Endpoints),
+    ("POST", "/v2/serverless"): Operation(documents.Endpoint, 201, CreateEndpointBody),
+    ("GET", _ENDPOINT): Operation(documents.Endpoint),
+    ("PATCH", _ENDPOINT): Operation(documents.Endpoint, body=UpdateEndpointBody),
     ("DELETE", _ENDPOINT): Operation(status=204),
-    ("GET", _ENDPOINT + "/workers"): Operation(response_schemas.WorkersAnswer),
-    ("GET", _ENDPOINT + "/releases"): Operation(response_schemas.ReleasesAnswer),
+    ("GET", _ENDPOINT + "/workers"): Operation(documents.Workers),
+    ("GET", _ENDPOINT + "/releases"): Operation(documents.Releases),
     ("GET", _ENDPOINT + "/workers/{worker}/logs"): Operation(
         query={
             "source": _one_of(SOURCES),
@@ -84,21 +83,19 @@ _OPERATIONS = {
         headers={"Last-Event-ID": _TIME},
         media="text/event-stream",
     ),
-    ("GET", "/v2/network-volumes"): Operation(response_schemas.VolumesAnswer),
-    ("POST", "/v2/network-volumes"): Operation(
-        response_schemas.VolumeAnswer, 201, CreateVolumeBody
-    ),
-    ("GET", _VOLUME): Operation(response_schemas.VolumeAnswer),
-    ("PATCH", _VOLUME): Operation(response_schemas.VolumeAnswer, body=UpdateVolumeBody),
+    ("GET", "/v2/network-volumes"): Operation(documents.NetworkVolumes),
+    ("POST", "/v2/network-volumes"): Operation(documents.NetworkVolume, 201, CreateVolumeBody),
+    ("GET", _VOLUME): Operation(documents.NetworkVolume),
+    ("PATCH", _VOLUME): Operation(documents.NetworkVolume, body=UpdateVolumeBody),
     ("DELETE", _VOLUME): Operation(status=204),
-    ("GET", "/v2/catalog/gpus"): Operation(response_schemas.GpuTypesAnswer, query=_GPU_QUERY),
-    ("GET", "/v2/catalog/gpus/{id}"): Operation(response_schemas.GpuTypeAnswer, query=_GPU_QUERY),
-    ("GET", "/v2/catalog/cpus"): Operation(response_schemas.CpuTypesAnswer, query=_CPU_QUERY),
-    ("GET", "/v2/catalog/cpus/{id}"): Operation(response_schemas.CpuTypeAnswer, query=_CPU_QUERY),
-    ("GET", "/v2/catalog/datacenters"): Operation(response_schemas.DataCentersAnswer),
-    ("GET", "/v2/catalog/datacenters/{id}"): Operation(response_schemas.DataCenterAnswer),
+    ("GET", "/v2/catalog/gpus"): Operation(documents.GpuTypes, query=_GPU_QUERY),
+    ("GET", "/v2/catalog/gpus/{id}"): Operation(documents.GpuType, query=_GPU_QUERY),
+    ("GET", "/v2/catalog/cpus"): Operation(documents.CpuTypes, query=_CPU_QUERY),
+    ("GET", "/v2/catalog/cpus/{id}"): Operation(documents.CpuType, query=_CPU_QUERY),
+    ("GET", "/v2/catalog/datacenters"): Operation(documents.DataCenters),
+    ("GET", "/v2/catalog/datacenters/{id}"): Operation(documents.DataCenter),
     ("GET", "/v2/catalog/templates"): Operation(
-        response_schemas.TemplatesAnswer,
+        documents.Templates,
         query={"source": _one_of(["official", "verified", "community"])},
     ),
 }
@@ -170,7 +167,7 @@ def _responses(operation: Operation, *, named: bool) -> dict[str, Any]:
     refusals = [401, 429]
     refusals += [404] if named or operation.body is CreateEndpointBody else []
     refusals += [400, 422] if operation.body or operation.query else []
-    problem = {"application/problem+json": {"schema": _reference(Problem)}}
+    problem = {"application/problem+json": {"schema": _reference(documents.Problem)}}
     return {
         str(operation.status): success,
         **{
@@ -180,16 +177,19 @@ def _responses(operation: Operation, *, named: bool) -> dict[str, Any]:
     }
 
 
-def _reference(model: type[RequestSchema]) -> dict[str, str]:
+def _reference(model: type) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
 def _schemas() -> dict[str, Any]:
-    models: list[type[RequestSchema]] = [Problem]
+    models: list[type] = [documents.Problem]
     for operation in _OPERATIONS.values():
         models += [model for model in (operation.body, operation.answer) if model is not None]
-    _, document = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys(models)], ref_template=_REFERENCE
+    _, document = TypeAdapter[Any].json_schemas(
+        ((model, "validation", TypeAdapter(model)) for model in dict.fromkeys(models)),
+        ref_template=_REFERENCE,
     )
     schemas: dict[str, Any] = document["$defs"]
+    for schema in schemas.values():
+        schema["additionalProperties"] = False
     return schemas

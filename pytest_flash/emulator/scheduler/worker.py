@@ -16,10 +16,11 @@ from ..processes.worker_process import WorkerProcess
 from .worker_state import WorkerState
 
 if TYPE_CHECKING:
+    from ...wire import documents
     from ..queue.jobs import QueuedJob
 
 _LINES_SHOWN = 20
-_STATUSES = {
+_STATUSES: dict[WorkerState, documents.WorkerStatus] = {
     WorkerState.STARTING: "INITIALIZING",
     WorkerState.THROTTLED: "THROTTLED",
     WorkerState.FAILED_START: "UNHEALTHY",
@@ -63,7 +64,7 @@ class EmulatedWorker:
     _ping_timer: asyncio.TimerHandle | None = None
 
     @property
-    def status(self) -> str:
+    def status(self) -> documents.WorkerStatus:
         """REST v2 ``WorkerStatus``."""
         named = _STATUSES.get(self.state)
         return named or ("RUNNING" if self.jobs else "IDLE")

@@ -7,7 +7,7 @@ import json
 import math
 import reprlib
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +15,9 @@ from starlette.responses import Response
 from starlette.types import Receive
 
 from .http_errors import HttpError
+
+if TYPE_CHECKING:
+    from ...wire import documents
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _ASCII_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -47,7 +50,7 @@ def error_response(error: HttpError) -> Response:
 
 def problem_response(error: HttpError) -> Response:
     """A refusal as ``application/problem+json`` (REST v2 schema ``ErrorResponse``)."""
-    problem: dict[str, Any] = {
+    problem: documents.Problem = {
         "title": _title(error.status),
         "status": error.status,
         "detail": error.detail,

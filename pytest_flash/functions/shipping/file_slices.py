@@ -124,11 +124,15 @@ class SlicedFile:
             and not each.bound & used
         )
 
+    @functools.cached_property
+    def _futures(self) -> tuple[Statement, ...]:
+        return tuple(each for each in self._statements if each.future)
+
     def take(self, wanted: Set[str], travels: Travels) -> FileSlice:
         """What ``wanted`` needs. ``travels`` says which values stand for their statements."""
         need = set(wanted)
         values: dict[str, int] = {}
-        kept = {each for each in self._statements if each.future}
+        kept = set(self._futures)
         objects: set[str] = set()
         waiting = [*need, *(name for each in kept for name in each.used)]
         while waiting:

@@ -212,7 +212,7 @@ class Gathering:
 
     def _is_of_project(self, imports: Iterable[Import]) -> bool:
         """Whether the project has all that ``imports`` load, so that nothing has to be declared."""
-        return all(each.module in self._project.named([each]) for each in imports)
+        return all(map(self._project.has, imports))
 
     def _load(self, imports: Iterable[Import]) -> None:
         names = self._project.named(imports)

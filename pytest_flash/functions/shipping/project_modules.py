@@ -192,6 +192,10 @@ class ProjectModules:
         ``from package import module``."""
         return frozenset[str]().union(*(self._of(each).named for each in imports))
 
+    def has(self, each: Import) -> bool:
+        """Whether the module that ``each`` names is one of the project's."""
+        return each.module in self._of(each).named
+
     def taken(self, imports: Iterable[Import]) -> frozenset[str]:
         """The project's modules whose content ``imports`` take: not the packages above."""
         return frozenset[str]().union(*(self._of(each).taken for each in imports))

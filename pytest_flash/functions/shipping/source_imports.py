@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Bindings = Mapping[str, Collection[str]]
 _CALLS = {"import_module", "__import__"}
@@ -92,26 +92,24 @@ class Node(NamedTuple):
 def nodes_of(tree: ast.AST) -> list[Node]:
     """Those nodes of ``tree`` that may import something, in the order of the text."""
     found: list[Node] = []
-    stack = [Node(tree, guarded=False, hidden=False)]
+    stack: list[tuple[Any, bool, bool]] = [(tree, False, False)]  # Plain: most are thrown away.
     while stack:
-        each = stack.pop()
-        node, guarded, hidden = each
+        node, guarded, hidden = stack.pop()
         kind = node.__class__
         if kind in _MAY_IMPORT:
-            found.append(each)
-        if kind in _LEAVES:
-            continue
-        below: list[Node] = []
-        inside_check = kind is ast.If and _is_type_checking(node.test)  # type: ignore[attr-defined]
+            found.append(Node(node, guarded, hidden))
+        below: list[tuple[Any, bool, bool]] = []
+        inside_check = kind is ast.If and _is_type_checking(node.test)
         guarded = guarded or kind is ast.Try
         for name in _CHILDREN[kind]:
             concealed = hidden or (inside_check and name != "orelse")
             value = getattr(node, name, None)
             if value.__class__ is list:
-                below += [Node(v, guarded, concealed) for v in value if isinstance(v, ast.AST)]
-            elif isinstance(value, ast.AST):
-                below.append(Node(value, guarded, concealed))
-        stack += reversed(below)
+                below += [(v, guarded, concealed) for v in value if v.__class__ in _CHILDREN]
+            elif value.__class__ in _CHILDREN:
+                below.append((value, guarded, concealed))
+        if below:
+            stack += reversed(below)
     return found
 
 
@@ -123,7 +121,7 @@ _LEAVES = {
 }
 _WITHOUT_NODES = {"ctx", "op", "ops", "type_comment", "type_ignores"}
 _CHILDREN = {
-    kind: tuple(each for each in kind._fields if each not in _WITHOUT_NODES)
+    kind: tuple(each for each in kind._fields if kind not in _LEAVES and each not in _WITHOUT_NODES)
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }

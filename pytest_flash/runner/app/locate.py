@@ -72,6 +72,7 @@ def locate(app: str | None, folder: Path) -> AppLocation:
 
 
 def _locate(app: str | None, folder: Path) -> AppLocation:
+    link = None
     if app is None or _path(app, folder).is_dir():
         folder = folder if app is None else _path(app, folder)
         app = find_default(folder)
@@ -81,7 +82,9 @@ def _locate(app: str | None, folder: Path) -> AppLocation:
                 "path/to/file.py or package.module:app: flash run APP, or for pytest --flash-app "
                 "APP or ini flash_app"
             )
-    path = _path(app, folder)
+        link = folder / app
+    # What is found may be a link to a file elsewhere: tests import it by the name it has here.
+    path = link or _path(app, folder)
     if path.is_file():
         return _from_file(path, folder)
     name, _, attribute = app.partition(":")

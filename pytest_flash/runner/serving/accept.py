@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 
+from ...http.sockets import accepted
 from .connection_handover import take
 
 _AT_ONCE = 64
@@ -64,7 +65,7 @@ class Acceptor:
                 if self._closed:
                     return
                 try:
-                    connection, _ = self._listener.accept()
+                    connection = accepted(self._listener)
                 except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                     return
                 except OSError as error:

@@ -1,16 +1,18 @@
-"""The answers of the management plane, as its OpenAPI document describes them.
+"""What Runpod's management plane answers (REST v2 schemas), key by key.
 
-Only for that document: the modules of ``account`` and ``catalog_views`` make what is sent. A key
-that is not always there has None for its default.
+A key that is not ``NotRequired`` is always there, and null only where None is a part of its type.
+The emulator makes these, and its OpenAPI document comes from them; ``runpod.models`` is how the
+client reads them, as much as it needs and whatever else is there.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from typing_extensions import NotRequired, TypedDict
 
-from ..account.endpoint_requests import RequestSchema, ScalingBody, WorkersBody
+from .data_centers import VolumeType
 
 _Uri = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -18,20 +20,16 @@ _Count = Annotated[int, Field(ge=0)]
 _Availability = Literal["NONE", "LOW", "MEDIUM", "HIGH"]
 
 
-class ResponseSchema(RequestSchema):
-    """An answer, or a part of one."""
-
-
-class Problem(ResponseSchema):
+class Problem(TypedDict):
     """A refusal."""
 
     title: str
     status: int
     detail: str
-    errors: list[str] | None = None
+    errors: NotRequired[list[str]]
 
 
-class QueueUrls(ResponseSchema):
+class QueueUrls(TypedDict):
     """Where the jobs of a queue-based endpoint go."""
 
     run: _Uri
@@ -44,26 +42,24 @@ class QueueUrls(ResponseSchema):
     health: _Uri
 
 
-class BalancerUrls(ResponseSchema):
+class BalancerUrls(TypedDict):
     """Where the requests of a load-balancing endpoint go."""
 
     base: _Uri
     health: _Uri
 
 
-class GpuAnswer(ResponseSchema):
+class EndpointGpu(TypedDict):
     """The GPUs of an endpoint."""
-
-    nullable: ClassVar[frozenset[str]] = frozenset({"minCudaVersion"})
 
     pools: list[str]
     count: int
     allowedCudaVersions: list[str]
     minCudaVersion: str | None
-    excludedTypes: list[str] | None = None
+    excludedTypes: NotRequired[list[str]]
 
 
-class CpuAnswer(ResponseSchema):
+class EndpointCpu(TypedDict):
     """A CPU configuration of an endpoint."""
 
     id: str
@@ -71,14 +67,41 @@ class CpuAnswer(ResponseSchema):
     memory: float
 
 
-class EndpointAnswer(ResponseSchema):
-    """An endpoint."""
+class EndpointWorkers(TypedDict):
+    """How many workers an endpoint may have; ``idleTimeout`` in seconds."""
 
-    nullable: ClassVar[frozenset[str]] = frozenset({"registry"})
+    min: _Count
+    max: _Count
+    idleTimeout: NotRequired[Annotated[int, Field(ge=1, le=3600)]]
+
+
+class QueueDelayScaling(TypedDict):
+    """A worker more when jobs wait for so many seconds."""
+
+    type: Literal["QUEUE_DELAY"]
+    queueDelay: Annotated[float, Field(ge=0.5)]
+
+
+class RequestCountScaling(TypedDict):
+    """A worker more for so many requests."""
+
+    type: Literal["REQUEST_COUNT"]
+    requestCount: Annotated[int, Field(ge=1)]
+
+
+Scaling = Annotated[QueueDelayScaling | RequestCountScaling, Field(discriminator="type")]
+
+
+EndpointType = Literal["QUEUE", "LOAD_BALANCER"]
+FlashBoot = Literal["OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT"]
+
+
+class Endpoint(TypedDict):
+    """An endpoint; ``timeout`` in milliseconds."""
 
     id: str
     name: str
-    type: Literal["QUEUE", "LOAD_BALANCER"]
+    type: EndpointType
     requestUrls: QueueUrls | BalancerUrls
     image: str
     args: str
@@ -86,32 +109,31 @@ class EndpointAnswer(ResponseSchema):
     ports: list[str]
     env: dict[str, str]
     registry: str | None
-    gpu: GpuAnswer | None = None
-    cpu: list[CpuAnswer] | None = None
-    workers: WorkersBody
-    scaling: ScalingBody
+    gpu: NotRequired[EndpointGpu]
+    cpu: NotRequired[list[EndpointCpu]]
+    workers: EndpointWorkers
+    scaling: Scaling
     dataCenterIds: list[str]
     networkVolumes: list[str]
     timeout: int
-    flashboot: Literal["OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT"]
+    flashboot: FlashBoot
     createdAt: _Time
 
 
-class EndpointsAnswer(ResponseSchema):
+class Endpoints(TypedDict):
     """Every endpoint."""
 
-    endpoints: list[EndpointAnswer]
+    endpoints: list[Endpoint]
 
 
-class WorkerAnswer(ResponseSchema):
+WorkerStatus = Literal["RUNNING", "IDLE", "INITIALIZING", "THROTTLED", "UNHEALTHY"]
+
+
+class Worker(TypedDict):
     """A worker."""
 
-    nullable: ClassVar[frozenset[str]] = frozenset(
-        {"uptimeSeconds", "gpuTypeId", "dataCenterId", "startedAt"}
-    )
-
     id: str
-    status: Literal["RUNNING", "IDLE", "INITIALIZING", "THROTTLED", "UNHEALTHY"]
+    status: WorkerStatus
     isStale: bool
     version: int
     gpuCount: _Count
@@ -122,7 +144,7 @@ class WorkerAnswer(ResponseSchema):
     startedAt: _Time | None
 
 
-class WorkersSummary(ResponseSchema):
+class WorkerSummary(TypedDict):
     """How many workers have which status."""
 
     running: _Count
@@ -133,15 +155,15 @@ class WorkersSummary(ResponseSchema):
     total: _Count
 
 
-class WorkersAnswer(ResponseSchema):
+class Workers(TypedDict):
     """The workers of an endpoint."""
 
-    workers: list[WorkerAnswer]
-    summary: WorkersSummary
+    workers: list[Worker]
+    summary: WorkerSummary
     endpointVersion: int
 
 
-class ChangeAnswer(ResponseSchema):
+class Change(TypedDict):
     """A changed field."""
 
     field: str
@@ -149,10 +171,8 @@ class ChangeAnswer(ResponseSchema):
     new: Any
 
 
-class ReleaseAnswer(ResponseSchema):
+class Release(TypedDict):
     """A version of an endpoint."""
-
-    nullable: ClassVar[frozenset[str]] = frozenset({"buildId", "createdByUserId"})
 
     id: str
     version: int
@@ -161,10 +181,10 @@ class ReleaseAnswer(ResponseSchema):
     createdByUserId: None
     workerCount: _Count
     createdAt: _Time
-    diff: list[ChangeAnswer]
+    diff: list[Change]
 
 
-class RolloutAnswer(ResponseSchema):
+class Rollout(TypedDict):
     """How far the latest version has come."""
 
     inProgress: bool
@@ -173,31 +193,31 @@ class RolloutAnswer(ResponseSchema):
     percentOnLatest: Annotated[int, Field(ge=0, le=100)]
 
 
-class ReleasesAnswer(ResponseSchema):
+class Releases(TypedDict):
     """The versions of an endpoint, the newest first."""
 
     endpointVersion: int
-    rollout: RolloutAnswer
-    releases: list[ReleaseAnswer]
+    rollout: Rollout
+    releases: list[Release]
 
 
-class VolumeAnswer(ResponseSchema):
+class NetworkVolume(TypedDict):
     """A network volume; ``size`` in GB."""
 
     id: str
     name: str
     size: int
     dataCenter: str
-    type: Literal["STANDARD", "HIGH_PERFORMANCE"]
+    type: VolumeType
 
 
-class VolumesAnswer(ResponseSchema):
+class NetworkVolumes(TypedDict):
     """Every network volume."""
 
-    networkVolumes: list[VolumeAnswer]
+    networkVolumes: list[NetworkVolume]
 
 
-class AvailabilityAnswer(ResponseSchema):
+class Availability(TypedDict):
     """Whether something is to be had in one place."""
 
     id: str
@@ -205,32 +225,30 @@ class AvailabilityAnswer(ResponseSchema):
     availability: _Availability
 
 
-class GpuPriceAnswer(ResponseSchema):
+class GpuPrice(TypedDict):
     """USD per hour of one GPU."""
 
     secure: float
     community: float
-    serverless: float | None = None
+    serverless: NotRequired[float]
 
 
-class GpuMaximumAnswer(ResponseSchema):
+class GpuMaximum(TypedDict):
     """How many GPUs a pod may have."""
 
     secure: int
     community: int
 
 
-class CudaAnswer(ResponseSchema):
+class Cuda(TypedDict):
     """A CUDA version."""
 
     version: str
     available: bool
 
 
-class GpuTypeAnswer(ResponseSchema):
+class GpuType(TypedDict):
     """A GPU type; ``memory`` in GB."""
-
-    nullable: ClassVar[frozenset[str]] = frozenset({"pool"})
 
     id: str
     name: str
@@ -239,53 +257,53 @@ class GpuTypeAnswer(ResponseSchema):
     memory: int
     secure: bool
     community: bool
-    price: GpuPriceAnswer
-    maxCount: GpuMaximumAnswer
-    availability: _Availability | None = None
-    dataCenters: list[AvailabilityAnswer] | None = None
-    cudaVersions: list[CudaAnswer] | None = None
+    price: GpuPrice
+    maxCount: GpuMaximum
+    availability: NotRequired[_Availability]
+    dataCenters: NotRequired[list[Availability]]
+    cudaVersions: NotRequired[list[Cuda]]
 
 
-class GpuTypesAnswer(ResponseSchema):
+class GpuTypes(TypedDict):
     """Every GPU type."""
 
-    gpus: list[GpuTypeAnswer]
+    gpus: list[GpuType]
 
 
-class VcpuAnswer(ResponseSchema):
+class Vcpus(TypedDict):
     """How many vCPUs there may be."""
 
     min: int
     max: int
 
 
-class CpuPriceAnswer(ResponseSchema):
+class CpuPrice(TypedDict):
     """USD per hour of one vCPU."""
 
     securePerVcpu: float
     serverlessPerVcpu: float
 
 
-class CpuTypeAnswer(ResponseSchema):
+class CpuType(TypedDict):
     """A CPU flavor."""
 
     id: str
     name: str
     group: str
-    vcpu: VcpuAnswer
+    vcpu: Vcpus
     ramGbPerVcpu: float
-    price: CpuPriceAnswer
-    availability: _Availability | None = None
-    dataCenters: list[AvailabilityAnswer] | None = None
+    price: CpuPrice
+    availability: NotRequired[_Availability]
+    dataCenters: NotRequired[list[Availability]]
 
 
-class CpuTypesAnswer(ResponseSchema):
+class CpuTypes(TypedDict):
     """Every CPU flavor."""
 
-    cpus: list[CpuTypeAnswer]
+    cpus: list[CpuType]
 
 
-class DataCenterAnswer(ResponseSchema):
+class DataCenter(TypedDict):
     """A data center."""
 
     id: str
@@ -296,13 +314,13 @@ class DataCenterAnswer(ResponseSchema):
     globalNetwork: bool
 
 
-class DataCentersAnswer(ResponseSchema):
+class DataCenters(TypedDict):
     """Every data center."""
 
-    dataCenters: list[DataCenterAnswer]
+    dataCenters: list[DataCenter]
 
 
-class TemplatesAnswer(ResponseSchema):
+class Templates(TypedDict):
     """Every template: none."""
 
     templates: Annotated[list[Any], Field(max_length=0)]
