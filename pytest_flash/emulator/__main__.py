@@ -8,7 +8,6 @@ argument can be read by every user of the machine.
 
 from __future__ import annotations
 
-import gc
 import getopt
 import os
 import sys
@@ -61,8 +60,4 @@ def _fail(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    # At its end Python would look for garbage in all there is, again and again: a twelfth of a
-    # second, for which every test run waits.
-    gc.freeze()
-    sys.exit(status)
+    sys.exit(main(sys.argv[1:]))

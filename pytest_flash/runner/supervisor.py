@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from ..console.token import ConsoleAccess
-from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
 from ..process.orphans import Adopted
 from ..project import find_project, named_by_folder
@@ -32,10 +31,14 @@ from .reload.relevant_changes import RelevantChanges
 from .reload.serving_process import Watcher
 from .reload.spawner import SpawnContext, Spawner
 from .serving.connection_handover import parking_pair
-from .serving.listening_sockets import is_loopback, listen, url_of
+from .serving.listening_sockets import (
+    is_loopback,
+    listen,
+    listen_at_next_free_port,
+    url_of,
+)
 from .target_opening import opened
 
-_PORTS_TO_TRY = 20
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
@@ -189,13 +192,10 @@ def _listen(where: ListenAddress, on_event: EventSink) -> socket.socket:
     """The listening socket; where no port was asked for, the next free one does."""
     if where.fixed:
         return listen(where.host, where.port)
-    for port in range(where.port, where.port + _PORTS_TO_TRY):
-        with contextlib.suppress(PortTakenError):
-            listener = listen(where.host, port)
-            if port != where.port:
-                on_event(PortTaken(wanted=where.port, used=port))
-            return listener
-    return listen(where.host, where.port)
+    listener = listen_at_next_free_port(where.host, where.port)
+    if (port := listener.getsockname()[1]) != where.port:
+        on_event(PortTaken(wanted=where.port, used=port))
+    return listener
 
 
 def _changes(
