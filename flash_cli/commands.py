@@ -79,6 +79,11 @@ def cli() -> None:
     "[default: Runpod where there is a key]",
 )
 @click.option(
+    "--in-process",
+    is_flag=True,
+    help="Run remote functions in the app's process, where debuggers reach them.",
+)
+@click.option(
     "--env-file",
     type=click.Path(path_type=Path),
     help="File to load variables from.  [default: .env beside the app]",
@@ -120,6 +125,7 @@ def run(
     keep_orphans: bool,
     namespace: str | None,
     live: bool | None,
+    in_process: bool,
     env_file: Path | None,
     yes: bool,
     console: bool,
@@ -141,6 +147,9 @@ def run(
             raise click.UsageError(f"{option} goes with --auto-provision; add it")
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run; add it")
+    if in_process and (live or auto_provision):
+        other = "--live" if live else "--auto-provision"
+        raise click.UsageError(f"--in-process runs nothing on endpoints; leave out {other}")
 
     from pytest_flash.runner.reload.fork_server_start import start_parent
 
@@ -159,7 +168,8 @@ def run(
 
     unblock_standard_streams()
     terminal = PlanAsJson() if as_json else Terminal(quiet=quiet)
-    target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
+    target = TargetKind.EMULATOR if in_process or live is False else None
+    target = TargetKind.LIVE if live else target
     options = RunOptions(
         app=app,
         folder=app_dir.resolve() if app_dir is not None else _here(),
@@ -172,6 +182,7 @@ def run(
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,
         target=target,
+        in_process=in_process,
         env_file=env_file,
         console=(console_path or DEFAULT_PATH) if console else None,
         log_level=log_level or ("warning" if quiet else "info"),

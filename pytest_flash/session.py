@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
 from .functions.calling.calls import RemoteCalls
+from .functions.calling.in_process import InProcess
 from .functions.declaration.specs import FunctionSpec
 from .functions.shipping.loaded_source import LoadedTexts
 from .functions.shipping.source_facts import KnownSources
@@ -147,13 +148,15 @@ class Session:
         on_event: EventSink = ignore,
         record_values: bool = False,
         heard: bool = True,
+        in_process: bool = False,
         known: KnownSources | None = None,
     ) -> Session:
         """Put one together, and take over what older versions have remembered.
 
         ``max_creations`` limits what is created on a live target. With ``record_values`` the events
         of calls tell arguments and results; ``heard`` says whether they tell output while jobs run;
-        ``known`` is what is known of the project's modules already.
+        ``known`` is what is known of the project's modules already. With ``in_process`` functions
+        run in this process.
         """
         key = environment.get(API_KEY)
         pace = Pace() if target.is_live else Pace.unlimited()
@@ -170,15 +173,21 @@ class Session:
             max_creations=max_creations if target.is_live else None,
         )
         provisioning = UnderWay()
-        calls = RemoteCalls.connected(
-            target,
-            EndpointSource(provisioner, provisioning),
-            shipping_to(target, identity.project.root, environment, LoadedTexts(), known),
-            on_event=on_event,
-            pace=pace,
-            record_values=record_values,
-            heard=heard,
-        )
+        shipping = shipping_to(target, identity.project.root, environment, LoadedTexts(), known)
+        if in_process:
+            calls = RemoteCalls.in_process(
+                InProcess(), shipping, on_event=on_event, record_values=record_values
+            )
+        else:
+            calls = RemoteCalls.connected(
+                target,
+                EndpointSource(provisioner, provisioning),
+                shipping,
+                on_event=on_event,
+                pace=pace,
+                record_values=record_values,
+                heard=heard,
+            )
         return cls(
             target,
             management,

@@ -34,6 +34,9 @@ from .serving.listening_sockets import is_loopback, listen, url_of
 from .target_opening import opened
 
 _PORTS_TO_TRY = 20
+_IN_PROCESS = (
+    "remote functions run in the app's process, for debuggers: time limits and faults do not apply"
+)
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
@@ -86,7 +89,10 @@ async def _supervise(
         provision=options.provision,
         live=live,
         granted=granted,
+        in_process=options.in_process,
     )
+    if options.in_process:
+        event_hub.tell(Notice(_IN_PROCESS))
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, event_hub.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]

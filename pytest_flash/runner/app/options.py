@@ -56,7 +56,8 @@ class RunOptions:
 
     ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``.
     ``fork`` lets a serving process begin with what its parent has imported. ``root_path`` is what
-    ASGI calls so. ``console`` is the path of the console, None for none.
+    ASGI calls so. With ``in_process`` remote functions run where the app does. ``console``
+    is the path of the console, None for none.
     """
 
     app: str | None = None
@@ -74,6 +75,7 @@ class RunOptions:
     provision: ProvisionOptions = ProvisionOptions()
     namespace: str | None = None
     target: TargetKind | None = None
+    in_process: bool = False
     env_file: Path | None = None
     timings: RunTimings = RunTimings()
 

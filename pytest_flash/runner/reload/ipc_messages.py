@@ -46,7 +46,7 @@ class Assignment:
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
     the app; ``sources`` is what earlier processes found out about those of the app. The target
     follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
-    that the command line said so.
+    that the command line said so. With ``in_process`` remote functions run in the process itself.
     """
 
     location: AppLocation
@@ -63,6 +63,7 @@ class Assignment:
     provision: ProvisionOptions
     live: bool
     granted: bool
+    in_process: bool = False
     broken: str | None = None
     console: ConsoleAssignment | None = None
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
