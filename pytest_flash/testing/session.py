@@ -211,6 +211,8 @@ class FlashSession:
         self._closed = True
         self._remote.close()
         self._loop.run(self._remote.queue.aclose(), _CLOSING)
+        if self._here is not None:
+            self._here.close()
         self._loop.stop()
 
     async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None = None) -> Endpoint:

@@ -37,6 +37,16 @@ _NO_RESULT = "asked for another job without a result"
 _NESTED_LOOP = "cannot be called from a running event loop"
 # Runpod docs: where network volumes are mounted.
 _VOLUME = "/runpod-volume"
+# What fails where there is no GPU: the types of the errors, and a part of their texts. The latter
+# five are those of torch 2.
+_NO_GPU = (
+    (("FileNotFoundError",), "'nvidia-smi'"),
+    (("AssertionError",), "Torch not compiled with CUDA enabled"),
+    (("RuntimeError",), "Found no NVIDIA driver on your system"),
+    (("RuntimeError", "AcceleratorError"), "No CUDA GPUs are available"),
+    (("RuntimeError", "AcceleratorError"), "no CUDA-capable device is detected"),
+    (("RuntimeError",), "torch.cuda.is_available() is False"),
+)
 _DEBUGGERS = ("bdb.py", "pdb.py", "cmd.py")
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 
@@ -213,6 +223,8 @@ def _explained(spec: FunctionSpec, name: str, message: str) -> str:
         return f"{message}\n\n{_nested_loop(spec)}"
     if name == "FileNotFoundError" and _VOLUME in message:
         return f"{message}\n\n{_way_to_volume(spec)}"
+    if any(name in kinds and text in message for kinds, text in _NO_GPU):
+        return f"{message}\n\n{_way_to_gpu(spec)}"
     found = _MISSING_MODULE.search(message) if name == "ModuleNotFoundError" else None
     if found is None:
         return message
@@ -237,6 +249,14 @@ def _way_to_volume(spec: FunctionSpec) -> str:
         f"Where a worker of the embedded Runpod cannot mount the volume at {_VOLUME}, which takes "
         f"root on Linux, RUNPOD_VOLUME_PATH names its folder: os.environ.get('RUNPOD_VOLUME_PATH', "
         f"'{_VOLUME}') works everywhere"
+    )
+
+
+def _way_to_gpu(spec: FunctionSpec) -> str:
+    return (
+        f"{spec.name} ({spec.location}) needs a GPU, and where it ran there is none: run it on "
+        "Runpod, on a resource with GPUs (flash run --live, pytest --flash-live), or replace it in "
+        "tests with flash_endpoints.stub"
     )
 
 
