@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from pytest_flash.errors import AppNotFoundError, FlashError
 
+from .contradictions import refuse_contradictions
 from .official_commands import COMMANDS, Commands
 
 if TYPE_CHECKING:
@@ -28,6 +30,16 @@ def cli() -> None:
     """Serve FastAPI apps whose @remote functions run on Runpod, or on the embedded Runpod."""
 
 
+def _patterns(_: click.Context, __: click.Parameter, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for each in patterns:
+        if not each.strip() or each.startswith(("./", "../", "~")) or "/../" in each:
+            raise click.BadParameter(
+                f"{each!r} matches no file: patterns are those of .gitignore, seen from the app's "
+                "folder. Write 'templates/' or '*.html'; --reload-dir watches other folders"
+            )
+    return patterns
+
+
 @cli.command()
 @click.argument("app", required=False)
 @click.option(
@@ -41,11 +53,23 @@ def cli() -> None:
 @click.option(
     "--reload-include",
     multiple=True,
+    callback=_patterns,
     metavar="PATTERN",
     help="Also watch files that match, as in .gitignore.  [default: *.py and .env]",
 )
 @click.option(
-    "--reload-exclude", multiple=True, metavar="PATTERN", help="Do not watch files that match."
+    "--reload-exclude",
+    multiple=True,
+    callback=_patterns,
+    metavar="PATTERN",
+    help="Do not watch files that match.",
+)
+@click.option(
+    "--reload-dir",
+    "reload_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    help="Watch this directory instead of the app's; may be repeated.",
 )
 @click.option(
     "--fork/--no-fork",
@@ -78,11 +102,7 @@ def cli() -> None:
     help="Run remote functions on Runpod, or on the embedded Runpod.  "
     "[default: Runpod where there is a key]",
 )
-@click.option(
-    "--in-process",
-    is_flag=True,
-    help="Run remote functions in the app's process, where debuggers reach them.",
-)
+@click.option("--in-process", is_flag=True, help="Run remote functions beside the app, to debug.")
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path),
@@ -116,6 +136,7 @@ def run(
     reload: bool,
     reload_include: tuple[str, ...],
     reload_exclude: tuple[str, ...],
+    reload_dirs: tuple[Path, ...],
     fork: bool,
     auto_provision: bool,
     dry_run: bool,
@@ -142,19 +163,13 @@ def run(
     on Runpod where there is a RUNPOD_API_KEY, else on the embedded Runpod: worker processes on
     this machine, no account, no cost.
     """
-    for option, given in (("--dry-run", dry_run), ("--warm", warm)):
-        if given and not auto_provision:
-            raise click.UsageError(f"{option} goes with --auto-provision; add it")
-    if as_json and not dry_run:
-        raise click.UsageError("--json goes with --dry-run; add it")
-    if in_process and (live or auto_provision):
-        other = "--live" if live else "--auto-provision"
-        raise click.UsageError(f"--in-process runs nothing on endpoints; leave out {other}")
-
+    refuse_contradictions(auto_provision, dry_run, as_json, warm, live, in_process)
+    from pytest_flash.process.debuggers import is_debugged
     from pytest_flash.runner.reload.fork_server_start import start_parent
 
     # Before anything else: what it imports is what makes a start slow.
-    parent = start_parent(fork=fork)
+    debugged = is_debugged(os.environ)
+    parent = start_parent(fork=fork and not debugged)
 
     import asyncio
 
@@ -168,8 +183,8 @@ def run(
 
     unblock_standard_streams()
     terminal = PlanAsJson() if as_json else Terminal(quiet=quiet)
-    target = TargetKind.EMULATOR if in_process or live is False else None
-    target = TargetKind.LIVE if live else target
+    emulated = in_process or live is False
+    target = TargetKind.LIVE if live else TargetKind.EMULATOR if emulated else None
     options = RunOptions(
         app=app,
         folder=app_dir.resolve() if app_dir is not None else _here(),
@@ -178,7 +193,8 @@ def run(
         reload=reload,
         reload_include=reload_include,
         reload_exclude=reload_exclude,
-        fork=fork,
+        reload_dirs=reload_dirs,
+        fork=fork and not debugged,
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,
         target=target,
@@ -188,7 +204,8 @@ def run(
         log_level=log_level or ("warning" if quiet else "info"),
         access_log=access_log,
         root_path=root_path,
-        timings=timings or RunTimings(),
+        timings=timings or RunTimings.suiting(debugged),
+        debugged=debugged,
     )
     sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask, parent)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import NoReturn
 
@@ -36,8 +37,17 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click asks."""
-        if args[0] in COMMANDS and args[0] not in self.commands:
-            _hand_over(args)
+        name = args[0]
+        if name not in self.commands:
+            if name in COMMANDS:
+                _hand_over(args)
+            near = get_close_matches(name, [*self.commands, *COMMANDS], n=1)
+            if near and near[0] in COMMANDS:  # click, which knows ours alone, would say another
+                raise click.UsageError(
+                    f"No such command {name!r}. Did you mean {near[0]!r}, "
+                    "a command of runpod-flash, the official SDK?",
+                    ctx,
+                )
         return super().resolve_command(ctx, args)
 
 

@@ -9,35 +9,31 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
 from .events import Event, EventSink, JobEnded, JobNamed, JobOutput, JobStarted, Notice, ignore
-from .functions.calling.calls import RemoteCalls
-from .functions.calling.in_process import InProcess
 from .functions.declaration.specs import FunctionSpec
-from .functions.shipping.loaded_source import LoadedTexts
-from .functions.shipping.source_facts import KnownSources
 from .project import Project, find_project, named_by_folder
 from .provisioner.account_volumes import AccountVolumes
 from .provisioner.endpoint_specification import EndpointSpecification
 from .provisioner.owner import Owner, choose_namespace
 from .provisioner.provisioner import Provisioner
-from .provisioner.provisioning_run import ProvisioningRun
-from .provisioner.session_records import SessionRecords
-from .provisioner.state.live_sessions import begin_session
 from .provisioner.state.records import Account, Creator, Scope
 from .provisioner.state.session_processes import User
-from .provisioner.state.store import FOLDER, State
 from .resources import ServerlessResource
-from .runpod import (
-    Endpoint,
-    ManagementClient,
-    Pace,
-)
+from .runpod import Endpoint, ManagementClient, Pace
 from .settings import API_KEY, Environment, read_process_environment
 from .target import Target, open_plain
-from .worker_packages import shipping_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .functions.calling.calls import RemoteCalls
+    from .functions.shipping.source_facts import KnownSources
+    from .provisioner.provisioning_run import ProvisioningRun
+    from .provisioner.session_records import SessionRecords
 
 _LOG = logging.getLogger("pytest_flash")
 
@@ -108,7 +104,8 @@ class EndpointSource:
 
 
 class Session:
-    """A target with the clients that talk to it. Use ``calls`` to run remote functions.
+    """A target with the clients that talk to it. Use ``calls`` to run remote functions; what they
+    take, a third of all that is imported here, comes with the first use.
 
     Endpoints on a live target are remembered in the project's ``.runpod``: ``session_records``;
     those of the embedded Runpod end with it. ``provisioning`` is how many functions are being
@@ -120,7 +117,7 @@ class Session:
         target: Target,
         management: ManagementClient,
         provisioner: Provisioner,
-        calls: RemoteCalls,
+        connect: Callable[[], RemoteCalls],
         *,
         volumes: AccountVolumes,
         session_records: SessionRecords | None,
@@ -130,7 +127,9 @@ class Session:
         self.target = target
         self.management = management
         self.provisioner = provisioner
-        self.calls = calls
+        self._connect = connect
+        self._calls: RemoteCalls | None = None
+        self._connecting = threading.Lock()
         self.volumes = volumes
         self.session_records = session_records
         self.provisioning = provisioning
@@ -173,13 +172,21 @@ class Session:
             max_creations=max_creations if target.is_live else None,
         )
         provisioning = UnderWay()
-        shipping = shipping_to(target, identity.project.root, environment, LoadedTexts(), known)
-        if in_process:
-            calls = RemoteCalls.in_process(
-                InProcess(), shipping, on_event=on_event, record_values=record_values
-            )
-        else:
-            calls = RemoteCalls.connected(
+
+        def connect() -> RemoteCalls:
+            from .functions.calling.calls import RemoteCalls
+            from .functions.shipping.loaded_source import LoadedTexts
+            from .worker_packages import shipping_to
+
+            texts, root = LoadedTexts(), identity.project.root
+            shipping = shipping_to(target, root, environment, texts, known)
+            if in_process:
+                from .functions.calling.in_process import InProcess
+
+                return RemoteCalls.in_process(
+                    InProcess(), shipping, on_event=on_event, record_values=record_values
+                )
+            return RemoteCalls.connected(
                 target,
                 EndpointSource(provisioner, provisioning),
                 shipping,
@@ -188,19 +195,30 @@ class Session:
                 record_values=record_values,
                 heard=heard,
             )
+
         return cls(
             target,
             management,
             provisioner,
-            calls,
+            connect,
             volumes=volumes,
             session_records=session_records,
             provisioning=provisioning,
             on_event=on_event,
         )
 
+    @property
+    def calls(self) -> RemoteCalls:
+        """Runs remote functions. From any thread."""
+        with self._connecting:
+            if self._calls is None:
+                self._calls = self._connect()
+            return self._calls
+
     def rollout(self) -> ProvisioningRun:
         """Provisioning before serving, with this session's parts."""
+        from .provisioner.provisioning_run import ProvisioningRun
+
         return ProvisioningRun(
             self.management, self.provisioner, self.volumes, self.session_records, self._on_event
         )
@@ -218,7 +236,8 @@ class Session:
 
     def close(self) -> None:
         """Close the management connections; a queue connection closes with its event loop."""
-        self.calls.close()
+        if self._calls is not None:
+            self._calls.close()
         self.management.close()
 
 
@@ -228,6 +247,10 @@ def ledger_of(target: Target, identity: Identity, on_event: EventSink) -> Sessio
     What was recorded under the name that older versions gave the project is taken over: the state
     is that of the project's folder alone.
     """
+    # Half of all that provisioning imports, and the embedded Runpod needs none of it.
+    from .provisioner.session_records import SessionRecords
+    from .provisioner.state.store import FOLDER, State
+
     project = identity.project
     state = State(project.root / FOLDER, on_notice=lambda text: on_event(Notice(text)))
     if project.former_name and (count := state.take_over(project.former_name, project.name)):
@@ -246,6 +269,9 @@ def connect_from_environment() -> RemoteCalls:
 
     Raises NoTargetError without a key, LiveRefusedError under pytest.
     """
+    from .provisioner.state.live_sessions import begin_session
+    from .provisioner.state.store import FOLDER
+
     environment = read_process_environment()
     target = open_plain(environment)
     project = find_project(Path.cwd())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def _is_installed(path: str) -> bool:
 def is_project_file(path: Path, root: Path) -> bool:
     """Whether ``path`` is below ``root``, the project's folder, and not an installed package."""
     return path.is_relative_to(root) and "site-packages" not in path.parts
+
+
+def digest(content: bytes) -> bytes:
+    """What stands for a file's content, where only a difference matters."""
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def saved(file: str) -> Saved:

@@ -12,7 +12,7 @@ from tests.support.environment import clean_environment
 HEAVY = {"fastapi", "uvicorn", "httpx", "pydantic", "pytest", "rich", "starlette", "asyncio"}
 
 
-def loaded_by(code: str) -> set[str]:
+def modules_loaded_by(code: str) -> set[str]:
     program = f"{code}\nimport sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -22,7 +22,11 @@ def loaded_by(code: str) -> set[str]:
         timeout=30,
         check=True,
     )
-    return {name.partition(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
+
+
+def loaded_by(code: str) -> set[str]:
+    return {name.partition(".")[0] for name in modules_loaded_by(code)}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -83,3 +87,15 @@ def test_importing_inner_modules_first_leaves_the_public_names_alone() -> None:
         "import pytest_flash.session, pytest_flash.functions.calling.calls\n"
         "from pytest_flash import remote\nassert callable(remote)"
     )
+
+
+def test_a_session_loads_neither_the_state_file_nor_what_calls_take() -> None:
+    """Test runs on the embedded Runpod open one, and those of pytest-xdist call from elsewhere."""
+    loaded = modules_loaded_by("import pytest_flash.session")
+    needless = (
+        "filelock",
+        "pytest_flash.provisioner.state.store",
+        "pytest_flash.functions.calling.calls",
+        "pytest_flash.functions.shipping.payload",
+    )
+    assert loaded.isdisjoint(needless)

@@ -148,6 +148,7 @@ def _assemble(config: EmulatorConfig, origin: str, folder: Path, source: Program
 
 def _preload() -> None:
     """Load what the first endpoint and the first worker need, while nobody waits for it."""
+    from .account import endpoint_records, endpoint_requests  # noqa: F401 - pydantic
     from .packages import hermetic  # noqa: F401
 
 

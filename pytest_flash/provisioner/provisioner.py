@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..clock import monotonic
 from ..errors import (
@@ -25,8 +25,10 @@ from .account_listing import AccountListing
 from .endpoint_specification import EndpointSpecification
 from .plan import Plan, Recreate, Refuse, Reuse, Step, Update, Wanted, decide
 from .request_and_drift import OWNER_VARIABLE, live_name
-from .session_records import SessionRecords
 from .state.records import CreatedEndpoint
+
+if TYPE_CHECKING:
+    from .session_records import SessionRecords
 
 Source = tuple[ServerlessResource, str]
 """A resource, and the file that defines it or uses it first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,7 @@ from .reload.files_beside import FilesBeside
 from .reload.fork_server_start import ParentProcess
 from .reload.generations import Generations
 from .reload.ipc_messages import Assignment
+from .reload.relevant_changes import RelevantChanges
 from .reload.serving_process import Watcher
 from .reload.spawner import SpawnContext, Spawner
 from .serving.connection_handover import parking_pair
@@ -34,6 +36,10 @@ from .serving.listening_sockets import is_loopback, listen, url_of
 from .target_opening import opened
 
 _PORTS_TO_TRY = 20
+_DEBUGGED = (
+    "a debugger is attached: libraries are imported anew for each generation, and old code has no "
+    "time limit. Where breakpoints are not hit, set subProcess to true in launch.json"
+)
 _IN_PROCESS = (
     "remote functions run in the app's process, for debuggers: time limits and faults do not apply"
 )
@@ -91,6 +97,8 @@ async def _supervise(
         granted=granted,
         in_process=options.in_process,
     )
+    if options.debugged:
+        event_hub.tell(Notice(_DEBUGGED))
     if options.in_process:
         event_hub.tell(Notice(_IN_PROCESS))
     async with contextlib.AsyncExitStack() as stack:
@@ -101,7 +109,10 @@ async def _supervise(
         )
         beside = FilesBeside()
         sources: dict[str, bytes] = {}
-        watcher = Watcher(event_hub.tell, ask, beside.add, sources.update)
+        relevant = RelevantChanges(location.root, lambda file: event_hub.tell(Notice(_loop(file))))
+        watcher = Watcher(
+            event_hub.tell, ask, beside.add, relevant.loaded, relevant.wrote, sources.update
+        )
         spawner = Spawner(context, watcher, parent, adopted)
         stack.callback(spawner.close)
         opening = opened(
@@ -121,8 +132,11 @@ async def _supervise(
             assignment = replace(assignment, user=user)
         if not is_loopback(listener):
             event_hub.tell(Notice(_exposed(assignment)))
-        batches = _changes(options, location, beside) if assignment.reload else _never()
-        generations = Generations(spawner, assignment, target, event_hub, options.timings, sources)
+        changed = _changes(options, location, beside, relevant)
+        batches = changed if assignment.reload else _never()
+        generations = Generations(
+            spawner, assignment, target, event_hub, options.timings, sources, relevant
+        )
         code = await generations.run(batches, signals.stopped, signals.insisted)
         if live and not options.provision.dry_run:
             _tell_what_stays(target.result(), assignment, event_hub)
@@ -148,6 +162,13 @@ def _tell_what_stays(target: Target, assignment: Assignment, event_hub: EventHub
                 f"'{undeploy_command(namespace, names)}' in {project.root}"
             )
         )
+
+
+def _loop(file: str) -> str:
+    return (
+        f"{file} changes each time the app starts, so it brings up no new code until it changes "
+        f"while the app serves. --reload-exclude {shlex.quote(file)} leaves it out"
+    )
 
 
 def _exposed(assignment: Assignment) -> str:
@@ -190,15 +211,21 @@ def _listen(where: ListenAddress, on_event: EventSink) -> socket.socket:
 
 
 def _changes(
-    options: RunOptions, location: AppLocation, beside: FilesBeside
+    options: RunOptions, location: AppLocation, beside: FilesBeside, relevant: RelevantChanges
 ) -> AsyncIterator[tuple[str, ...]]:
     # Here, since importing it would hold up the start.
     from .reload.file_watcher import WatchOptions, changes, changes_beside, merged
 
     env_file = None if options.env_file is None else options.env_file.resolve()
     include, exclude = options.reload_include, options.reload_exclude
-    project = changes(WatchOptions(location.root, env_file, include, exclude))
-    return merged(project, changes_beside(beside))
+    dotenv = location.folder / ".env"
+    if options.reload_dirs and env_file is None and dotenv.is_file():
+        env_file = dotenv
+    watched = [
+        changes(WatchOptions(root, env_file, include, exclude, shown_from=location.root))
+        for root in options.reload_dirs or (location.root,)
+    ]
+    return merged(*watched, changes_beside(beside), relevant.cleared())
 
 
 async def _never() -> AsyncIterator[tuple[str, ...]]:

@@ -183,14 +183,10 @@ class LocalPlatform:
         self, target: Target, config: FlashConfig, environment: Environment, project: Project
     ) -> Session:
         # Heavy, and imported by the first test's thread while the emulator starts.
-        from ..provisioner.reaper import reaping
-        from ..provisioner.state.disk import FOLDER
-        from ..provisioner.state.live_sessions import session_in
         from ..provisioner.state.session_processes import User
         from ..session import Session
 
-        living = session_in(project.root / FOLDER) if config.live else None
-        user = self._stack.enter_context(living) if living else User.current()
+        user = self._living(project) if config.live else User.current()
         identity = self._identity = _identity(config, environment, project, user)
         session = Session.open(
             target,
@@ -201,9 +197,18 @@ class LocalPlatform:
         )
         self._stack.callback(session.close)
         if session.session_records is not None and not config.keep:
+            from ..provisioner.reaper import reaping
+
             self._stack.enter_context(reaping(target, session.session_records, project.former_name))
         self.totals.undeleted.update(session.provisioner.retry_deletions())
         return session
+
+    def _living(self, project: Project) -> User:
+        """This run, which others see to be alive for as long as it is."""
+        from ..provisioner.state.disk import FOLDER
+        from ..provisioner.state.live_sessions import session_in
+
+        return self._stack.enter_context(session_in(project.root / FOLDER))
 
     def _target(self, config: FlashConfig, environment: Environment, project: Project) -> Target:
         from ..emulator.client.process import EmulatorProcess

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from flash_cli.commands import cli
 from flash_cli.official_commands import COMMANDS
 from tests.support.environment import clean_environment
 
@@ -54,6 +56,23 @@ def test_a_command_of_the_official_sdk_is_named_for_what_it_is(tmp_path: Path, n
     assert f"{name!r} is a command of runpod-flash" in errors
     assert COMMANDS[name] in errors
     assert "undeploy" not in errors
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("depoy", "deploy"), ("buidl", "build")])
+def test_a_mistyped_command_may_be_one_of_the_official_sdk(typed: str, meant: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        cli.main([typed], standalone_mode=False)
+    said = caught.value.format_message()
+    assert said.startswith(
+        f"No such command {typed!r}. Did you mean {meant!r}, a command of runpod-"
+    )
+    assert "undeploy" not in said
+
+
+def test_a_mistyped_command_that_is_nearest_to_ours_is_ours() -> None:
+    with pytest.raises(click.UsageError) as caught:
+        cli.main(["undeplyo"], standalone_mode=False)
+    assert "runpod-flash" not in caught.value.format_message()
 
 
 def test_it_is_handed_to_the_official_sdk_where_that_is_installed(tmp_path: Path) -> None:

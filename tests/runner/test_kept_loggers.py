@@ -99,3 +99,28 @@ def test_a_logger_that_was_disabled_by_itself_stays_so() -> None:
     logging.config.dictConfig(OWN)
     kept.restore()
     assert not any(logging.getLogger(name).disabled for name in NAMES)
+
+
+def test_tests_find_no_access_lines_among_what_the_app_logs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Also where something has given uvicorn's logger a handler, as later pytests do."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def index() -> None:
+        logging.getLogger("shop").info("low stock")
+
+    caplog.set_level(logging.INFO)
+    server = ThreadServer(app)
+    server.start(30)
+    access = logging.getLogger("uvicorn.access")
+    access.addHandler(caplog.handler)
+    try:
+        httpx.get(server.url, trust_env=False)
+    finally:
+        access.removeHandler(caplog.handler)
+        server.stop()
+    names = {record.name for record in caplog.records}
+    assert "shop" in names
+    assert "uvicorn.access" not in names

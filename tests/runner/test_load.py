@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Protocol
 
 import pytest
 
+from pytest_flash.runner.app.load import load as load_app
+from pytest_flash.runner.app.locate import locate
 from tests.support.environment import clean_environment
 
 # Each case in a fork of one process, which has imported what all of them need.
@@ -237,3 +240,17 @@ def test_an_app_that_is_a_part_of_a_package(
         path.write_text(text)
     answer = load_in(loader, tmp_path / folder)
     assert answer.startswith(f"{found} FastAPI "), answer
+
+
+def test_a_link_to_the_apps_file_is_the_module_that_tests_have_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder of links to files elsewhere, which Bazel makes for tests."""
+    source, links = tmp_path / "source.py", tmp_path / "links"
+    source.write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    links.mkdir()
+    (links / "server.py").symlink_to(source)
+    monkeypatch.delitem(sys.modules, "server", raising=False)
+    monkeypatch.syspath_prepend(links)
+    imported = importlib.import_module("server")
+    assert load_app(locate(None, links)).app is imported.app

@@ -223,6 +223,7 @@ class RemoteCalls:
         _check_size(spec, len(body), load_balanced_calls.LIMIT)
         endpoint = await self._endpoint_for(spec, None)
         report = self._reports.start(spec, endpoint, arguments)
+        report.at_end = self._waits.begin(spec, endpoint)
         try:
             endpoint, job = await self._balanced.execute(spec, endpoint, body)
         except BaseException as error:

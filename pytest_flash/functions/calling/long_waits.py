@@ -31,7 +31,7 @@ class LongWaits:
         self._looking: set[asyncio.Task[None]] = set()
 
     def begin(self, spec: FunctionSpec, endpoint: Endpoint) -> Callable[[], None]:
-        """A job of ``spec`` is being submitted, from a task of asyncio; to be called at its end."""
+        """A call of ``spec`` is being sent, from a task of asyncio; to be called at its end."""
 
         def look() -> None:
             task = asyncio.ensure_future(self._look(spec, endpoint))
@@ -49,14 +49,30 @@ class LongWaits:
     async def _look(self, spec: FunctionSpec, endpoint: Endpoint) -> None:
         if monotonic() - self._said.get(endpoint.id, -_AGAIN) < _AGAIN:
             return
-        try:
-            health = await self._queue.health(endpoint.id)
-        except RunpodError:
-            return  # The call itself meets whatever is wrong, and says so.
-        what = self._what(spec, endpoint, health)
+        if spec.resource.routing == "LOAD_BALANCER":
+            what = self._unanswered(spec, endpoint)
+        else:
+            try:
+                health = await self._queue.health(endpoint.id)
+            except RunpodError:
+                return  # The call itself meets whatever is wrong, and says so.
+            what = self._what(spec, endpoint, health)
         if what is not None:
             self._said[endpoint.id] = monotonic()
             self._on_event(Waiting(f"{spec.name} ({spec.location}) {what}"))
+
+    def _unanswered(self, spec: FunctionSpec, endpoint: Endpoint) -> str | None:
+        """Load balancers tell nothing of their workers. One that has answered such a call may well
+        take long over the next."""
+        if (endpoint.id, spec.dependencies) in self._installed:
+            return None
+        if spec.resource.workersMax == 0:
+            why = "its workersMax is 0, so there will be none"
+        elif spec.dependencies:
+            why = f"one may be starting, or installing {', '.join(spec.dependencies)}"
+        else:
+            why = "one may be starting"
+        return f"has waited {self._patience:g} s for a worker of {endpoint.name}: {why}"
 
     def _what(
         self, spec: FunctionSpec, endpoint: Endpoint, health: Mapping[str, Any]

@@ -48,6 +48,13 @@ _NO_GPU = (
     (("RuntimeError",), "torch.cuda.is_available() is False"),
 )
 _DEBUGGERS = ("bdb.py", "pdb.py", "cmd.py")
+# What pickle says of the class or function itself that a remote one's name stands for.
+_ANOTHER = "it's not the same object as"
+_ANOTHER_HINT = (
+    "On the worker, too, the name of a remote function or class is that of what is awaited. "
+    "Give other processes plain functions and classes, or instances of remote classes and their "
+    "methods"
+)
 _MISSING_MODULE = re.compile(r"No module named '([^'.]+)")
 
 
@@ -221,6 +228,8 @@ def _explained(spec: FunctionSpec, name: str, message: str) -> str:
     """``message``, with the way out where a module is missing on the worker, or the volume."""
     if name == "RuntimeError" and _NESTED_LOOP in message:
         return f"{message}\n\n{_nested_loop(spec)}"
+    if name == "PicklingError" and _ANOTHER in message:
+        return f"{message}\n\n{_ANOTHER_HINT}"
     if name == "FileNotFoundError" and _VOLUME in message:
         return f"{message}\n\n{_way_to_volume(spec)}"
     if any(name in kinds and text in message for kinds, text in _NO_GPU):

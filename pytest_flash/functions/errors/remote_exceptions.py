@@ -97,6 +97,9 @@ def _as_remote(this: Described, chain: _Chain, explain: Callable[[str, str], str
     if own is not None and issubclass(own, Exception):
         built = _instance(own, this)
         if isinstance(built, Exception):
+            text = this["text"]
+            if (explained := explain(name, text)) != text:
+                add_note(built, explained.removeprefix(text).strip())
             return built
     base: Any = _built_in(this)
     raised_as_is = base is not None and base.__name__ == name

@@ -2,6 +2,8 @@
 
 A forked one has them. One of the start methods spawn and forkserver is a new interpreter, which
 gets ``sys.path`` of its parent before it reads anything else: an entry of it brings them along.
+Processes that outlive the call have its modules for good, so joblib's pool is left to calls of the
+same ones.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ BOOT = (
     '        exec(compile(text, "<pytest-flash>", "exec"), part.__dict__)\n'
 )
 """Source text that makes this package importable under ``name``, from its ``packed`` sources."""
+
+# Where joblib keeps one pool for whoever asks next, whose call may have other modules.
+_KEEPING = ("joblib.externals.loky.reusable_executor", "loky.reusable_executor")
+_STARTED_BY = "_flash_started_by"
 
 _ADOPT = "sys.modules[{name!r}].entry_point.adopt({data!r})\n"
 
@@ -65,7 +71,19 @@ def inheriting(bundle: Bundle, values: Sequence[Value]) -> Iterator[None]:
     entry.bundle, entry.values = bundle, values
     path = sys.path
     path.append(entry)
+    for pool in _kept_pools():
+        if vars(pool).get(_STARTED_BY, bundle) != bundle:
+            pool.shutdown(wait=False)
     try:
         yield
     finally:
+        for pool in _kept_pools():
+            vars(pool).setdefault(_STARTED_BY, bundle)
         path[:] = [each for each in path if each is not entry]
+
+
+def _kept_pools() -> Iterator[Any]:
+    for name in _KEEPING:
+        pool = getattr(sys.modules.get(name), "_executor", None)
+        if pool is not None:
+            yield pool

@@ -43,6 +43,10 @@ class UnsendableResultError(TypeError):
     """What the function returned cannot be pickled, or is too large."""
 
 
+class UnreadableArgumentError(TypeError):
+    """What an argument was pickled to cannot be unpickled."""
+
+
 @dataclass(frozen=True)
 class CallTarget:
     """What to call. ``kind``: ``named`` in its module, ``carried`` with the arguments, or a
@@ -174,25 +178,41 @@ def _prepared(
     target: CallTarget, slices: dict[str, Slice], init: tuple[bytes, bytes], data: bytes
 ) -> Callable[[], Any]:
     if target.kind == "carried":
-        function, args, kwargs = pickles.loads(data)
+        function, args, kwargs = _loads(data, target)
         instances = _CARRIED
     else:
-        args, kwargs = pickles.loads(data)
+        args, kwargs = _loads(data, target)
         function = slices[target.module].module
         for part in target.path.split("."):
             function = getattr(function, part)
         function = placeholders.behind(function)
         instances = slices[target.module].instances
     if target.method:
-        function = getattr(_instance(instances, function, *init), target.method)
+        function = getattr(_instance(instances, function, init, target), target.method)
     return lambda: function(*args, **kwargs)
 
 
-def _instance(instances: dict[Any, Any], kind: Any, init: bytes, digest: bytes) -> Any:
+def _loads(data: bytes, target: CallTarget) -> Any:
+    try:
+        return pickles.loads(data)
+    except (ImportError, AttributeError):
+        raise  # What the worker lacks is named, and the caller says how to declare it.
+    except Exception as error:  # runs the user's __setstate__ and constructors
+        raise UnreadableArgumentError(
+            f"an argument of {target.name} cannot be unpickled on the worker: "
+            f"{type(error).__name__}: {error}; pass plain data, or give its class a __reduce__ "
+            "that fits its constructor"
+        ) from error
+
+
+def _instance(
+    instances: dict[Any, Any], kind: Any, init: tuple[bytes, bytes], target: CallTarget
+) -> Any:
     """The instance that these arguments construct, once for each worker process."""
+    data, digest = init
     key = (kind, digest)
     if key not in instances:
-        args, kwargs = pickles.loads(init)
+        args, kwargs = _loads(data, target)
         instances[key] = kind(*args, **kwargs)
     return instances[key]
 

@@ -42,6 +42,8 @@ def dumps(value: Any) -> bytes:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
+        if placeholders.lives_here(obj):
+            raise TypeError("remote classes and their instances stay on the worker")
         if isinstance(obj, type | NewType):
             # A text is the name of a global of the class's own module.
             instead = subscription(obj) or next(names_of(obj), None)

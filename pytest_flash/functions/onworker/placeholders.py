@@ -35,6 +35,50 @@ def stand_in(target: Any) -> Any:
     return call
 
 
+def remote(target: Any) -> Any:
+    """``stand_in``, for a definition: the instances of a class can be pickled, too."""
+    if not isinstance(target, type):
+        return stand_in(target)
+    made = RemoteClass.of(target)
+    target.__reduce_ex__ = _reducing(target, made)  # type: ignore[assignment]
+    return made
+
+
+def _reducing(target: Any, made: RemoteClass) -> Callable[[Any, Any], Any]:
+    """How instances of ``target`` are pickled: by name it is ``made``, not the class itself."""
+    own = vars(target).get("__reduce_ex__")
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        reduced = own(self, protocol) if own else super(target, self).__reduce_ex__(protocol)
+        if type(self) is not target or not isinstance(reduced, tuple):
+            return reduced
+        function, args, *rest = reduced
+        named = tuple(made if each is target else each for each in (function, *args))
+        return (made_again, named, *rest) if made in named else reduced
+
+    return __reduce_ex__
+
+
+def made_again(function: Any, *args: Any) -> Any:
+    """An instance of a remote class, as it is unpickled or copied."""
+    kind, *given = (behind(e) if isinstance(e, RemoteClass) else e for e in (function, *args))
+    return kind(*given)
+
+
+def lives_here(value: Any) -> bool:
+    """Whether ``value`` is a remote class itself, or an instance that is pickled by its name: at
+    the caller that is another class's."""
+    kind = value if isinstance(value, type) else type(value)
+    if kind is RemoteInstance or not _is_remote(kind):
+        return kind is RemoteInstance
+    reduced = value.__reduce_ex__(4) if value is not kind else None
+    return value is kind or (isinstance(reduced, tuple) and reduced[0] is made_again)
+
+
+def _is_remote(kind: type) -> bool:
+    return getattr(vars(kind).get("__reduce_ex__"), "__module__", None) == __name__
+
+
 def wrapped_stand_in(*wrappers: Callable[[], Any]) -> Callable[[Any], Any]:
     """As ``stand_in``, wrapped for those that await it. Each of ``wrappers`` gives a decorator, the
     outermost first, or raises where it stayed at the caller: that one is left out, as it is for
@@ -42,7 +86,7 @@ def wrapped_stand_in(*wrappers: Callable[[], Any]) -> Callable[[Any], Any]:
 
     def decorate(target: Any) -> Any:
         if isinstance(target, type):
-            return stand_in(target)
+            return remote(target)
         made: list[Any] = []
 
         @functools.wraps(target)
@@ -175,7 +219,7 @@ def package(name: str) -> types.ModuleType:
 
 
 def _remote(*_: Any, **__: Any) -> Callable[[Any], Any]:
-    return stand_in
+    return remote
 
 
 def _name_of(module: types.ModuleType, name: str) -> Any:

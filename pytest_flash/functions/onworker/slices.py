@@ -16,7 +16,7 @@ from .bundle import Bundle, Shipped, Value
 from .parsing import parse
 
 WORDS = {
-    source_edits.REMOTE: standin.stand_in,
+    source_edits.REMOTE: standin.remote,
     source_edits.WRAPPED: standin.wrapped_stand_in,
     source_edits.MISSING: standin.missing,
 }

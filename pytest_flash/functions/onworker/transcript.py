@@ -95,6 +95,13 @@ class _Bytes(io.BufferedIOBase):
         self._text = text
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
+    mode = "wb"
+
+    @property
+    def raw(self) -> _Bytes:
+        """Itself: nothing is buffered but a part of a character."""
+        return self
+
     def writable(self) -> bool:
         """Always."""
         return True
@@ -156,6 +163,8 @@ class _Tee:
 
     encoding = "utf-8"
     errors = "backslashreplace"
+    mode = "w"
+    write_through = True
 
     @property
     def buffer(self) -> _Bytes:

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import os
 import sys
+import zipimport
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -72,7 +73,11 @@ class LoadedSource:
                 _ = self.text
 
     def _of_loader(self) -> bytes | None:
-        data = getattr(getattr(self.spec, "loader", None), SOURCE, None)
+        loader = getattr(self.spec, "loader", None)
+        if isinstance(loader, zipimport.zipimporter):
+            with contextlib.suppress(OSError):  # Bytecode alone, or the archive has gone.
+                return loader.get_data(self.file)
+        data = getattr(loader, SOURCE, None)
         return data if isinstance(data, bytes) else None
 
     def _on_disk(self) -> bytes:

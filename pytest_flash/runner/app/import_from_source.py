@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from ...user_files import Saved, is_project_file, is_users_own, saved
+from ...user_files import Saved, digest, is_project_file, is_users_own, saved
 
 
 @dataclass
@@ -23,13 +23,16 @@ class Imports:
     """The project's files that were imported, and those that raised while they were.
 
     ``outside`` are the user's own files that stand elsewhere, as they were saved when they were
-    imported; ``on_outside`` is called when there is one more.
+    imported; ``on_outside`` is called when there is one more. ``digests`` are those of what was
+    loaded, by file; ``on_digest`` is called likewise.
     """
 
     files: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     outside: dict[str, Saved] = field(default_factory=dict)
     on_outside: Callable[[dict[str, Saved]], object] = field(default=lambda _: None)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    on_digest: Callable[[dict[str, bytes]], object] = field(default=lambda _: None)
 
 
 class _SourceLoader(SourceFileLoader):
@@ -48,6 +51,8 @@ class _SourceLoader(SourceFileLoader):
         code = self.source_to_code(data, path)
         assert isinstance(code, CodeType)
         self.flash_source = data
+        self._imports.digests[path] = digest(data)
+        self._imports.on_digest({path: self._imports.digests[path]})
         return code
 
     def exec_module(self, module: ModuleType) -> None:

@@ -81,4 +81,4 @@ class _OneModule(MetaPathFinder, Loader):
     def _is_loaded(self, name: str) -> bool:
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
-        return file is not None and Path(file).resolve() == self._file
+        return file is not None and Path(file).resolve() == self._file.resolve()

@@ -92,7 +92,8 @@ def _import(location: AppLocation) -> ModuleType:
 
 def _is_from(module: ModuleType, file: Path | None) -> bool:
     actual = getattr(module, "__file__", None)
-    return file is None or actual is None or Path(actual).resolve() == file
+    # Either may be a link: some build systems make folders of links to files elsewhere.
+    return file is None or actual is None or Path(actual).resolve() == file.resolve()
 
 
 def _named(module: ModuleType, location: AppLocation, attribute: str) -> LoadedApp:

@@ -42,16 +42,18 @@ class WatchOptions:
 
     Patterns are those of ``.gitignore``. What ``exclude`` matches is left out, and what
     ``include`` matches is watched even where ``.gitignore`` or its folder's name says otherwise.
+    Files are named as seen from ``shown_from``, by default ``root``.
     """
 
     root: Path
     env_file: Path | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    shown_from: Path | None = None
 
 
 async def changes(options: WatchOptions) -> AsyncGenerator[tuple[str, ...], None]:
-    """The files that changed, a batch at a time, relative to the root where possible.
+    """The files that changed, a batch at a time, as relative paths where they are below.
 
     Folders that may not be read are not watched. Raises ServerError when the system cannot watch
     the root.
@@ -69,7 +71,8 @@ async def changes(options: WatchOptions) -> AsyncGenerator[tuple[str, ...], None
                     found.update(accepts.changed_since(lost_since))
                 lost_since, seen = None, _now()
                 if found:
-                    yield tuple(sorted(_shown(each, root) for each in found))
+                    base = options.shown_from or root
+                    yield tuple(sorted(_shown(each, base) for each in found))
         except OSError as error:
             raise ServerError(
                 f"{root} cannot be watched for changes: {error}; serve with --no-reload"

@@ -19,6 +19,7 @@ from ...target import Target
 from ..app.options import RunTimings
 from ..console.event_hub import EventHub
 from .ipc_messages import EXPLAINED, Assignment
+from .relevant_changes import RelevantChanges
 from .serving_process import ServingProcess
 from .spawner import Spawner
 
@@ -26,7 +27,8 @@ from .spawner import Spawner
 class Generations:
     """Serves ``assignment``, and after each change the next generation of it.
 
-    ``sources`` is what serving processes have found out so far: see ``SourcesKnown``.
+    ``sources`` is what serving processes have found out so far: see ``SourcesKnown``;
+    ``relevant`` says which changes need another one.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Generations:
         event_hub: EventHub,
         timings: RunTimings,
         sources: Mapping[str, bytes],
+        relevant: RelevantChanges,
     ) -> None:
         self._spawner = spawner
         self._assignment = assignment
@@ -44,6 +47,7 @@ class Generations:
         self._event_hub = event_hub
         self._timings = timings
         self._sources = sources
+        self._relevant = relevant
         self._process = self._accepting = spawner.start()
         self._leaving: set[asyncio.Task[None]] = set()
         self._succession: set[asyncio.Task[None]] = set()
@@ -72,7 +76,12 @@ class Generations:
             if change.done():
                 files = change.result()
                 change = asyncio.ensure_future(anext(batches))
-                self._reload(files)
+                now, generation = self._process, self._assignment.generation
+                files = self._relevant.of(
+                    files, generation, broken=now.broken, ready_at=now.ready_at
+                )
+                if files:
+                    self._reload(files)
                 continue
             if not self._process.ended.done():
                 continue
@@ -107,7 +116,12 @@ class Generations:
         """Make the next generation the current one."""
         self._give_up_succession()
         generation = self._assignment.generation + 1
-        self._assignment = replace(self._assignment, generation=generation, broken=broken)
+        self._assignment = replace(
+            self._assignment,
+            generation=generation,
+            broken=broken,
+            note_writes=self._relevant.suspects_a_loop,
+        )
         old, self._process = self._process, self._spawner.start()
         if old.begun:
             self._accepting = old
@@ -160,7 +174,7 @@ class Generations:
         loop.call_later(self._timings.slow_start, self._note_slow_start, process, assignment)
 
     def _note_slow_start(self, process: ServingProcess, assignment: Assignment) -> None:
-        waits = not process.accepts and not process.ended.done()
+        waits = process.ready_at is None and not process.ended.done()
         # Provisioning takes its time, and says what it does.
         if process is self._process and waits and not assignment.provision.before:
             limit = self._timings.slow_start

@@ -46,7 +46,8 @@ class Assignment:
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
     the app; ``sources`` is what earlier processes found out about those of the app. The target
     follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
-    that the command line said so. With ``in_process`` remote functions run in the process itself.
+    that the command line said so. With ``note_writes`` it says which files it has written.
+    With ``in_process`` remote functions run in the process itself.
     """
 
     location: AppLocation
@@ -65,6 +66,7 @@ class Assignment:
     granted: bool
     in_process: bool = False
     broken: str | None = None
+    note_writes: bool = False
     console: ConsoleAssignment | None = None
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -117,6 +119,20 @@ class NewFilesBeside:
 
 
 @dataclass(frozen=True)
+class FilesLoaded:
+    """The user's own files that the app has loaded, with a digest of each one's content."""
+
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class FilesWritten:
+    """What the app has written by the time that it is ready; None where that may be any file."""
+
+    files: frozenset[str] | None
+
+
+@dataclass(frozen=True)
 class SourcesKnown:
     """What was found out about the sources of the app's modules, by their names, for later
     processes: in a large project that takes longer than their import."""
@@ -160,6 +176,8 @@ Report = (
     | Accepting
     | NewModules
     | NewFilesBeside
+    | FilesLoaded
+    | FilesWritten
     | SourcesKnown
     | Closed
     | Finished

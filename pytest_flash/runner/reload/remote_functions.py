@@ -189,7 +189,7 @@ class Remotes:
         from ...session import Identity, Session
 
         assignment = self._assignment
-        return Session.open(
+        session = Session.open(
             self._link.target(),
             Identity(assignment.project, assignment.namespace, "run", assignment.user),
             self._environment,
@@ -199,3 +199,5 @@ class Remotes:
             in_process=assignment.in_process,
             known=KnownSources(assignment.sources, self._pass_on),
         )
+        _ = session.calls  # Here, and not while the event loop waits for the first call.
+        return session

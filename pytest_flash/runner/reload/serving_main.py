@@ -35,12 +35,15 @@ from .ipc_messages import (
     AppLoaded,
     Assignment,
     Closed,
+    FilesLoaded,
+    FilesWritten,
     Finished,
     NewFilesBeside,
     NewModules,
     Settling,
     SupervisorLink,
 )
+from .own_writes import OwnWrites
 from .preload import Watch
 from .remote_functions import Remotes
 
@@ -134,6 +137,8 @@ def _load(assignment: Assignment, imports: Imports, link: SupervisorLink) -> Loa
     finally:
         link.report(NewFilesBeside(dict(imports.outside)))
         imports.on_outside = lambda files: link.report(NewFilesBeside(files))
+        link.report(FilesLoaded(dict(imports.digests)))
+        imports.on_digest = lambda files: link.report(FilesLoaded(files))
 
 
 def _serving(app: str, endpoints: tuple[EndpointFound, ...], assignment: Assignment) -> Serving:
@@ -161,6 +166,7 @@ class _Process:
         for each in (self._listener, take, give):
             each.set_inheritable(False)
         self._begun = threading.Event()
+        self._writes = OwnWrites() if assignment.note_writes else None
         self._server: AppServer | None = None
         self.remotes: Remotes | None = None
         console = assignment.console
@@ -197,6 +203,8 @@ class _Process:
         """Serve ``app`` on the inherited listening socket until stopped."""
 
         def started() -> None:
+            if self._writes is not None:
+                self._link.report(FilesWritten(self._writes.end()))
             self._link.report(Accepting())
             on_started()
 

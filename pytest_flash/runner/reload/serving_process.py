@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
+from ...clock import wall_time
 from ...console.history import Recorded
 from ...events import Event
 from ...process.exit_status import has_ended
@@ -23,6 +24,8 @@ from .ipc_messages import (
     Assignment,
     Begin,
     Closed,
+    FilesLoaded,
+    FilesWritten,
     Finished,
     NewFilesBeside,
     NewModules,
@@ -52,6 +55,8 @@ class Watcher:
     on_event: Callable[[Event, int], None]
     on_question: Callable[[str], bool]
     on_files: Callable[[dict[str, Saved]], None]
+    on_loaded: Callable[[dict[str, bytes], int], None]
+    on_written: Callable[[frozenset[str] | None, int], None]
     on_sources: Callable[[dict[str, bytes]], None]
 
 
@@ -60,7 +65,8 @@ class ServingProcess:
 
     ``loaded`` tells whether its app could be imported, ``closed`` that it accepts no more,
     ``finished`` that its app's lifespan is over, and ``ended`` its exit code. The others are
-    done as well once it has ended. ``accepts`` tells that it has begun to answer.
+    done as well once it has ended. ``ready_at`` is when it began to answer, in seconds since the
+    epoch.
     """
 
     def __init__(
@@ -84,8 +90,13 @@ class ServingProcess:
         self.ended: asyncio.Future[int] = self._loop.create_future()
         self._parted: asyncio.Future[None] = self._loop.create_future()
         self.begun = False
-        self.accepts = False
+        self.ready_at: float | None = None
         self._loop.add_reader(connection.fileno(), self._receive)
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has turned out that its app cannot be served."""
+        return self.ended.done() or (self.loaded.done() and not self.loaded.result())
 
     def assign(self, assignment: Assignment) -> None:
         """Say what to serve."""
@@ -203,7 +214,7 @@ class ServingProcess:
             if not self.loaded.done():  # A lifespan that fails is loaded twice.
                 self.loaded.set_result(not message.broken)
         elif isinstance(message, Accepting):
-            self.accepts = True
+            self.ready_at = self.ready_at or wall_time()
         elif isinstance(message, Closed):
             if not self.closed.done():  # A signal to all processes and our own order both close.
                 self.closed.set_result(None)
@@ -213,6 +224,10 @@ class ServingProcess:
             self._on_learned(message)
         elif isinstance(message, NewFilesBeside):
             self._watcher.on_files(message.files)
+        elif isinstance(message, FilesLoaded):
+            self._watcher.on_loaded(message.files, self._generation)
+        elif isinstance(message, FilesWritten):
+            self._watcher.on_written(message.files, self._generation)
         elif isinstance(message, SourcesKnown):
             self._watcher.on_sources(message.sources)
         elif isinstance(message, Settling):

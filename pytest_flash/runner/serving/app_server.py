@@ -175,11 +175,13 @@ class AppServer(uvicorn.Server):
             from .served_connection import ServedConnection
         except ImportError:  # There is no httptools for PyPy: connections are closed instead.
             make: Any = config.http_protocol_class
-            protocol: asyncio.Protocol = make(
-                config=config, server_state=state, app_state=app_state
-            )
-            return protocol
-        return ServedConnection(config, state, app_state, self._hand_over, received)
+            protocol = make(config=config, server_state=state, app_state=app_state)
+        else:
+            protocol = ServedConnection(config, state, app_state, self._hand_over, received)
+        # uvicorn asks whether the logger has handlers, and pytest's caplog gives it one.
+        protocol.access_log = protocol.access_log and config.access_log
+        made: asyncio.Protocol = protocol
+        return made
 
     def _drop(self) -> None:
         """End the connections and requests that have outlived the grace."""

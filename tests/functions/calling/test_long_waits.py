@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pytest_flash import LiveServerless, remote
+from pytest_flash import LiveLoadBalancer, LiveServerless, remote
 from pytest_flash.events import Event, Waiting
 from pytest_flash.functions.calling.calls import RemoteCalls
 from pytest_flash.functions.declaration.specs import FunctionSpec
-from pytest_flash.runpod import Endpoint, QueueClient
-from tests.functions.wire import completed
+from pytest_flash.runpod import Endpoint, LoadBalancerClient, QueueClient
+from tests.functions.wire import answered, completed
 from tests.runpod.scripted import Exchange, says, scripted
 
 
@@ -29,6 +29,23 @@ def heavy() -> int:
 
 @remote(LiveServerless(name="never", workersMax=0))
 def never() -> int:
+    return 7
+
+
+@remote(LiveLoadBalancer(name="balanced"), method="POST", path="/work")
+def balanced() -> int:
+    return 7
+
+
+@remote(
+    LiveLoadBalancer(name="balanced"), method="POST", path="/numpy", dependencies=["numpy", "torch"]
+)
+def balanced_heavy() -> int:
+    return 7
+
+
+@remote(LiveLoadBalancer(name="none", workersMax=0), method="POST", path="/work")
+def balanced_never() -> int:
     return 7
 
 
@@ -101,3 +118,55 @@ def test_many_that_wait_for_one_endpoint_say_so_once() -> None:
 
 def test_a_function_that_runs_is_left_alone() -> None:
     assert told([plain], {"inProgress": 1}, {"running": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (balanced, "one may be starting"),
+        (balanced_heavy, "one may be starting, or installing numpy, torch"),
+        (balanced_never, "its workersMax is 0, so there will be none"),
+    ],
+)
+def test_a_request_to_a_load_balancer(function: Any, why: str) -> None:
+    """It is told of once, and a worker that has answered is left alone."""
+    events: list[Event] = []
+    said = threading.Event()
+
+    def hear(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Waiting):
+            said.set()
+
+    with scripted() as server:
+
+        def answer(exchange: Exchange) -> None:
+            assert said.wait(30)
+            answered(7, X_Runpod_Worker_Id="w1")(exchange)
+
+        server.always = answer
+        target = server.embedded
+        base = f"{server.url}/lb/ep0"
+
+        async def find(spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
+            return Endpoint(
+                id="ep0", name="live-balanced", timeout=60_000, requestUrls={"base": base}
+            )
+
+        calls = RemoteCalls(
+            QueueClient(target),
+            find,
+            on_event=hear,
+            balancer=LoadBalancerClient(target),
+            patience=0.02,
+        )
+
+        async def main() -> None:
+            for _ in range(2):
+                assert await calls.call(function.spec, (), {}) == 7
+
+        asyncio.run(main())
+    spec = function.spec
+    (text,) = (each.text for each in events if isinstance(each, Waiting))
+    begin = f"{spec.name} ({spec.location}) has waited 0.02 s for a worker of live-balanced"
+    assert text == f"{begin}: {why}"

@@ -6,7 +6,9 @@ the last frame of the printed traceback must show, in ``file``.
 
 from __future__ import annotations
 
+import urllib.error
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 from tests.functions.travelling import remote
@@ -208,6 +210,14 @@ CASES: dict[str, Failure] = {
         "f() takes 1 positional argument but 2 were given",
         "",
         args=(1, 2),
+    ),
+    "what cannot be unpickled there": Failure(
+        remote("return x"),
+        "TypeError",
+        "an argument of f cannot be unpickled on the worker: TypeError: ContentTooShortError",
+        "",
+        # Its constructor takes more than what it keeps as its own arguments.
+        args=(urllib.error.ContentTooShortError("short", ("", Message())),),
     ),
     "a generator as the result": Failure(
         remote("return (y for y in [x])"),

@@ -22,6 +22,7 @@ def uses(what: str) -> Any:
     import io
     import sys
 
+    stream: Any = sys.stdout
     if what == "reconfigure":
         sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[union-attr]
         print("reconfigured")
@@ -29,13 +30,17 @@ def uses(what: str) -> Any:
         for part in ("ä".encode()[:1], "ä".encode()[1:], memoryview(b"bc\n"), b"\xff\n"):
             assert sys.stdout.buffer.write(part) == len(part)
         sys.stdout.buffer.flush()
+        # What is written to either arrives in order.
+        print("text")
+        stream.buffer.raw.write(b"raw\n")
     elif what == "wrapped":
         # As programs of Python 2's time do, and some that want their own encoding.
         own = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", write_through=True)
         print("wrapped ü", file=own)
         own.detach()
     elif what == "attributes":
-        return sys.stdout.encoding, sys.stderr.encoding, sys.stdout.errors, sys.stdout.isatty()
+        mode = (stream.mode, stream.buffer.mode, stream.write_through)
+        return stream.encoding, sys.stderr.encoding, stream.errors, stream.isatty(), *mode
     elif what == "fileno":
         faulthandler.enable(sys.stderr)
         faulthandler.disable()
@@ -70,7 +75,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Event]]:
     ("what", "printed"),
     [
         ("reconfigure", "reconfigured\n"),
-        ("buffer", "äbc\n\\xff\n"),
+        ("buffer", "äbc\n\\xff\ntext\nraw\n"),
         ("wrapped", "wrapped ü\n"),
     ],
 )
@@ -84,7 +89,8 @@ def test_what_is_written_in_other_ways_is_kept(
 
 
 def test_encoding_and_descriptor_are_those_of_a_stream(events: list[Event]) -> None:
-    assert asyncio.run(uses("attributes")) == ("utf-8", "utf-8", "backslashreplace", False)
+    attributes = ("utf-8", "utf-8", "backslashreplace", False, "w", "wb", True)
+    assert asyncio.run(uses("attributes")) == attributes
     assert asyncio.run(uses("fileno")) == (1, 2)
 
 

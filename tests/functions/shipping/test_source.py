@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -196,6 +198,18 @@ def test_source_that_changed_since_the_import_is_refused(
     Path(made.__file__).write_text("# all new\n" * 20)
     with pytest.raises(ConfigurationError, match="restart to run the new code"):
         on_worker(made.f, 1)
+
+
+def test_modules_of_an_archive_travel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_worker: OnWorker
+) -> None:
+    archive = tmp_path / "app.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipped_help.py", "def twice(x):\n    return 2 * x\n")
+        source = "import zipped_help\n@remote(gpu)\ndef f(x):\n    return zipped_help.twice(x)\n"
+        file.writestr("zipped_app.py", HEAD + source)
+    monkeypatch.syspath_prepend(archive)
+    assert on_worker(importlib.import_module("zipped_app").f, 4) == 8
 
 
 def test_a_function_without_a_file_travels_by_its_code(on_worker: OnWorker) -> None:
