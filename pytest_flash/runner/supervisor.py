@@ -39,6 +39,13 @@ from .serving.listening_sockets import (
 )
 from .target_opening import opened
 
+_DEBUGGED = (
+    "a debugger is attached: libraries are imported anew for each generation, and old code has no "
+    "time limit. Where breakpoints are not hit, set subProcess to true in launch.json"
+)
+_IN_PROCESS = (
+    "remote functions run in the app's process, for debuggers: time limits and faults do not apply"
+)
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
@@ -91,7 +98,12 @@ async def _supervise(
         provision=options.provision,
         live=live,
         granted=granted,
+        in_process=options.in_process,
     )
+    if options.debugged:
+        event_hub.tell(Notice(_DEBUGGED))
+    if options.in_process:
+        event_hub.tell(Notice(_IN_PROCESS))
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, event_hub.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]

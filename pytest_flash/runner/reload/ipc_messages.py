@@ -47,6 +47,7 @@ class Assignment:
     the app; ``sources`` is what earlier processes found out about those of the app. The target
     follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
     that the command line said so. With ``note_writes`` it says which files it has written.
+    With ``in_process`` remote functions run in the process itself.
     """
 
     location: AppLocation
@@ -63,6 +64,7 @@ class Assignment:
     provision: ProvisionOptions
     live: bool
     granted: bool
+    in_process: bool = False
     broken: str | None = None
     note_writes: bool = False
     console: ConsoleAssignment | None = None
