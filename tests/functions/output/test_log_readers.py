@@ -240,9 +240,9 @@ def test_streams_that_are_not_needed_are_closed(platform: Platform) -> None:
 def test_a_key_that_may_not_read_logs_is_reported_once(platform: Platform) -> None:
     platform.refusal = refuses(403, "access denied")
     with listeners(platform) as made:
-        for name in ("call1", "call2"):
-            Job(made, name).listening.seek()
+        Job(made, "call1").listening.seek()
         wait_until(lambda: platform.reported, 10, "the notice")
+        Job(made, "call2").listening.seek()
         job = Job(made, "call3")
         job.listening.seek("w1")
         threading.Event().wait(0.5)
