@@ -38,7 +38,7 @@ ALLOWED = {
     "resources": "errors security wire",
     "runpod": "backoff errors http network rate_limit resources scope security settings target "
     "wire",
-    "sdks": "errors network settings",
+    "sdks": "emulator.startup errors network settings",
     "emulator": "backoff errors files functions.onworker http network process project rate_limit "
     "scope settings wire",
     "functions": "backoff errors events import_times process rate_limit resources runpod security "
