@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..emulator.startup.announcement import Announcement
-from ..settings import API_KEY, QUEUE_URL
+from ..settings import API_KEY, GUEST_KEY, QUEUE_URL
 from .keep_off_cloud import OLD_CONSOLE, bypass_proxies
 
 CREDENTIALS = "runpod.cli.groups.config.functions"
@@ -31,6 +31,7 @@ class EmulatorHost:
     def of(cls, management_url: str, queue_url: str, key: str, state: Path) -> EmulatorHost:
         """The host behind these base URLs."""
         variables = dict(Announcement(management_url, queue_url, key).environment())
+        variables[GUEST_KEY] = key
         variables[OLD_CONSOLE] = variables["RUNPOD_CONSOLE_URL"]
         return cls(variables, state)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.conformance.environment import official_python
-from tests.support.environment import ROOT
+from tests.support.environment import ROOT, clean_environment
 from tests.support.runs.flash_run import StartRun, starting
 from tests.support.runs.saving import save
 from tests.support.system.processes import wait_until
@@ -120,6 +121,44 @@ def serve_and_save(guest: Guest, start: StartRun) -> None:
         assert [each["name"].removesuffix("-fb") for each in made] == ["live-web"]
     run.end()
     guest.check()
+
+
+TESTS = """
+import asyncio
+import pytest, main
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_through_the_app(flash_client, left):
+    assert flash_client.get(f"/add/{left}/2").json() == left + 2
+
+def test_by_itself(flash_session):
+    async def count():
+        counter = main.Counter(10)
+        return [await counter.up(1), await counter.up(2)]
+    assert asyncio.run(count()) == [11, 12]
+
+def test_one_endpoint(flash_client):
+    made = flash_client.get("/endpoints").json()["endpoints"]
+    assert [each["name"].removesuffix("-fb") for each in made] == ["live-web"]
+"""
+
+
+def test_our_fixtures_run_it(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    for version in (NEWEST, *((OLDEST,) if request.config.getoption("soak") else ())):
+        guest = Guest(tmp_path / version, version)
+        (guest.project / "pytest.ini").write_text("[pytest]\n")
+        (guest.project / "conftest.py").write_text("import main\n")
+        (guest.project / "test_app.py").write_text(TESTS)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore"],
+            cwd=guest.project,
+            env=clean_environment(**guest.variables),
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert "4 passed" in done.stdout, done.stdout + done.stderr
+        guest.check()
 
 
 def answer(http: httpx.Client, path: str) -> object:
