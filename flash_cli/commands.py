@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from pytest_flash.errors import AppNotFoundError, FlashError
 
+from .contradictions import refuse_contradictions
 from .official_commands import COMMANDS, Commands
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ def _patterns(_: click.Context, __: click.Parameter, patterns: tuple[str, ...]) 
     help="Run remote functions on Runpod, or on the embedded Runpod.  "
     "[default: Runpod where there is a key]",
 )
+@click.option("--in-process", is_flag=True, help="Run remote functions beside the app, to debug.")
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path),
@@ -143,6 +146,7 @@ def run(
     keep_orphans: bool,
     namespace: str | None,
     live: bool | None,
+    in_process: bool,
     env_file: Path | None,
     yes: bool,
     console: bool,
@@ -159,16 +163,13 @@ def run(
     on Runpod where there is a RUNPOD_API_KEY, else on the embedded Runpod: worker processes on
     this machine, no account, no cost.
     """
-    for option, given in (("--dry-run", dry_run), ("--warm", warm)):
-        if given and not auto_provision:
-            raise click.UsageError(f"{option} goes with --auto-provision; add it")
-    if as_json and not dry_run:
-        raise click.UsageError("--json goes with --dry-run; add it")
-
+    refuse_contradictions(auto_provision, dry_run, as_json, warm, live, in_process)
+    from pytest_flash.process.debuggers import is_debugged
     from pytest_flash.runner.reload.fork_server_start import start_parent
 
     # Before anything else: what it imports is what makes a start slow.
-    parent = start_parent(fork=fork)
+    debugged = is_debugged(os.environ)
+    parent = start_parent(fork=fork and not debugged)
 
     import asyncio
 
@@ -182,7 +183,8 @@ def run(
 
     unblock_standard_streams()
     terminal = PlanAsJson() if as_json else Terminal(quiet=quiet)
-    target = None if live is None else TargetKind.LIVE if live else TargetKind.EMULATOR
+    emulated = in_process or live is False
+    target = TargetKind.LIVE if live else TargetKind.EMULATOR if emulated else None
     options = RunOptions(
         app=app,
         folder=app_dir.resolve() if app_dir is not None else _here(),
@@ -192,16 +194,18 @@ def run(
         reload_include=reload_include,
         reload_exclude=reload_exclude,
         reload_dirs=reload_dirs,
-        fork=fork,
+        fork=fork and not debugged,
         provision=ProvisionOptions(auto_provision, dry_run, warm, adopt, keep_orphans, yes),
         namespace=namespace,
         target=target,
+        in_process=in_process,
         env_file=env_file,
         console=(console_path or DEFAULT_PATH) if console else None,
         log_level=log_level or ("warning" if quiet else "info"),
         access_log=access_log,
         root_path=root_path,
-        timings=timings or RunTimings(),
+        timings=timings or RunTimings.suiting(debugged),
+        debugged=debugged,
     )
     sys.exit(asyncio.run(supervise(options, terminal.show, terminal.ask, parent)))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 COMMANDS = {
     "app": "manages apps that are deployed",
@@ -41,6 +42,8 @@ class Commands(click.Group):
         if name not in self.commands:
             if name in COMMANDS:
                 _hand_over(args)
+            from difflib import get_close_matches  # Every other command would pay for it.
+
             near = get_close_matches(name, [*self.commands, *COMMANDS], n=1)
             if near and near[0] in COMMANDS:  # click, which knows ours alone, would say another
                 raise click.UsageError(
@@ -70,6 +73,9 @@ def _hand_over(arguments: Sequence[str]) -> NoReturn:
 
 
 def _installed() -> Distribution | None:
+    # 20 ms, which flash --help and every command would pay for.
+    from importlib.metadata import PackageNotFoundError, distribution
+
     for name in _DISTRIBUTIONS:
         try:
             return distribution(name)

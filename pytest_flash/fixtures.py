@@ -144,6 +144,8 @@ def flash_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorControl]:
             "only. Leave out --flash-live, or mark this test flash_emulator",
             pytrace=False,
         )
+    if request.config.getoption("flash_in_process"):
+        pytest.skip("faults do not apply with --flash-in-process")
     from .emulator.client.control import EmulatorControl
 
     session: FlashSession = request.getfixturevalue("flash_session")

@@ -67,6 +67,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run remote functions on Runpod, which costs money (default: the embedded Runpod)",
     )
     group.addoption(
+        "--flash-in-process",
+        action="store_true",
+        help="run remote functions in the tests' process, where debuggers reach them",
+    )
+    group.addoption(
         "--flash-app",
         metavar="APP",
         help="the app under test: a directory, a file or module:attribute",
@@ -122,6 +127,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return  # A worker of pytest-xdist does what its controller was told.
     if config.getoption("flash_max_endpoints") < 0:
         raise pytest.UsageError("--flash-max-endpoints must be 0 or more")
+    if config.getoption("flash_live") and config.getoption("flash_in_process"):
+        raise pytest.UsageError(f"--flash-in-process runs nothing on Runpod; leave out {_LIVE}")
     if config.getoption("flash_live"):
         if _LIVE not in map(str, config.invocation_params.args):
             raise pytest.UsageError(
@@ -139,7 +146,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say where remote functions would run, and what was set where; nothing if nothing was."""
-    if not config.getoption("flash_live") and not _is_configured(config):
+    ours = config.getoption("flash_live") or config.getoption("flash_in_process")
+    if not ours and not _is_configured(config):
         return None
     from .testing.config import header
 

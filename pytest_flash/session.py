@@ -147,13 +147,15 @@ class Session:
         on_event: EventSink = ignore,
         record_values: bool = False,
         heard: bool = True,
+        in_process: bool = False,
         known: KnownSources | None = None,
     ) -> Session:
         """Put one together, and take over what older versions have remembered.
 
         ``max_creations`` limits what is created on a live target. With ``record_values`` the events
         of calls tell arguments and results; ``heard`` says whether they tell output while jobs run;
-        ``known`` is what is known of the project's modules already.
+        ``known`` is what is known of the project's modules already. With ``in_process`` functions
+        run in this process.
         """
         key = environment.get(API_KEY)
         pace = Pace() if target.is_live else Pace.unlimited()
@@ -176,10 +178,18 @@ class Session:
             from .functions.shipping.loaded_source import LoadedTexts
             from .worker_packages import shipping_to
 
+            texts, root = LoadedTexts(), identity.project.root
+            shipping = shipping_to(target, root, environment, texts, known)
+            if in_process:
+                from .functions.calling.in_process import InProcess
+
+                return RemoteCalls.in_process(
+                    InProcess(), shipping, on_event=on_event, record_values=record_values
+                )
             return RemoteCalls.connected(
                 target,
                 EndpointSource(provisioner, provisioning),
-                shipping_to(target, identity.project.root, environment, LoadedTexts(), known),
+                shipping,
                 on_event=on_event,
                 pace=pace,
                 record_values=record_values,

@@ -28,7 +28,7 @@ ALLOWED = {
     "backoff": "",
     "rate_limit": "",
     "wire": "",
-    "http": "",
+    "http": "security",
     "files": "errors network",
     "process": "",
     "security": "errors",

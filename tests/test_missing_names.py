@@ -36,3 +36,9 @@ def test_modules_are_found_as_before() -> None:
     namespace: dict[str, object] = {}
     exec("from pytest_flash import project", namespace)
     assert namespace["project"] is importlib.import_module("pytest_flash.project")
+
+
+@pytest.mark.parametrize("module", ["core", "core.resources", "core.resources.template"])
+def test_where_the_official_sdk_has_its_classes_it_says_where_they_are(module: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match="'from pytest_flash import PodTemplate'"):
+        exec(f"from pytest_flash.{module} import PodTemplate")

@@ -9,7 +9,6 @@ the machine.
 
 from __future__ import annotations
 
-import gc
 import getopt
 import os
 import sys
@@ -79,8 +78,4 @@ def _fail(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    # At its end Python would look for garbage in all there is, again and again: a twelfth of a
-    # second, for which every test run waits.
-    gc.freeze()
-    sys.exit(status)
+    sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..console.token import ConsoleAccess
-from ..errors import PortTakenError
 from ..events import EventSink, Notice, PortTaken
 from ..process.orphans import Adopted
 from ..project import find_project, named_by_folder
@@ -34,10 +33,21 @@ from .reload.relevant_changes import RelevantChanges
 from .reload.serving_process import Watcher
 from .reload.spawner import SpawnContext, Spawner
 from .serving.connection_handover import parking_pair
-from .serving.listening_sockets import is_loopback, listen, url_of
+from .serving.listening_sockets import (
+    is_loopback,
+    listen,
+    listen_at_next_free_port,
+    url_of,
+)
 from .target_opening import opened
 
-_PORTS_TO_TRY = 20
+_DEBUGGED = (
+    "a debugger is attached: libraries are imported anew for each generation, and old code has no "
+    "time limit. Where breakpoints are not hit, set subProcess to true in launch.json"
+)
+_IN_PROCESS = (
+    "remote functions run in the app's process, for debuggers: time limits and faults do not apply"
+)
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
@@ -91,7 +101,12 @@ async def _supervise(
         live=live,
         granted=granted,
         guest_state=Path(),
+        in_process=options.in_process,
     )
+    if options.debugged:
+        event_hub.tell(Notice(_DEBUGGED))
+    if options.in_process:
+        event_hub.tell(Notice(_IN_PROCESS))
     async with contextlib.AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(where, event_hub.tell))
         parked = [stack.enter_context(end) for end in parking_pair()]
@@ -195,13 +210,10 @@ def _listen(where: ListenAddress, on_event: EventSink) -> socket.socket:
     """The listening socket; where no port was asked for, the next free one does."""
     if where.fixed:
         return listen(where.host, where.port)
-    for port in range(where.port, where.port + _PORTS_TO_TRY):
-        with contextlib.suppress(PortTakenError):
-            listener = listen(where.host, port)
-            if port != where.port:
-                on_event(PortTaken(wanted=where.port, used=port))
-            return listener
-    return listen(where.host, where.port)
+    listener = listen_at_next_free_port(where.host, where.port)
+    if (port := listener.getsockname()[1]) != where.port:
+        on_event(PortTaken(wanted=where.port, used=port))
+    return listener
 
 
 def _changes(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from ..errors import RunpodConnectionError
@@ -20,11 +21,15 @@ _WORKER_ID = b"x-runpod-worker-id"
 
 @dataclass(frozen=True)
 class BalancerResponse:
-    """What a worker answered, with any status. ``content`` is a JSON value, else the text."""
+    """What a worker answered, with any status. ``content`` is a JSON value, else the text.
+
+    ``frames`` are where it raised, if it ran in this process.
+    """
 
     status: int
     worker_id: str | None
     content: Any
+    frames: TracebackType | None = field(default=None, repr=False, compare=False)
 
 
 class LoadBalancerClient:

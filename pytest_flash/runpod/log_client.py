@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..http.client_per_loop import PerLoop
 from ..http.errors import DecodingError, TransportError
 from ..http.messages import Header, Request, Response, Timeouts
+from ..http.response_content import retry_after
 from ..target import Target
 from . import connection_options, paths, response_errors
 from .models import Workers, one
@@ -107,7 +108,7 @@ class LogClient:
         return await self._clients.get()
 
     def _check(self, response: Response) -> None:
-        wait = response_errors.retry_after(response) if response.status == 429 else None
+        wait = retry_after(response) if response.status == 429 else None
         exhausted = exhausted_for(response.header(b"ratelimit"))
         for pace in self._paces:
             pace.hold(max(wait or 0, exhausted))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ..errors import NotFoundError, RunpodApiError, RunpodConnectionError
 from ..http.errors import ConnectError, LocalProtocolError, OversizedError, TransportError
 from ..http.messages import Request, Response, Timeouts
+from ..http.response_content import retry_after
 from ..target import Target
 from . import connection_options, response_errors
 from .rate_limit import Pace, exhausted_for
@@ -101,7 +102,7 @@ class Api:
                 transient=not isinstance(error, LocalProtocolError | OversizedError),
                 reached=not isinstance(error, ConnectError | LocalProtocolError),
             )
-        wait = response_errors.retry_after(response) if response.status in _BUSY else None
+        wait = retry_after(response) if response.status in _BUSY else None
         self._pace.hold(max(wait or 0, exhausted_for(response.header(b"ratelimit"))))
         try:
             response_errors.check(response, self._key_source)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from ..errors import RunpodConnectionError
@@ -37,6 +38,8 @@ class JobStatus:
     delay_time: int | None = None
     execution_time: int | None = None
     worker_id: str | None = None
+    frames: TracebackType | None = field(default=None, repr=False, compare=False)
+    """Where it raised, if it ran in this process."""
 
 
 class QueueClient:

@@ -24,7 +24,8 @@ class FlashConfig:
 
     ``app`` names the app as seen from ``root``; None looks for it there. ``startup_timeout`` is
     how many seconds the app, an endpoint or a worker may take to start. ``live`` says where
-    remote functions run, which the command line alone decides. ``emulator_log`` is a file to which
+    remote functions run, which the command line alone decides; with ``in_process`` that is the
+    tests' own process. ``emulator_log`` is a file to which
     the emulator appends what it and its workers print.
     """
 
@@ -32,6 +33,7 @@ class FlashConfig:
     root: Path
     startup_timeout: float
     live: bool = False
+    in_process: bool = False
     keep: bool = False
     namespace: str | None = None
     max_endpoints: int = 5
@@ -70,6 +72,7 @@ def read_config(config: pytest.Config) -> FlashConfig:
         root=config.rootpath if in_ini else config.invocation_params.dir,
         startup_timeout=timeout.value if timeout else default,
         live=live,
+        in_process=bool(config.getoption("flash_in_process")),
         keep=bool(config.getoption("flash_keep")),
         namespace=namespace,
         max_endpoints=config.getoption("flash_max_endpoints"),
@@ -80,6 +83,8 @@ def header(config: pytest.Config) -> str:
     """A line such as ``flash: emulator, app=shop.main:app (from ini)``."""
     app, timeout = _app(config), _startup_timeout(config)
     parts = ["Runpod (live)" if config.getoption("flash_live") else "emulator"]
+    if config.getoption("flash_in_process"):
+        parts = ["remote functions in this process, without time limits and faults"]
     if app:
         parts.append(f"app={app.value} (from {app.source})")
     if timeout:

@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from ..errors import EndpointLimitError, FlashError, RunpodError, ServerError
 from ..functions.calling.calls import RemoteCalls
+from ..functions.calling.in_process import InProcess, here_alone
 from ..functions.declaration.specs import FunctionSpec
 from ..functions.registry import registry
 from ..process.loop_thread import LoopThread
@@ -78,17 +79,21 @@ class FlashSession:
         """Whether what happens now belongs to no test any more."""
         self.over_limit: EndpointLimitError | None = None
         """Why the run may not go on: it would create more endpoints than it may."""
-        self._remote = RemoteCalls.connected(
-            target,
-            self._endpoint_for,
-            shipping,
-            on_event=self.recorder,
-            shared_by=processes,
-            wait=_WAIT,
-        )
+        self._here = InProcess() if settings.in_process else None
+        if self._here is not None:
+            self._remote = RemoteCalls.in_process(self._here, shipping, on_event=self.recorder)
+        else:
+            self._remote = RemoteCalls.connected(
+                target,
+                self._endpoint_for,
+                shipping,
+                on_event=self.recorder,
+                shared_by=processes,
+                wait=_WAIT,
+            )
         self.calls = SessionCalls(
             self._remote,
-            self._endpoint_for,
+            self._here.endpoint_for if self._here is not None else self._endpoint_for,
             self._loop,
             recorder=self.recorder,
             startup_timeout=settings.startup_timeout,
@@ -111,6 +116,10 @@ class FlashSession:
         key = read_process_environment().key
         uses = discover(registry.functions(), key=key, exclude=test_files)
         wanted = [(use.resource, use.functions[0].file) for use in uses]
+        if self._here is not None:
+            named = (use.resource.name for use in uses)
+            made = {name: here_alone(name) for name in named}
+            return Endpoints(made, self.calls, live=False, at_end=self._at_end)
         with self._noting_limits():
             made = self._platform.provision(wanted)
         self._ready.update({use.resource: made[use.resource.name] for use in uses})
@@ -204,6 +213,8 @@ class FlashSession:
         self._closed = True
         self._remote.close()
         self._loop.run(self._remote.queue.aclose(), _CLOSING)
+        if self._here is not None:
+            self._here.close()
         self._loop.stop()
 
     async def _endpoint_for(self, spec: FunctionSpec, gone: Endpoint | None = None) -> Endpoint:

@@ -134,3 +134,10 @@ def test_a_mistyped_attribute_ends_the_command(flash: RunCommand, main: Path) ->
     ended = flash("run", "main:application", "--port", "0", cwd=main.parent)
     assert ended.code == 1
     assert "has no attribute 'application'; it has app" in ended.output
+
+
+@pytest.mark.parametrize("option", ["--live", "--auto-provision"])
+def test_in_process_with_what_needs_endpoints(flash: RunCommand, main: Path, option: str) -> None:
+    ended = flash("run", "--in-process", option, cwd=main.parent)
+    assert ended.code == 2
+    assert f"--in-process runs nothing on endpoints; leave out {option}" in ended.errors

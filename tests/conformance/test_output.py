@@ -1,4 +1,4 @@
-"""Output on the official worker, which keeps it until a function ends: told while it runs, once."""
+"""Output on the official worker, which keeps it until a function ends: reported live, and once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_flash import CpuLiveServerless, PodTemplate
 from pytest_flash.events import Event
 from pytest_flash.functions.registry import registry
 from tests.conformance.conftest import HERE
-from tests.functions.printing import PRINTED, SHOWN, after, ended, printing, told
+from tests.functions.printing import PRINTED, SHOWN, after, ended, printing, reported
 from tests.functions.workers import emulated
 from tests.support.system.processes import wait_until
 
@@ -31,9 +31,9 @@ def events(official: Path, tmp_path: Path) -> Iterator[list[Event]]:
         "[tool.flash.emulator.images]\n"
         f'"official/functions" = "{official} {HERE}/reference_worker.py"\n'
     )
-    told: list[Event] = []
-    with emulated(tmp_path, told.append) as session, registry.bound(session.calls):
-        yield told
+    reported: list[Event] = []
+    with emulated(tmp_path, reported.append) as session, registry.bound(session.calls):
+        yield reported
 
 
 def test_output_of_jobs_side_by_side(events: list[Event], tmp_path: Path) -> None:
@@ -43,14 +43,17 @@ def test_output_of_jobs_side_by_side(events: list[Event], tmp_path: Path) -> Non
     async def main() -> None:
         jobs = [await prints.spawn(str(flag), flag.name) for flag in flags]
         await asyncio.to_thread(
-            wait_until, lambda: SHOWN in (told(events, 1), told(events, 2)), 60, "its output"
+            wait_until,
+            lambda: SHOWN in (reported(events, 1), reported(events, 2)),
+            60,
+            "its output",
         )
-        assert "" in (told(events, 1), told(events, 2))
+        assert "" in (reported(events, 1), reported(events, 2))
         for flag in flags:
             flag.touch()
         assert [await job.result() for job in jobs] == ["flag1", "flag2"]
 
     asyncio.run(main())
     for call, flag in enumerate(flags, 1):
-        assert told(events, call) == SHOWN + after(flag.name)
+        assert reported(events, call) == SHOWN + after(flag.name)
         assert ended(events, call).stdout == PRINTED + after(flag.name)

@@ -11,7 +11,7 @@ from pytest_flash.emulator.client.process import EmulatorProcess
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_nobody_measures_its_coverage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coverage_does_not_measure_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``patch = subprocess`` in coverage's configuration makes every Python do."""
     monkeypatch.setenv("COVERAGE_PROCESS_START", str(tmp_path / "coveragerc"))
     monkeypatch.setenv("COVERAGE_PROCESS_CONFIG", "{}")

@@ -132,7 +132,7 @@ def test_a_reader_that_goes_away_does_not_end_it(tmp_path: Path) -> None:
         process.stdout = process.stderr = None
 
 
-def test_it_serves_on_the_port_it_was_told(tmp_path: Path) -> None:
+def test_it_serves_on_the_given_port(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Functions that print in every way, and what of it is told."""
+"""Functions that print in every way, and what of it is reported."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def after(text: str) -> str:
     return f"{text}\nsame\nunended"
 
 
-def told(events: list[Event], call: int = 1) -> str:
-    """What has been told of the output of a call."""
+def reported(events: list[Event], call: int = 1) -> str:
+    """What has been reported of the output of a call."""
     outputs = [each for each in events if isinstance(each, JobOutput) and each.call == call]
     return "".join(each.text for each in outputs)
 

@@ -162,7 +162,7 @@ def test_a_cached_generator_is_refused() -> None:
         *("lib @ file:///lib", "C:\\lib", "lib-1.0-py3-none-any.whl", "lib[extra]@file:../lib"),
     ],
 )
-def test_a_local_path_is_no_dependency(path: str) -> None:
+def test_a_local_path_is_not_a_dependency(path: str) -> None:
     refused(GPU, dependencies=["numpy", path], match="is a path on this machine")
 
 

@@ -63,10 +63,10 @@ def here(x: int) -> int:
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Event]]:
-    told: list[Event] = []
+    reported: list[Event] = []
     folder = tmp_path_factory.mktemp("ways")
-    with emulated(folder, told.append) as session, registry.bound(session.calls):
-        yield told
+    with emulated(folder, reported.append) as session, registry.bound(session.calls):
+        yield reported
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +90,8 @@ def test_spawn_gives_a_handle_of_a_job_that_has_a_name(events: list[Event]) -> N
         assert await handle.logs() == "squaring 3\n"
 
     asyncio.run(main())
-    told = [type(each) for each in events if type(each).__name__.startswith("Job")]
-    assert told == [JobStarted, JobNamed, JobOutput, JobEnded]
+    reported = [type(each) for each in events if type(each).__name__.startswith("Job")]
+    assert reported == [JobStarted, JobNamed, JobOutput, JobEnded]
 
 
 def test_a_handle_raises_what_the_function_raised(events: list[Event]) -> None:
@@ -275,7 +275,9 @@ def talks(path: str) -> str:
     return "done"
 
 
-def test_output_is_told_while_the_job_runs_and_once(events: list[Event], tmp_path: Path) -> None:
+def test_output_is_reported_while_the_job_runs_and_once(
+    events: list[Event], tmp_path: Path
+) -> None:
     flag = tmp_path / "flag"
 
     async def main() -> None:
@@ -292,8 +294,8 @@ def test_output_is_told_while_the_job_runs_and_once(events: list[Event], tmp_pat
         assert await handle.logs() == "first\nWARNING:talker:second\nfirst\nlast"
 
     asyncio.run(main())
-    told = of(events, JobOutput)
-    assert "".join(each.text for each in told) == "first\nWARNING:talker:second\nfirst\nlast"
+    reported = of(events, JobOutput)
+    assert "".join(each.text for each in reported) == "first\nWARNING:talker:second\nfirst\nlast"
     (ended,) = of(events, JobEnded)
-    assert {(each.job_id, each.worker_id) for each in told} == {(ended.job_id, ended.worker_id)}
+    assert {(each.job_id, each.worker_id) for each in reported} == {(ended.job_id, ended.worker_id)}
     assert ended.stdout == "first\nWARNING:talker:second\nfirst\nlast"

@@ -11,6 +11,7 @@ from tests.support.environment import ROOT
 
 PYTEST_GUIDE = ROOT / "docs" / "pytest.md"
 FAULTS_GUIDE = ROOT / "docs" / "faults.md"
+DEBUGGING_GUIDE = ROOT / "docs" / "debugging.md"
 FUNCTIONS_GUIDE = ROOT / "docs" / "remote-functions.md"
 
 _BLOCK = re.compile(

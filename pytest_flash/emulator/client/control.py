@@ -15,6 +15,7 @@ from ...errors import EmulatorError
 from ...http.blocking import Client
 from ...http.errors import TransportError
 from ...http.messages import Request, Timeouts
+from ...http.response_content import UnreadableContentError, json_object, refusal
 from ...scope import RequestScope
 from ..faults.fault_types import (
     ColdStart,
@@ -245,17 +246,14 @@ class EmulatorControl:
             response = self._client.send(request, _TIMEOUTS)
         except TransportError as error:
             raise EmulatorError(f"the emulator cannot be reached: {error}") from error
+        if (refused := refusal(response)) is not None and refused.is_json:
+            raise EmulatorError(f"the emulator refuses this: {refused.detail}")
         try:
-            answer: dict[str, Any] = json.loads(response.body or b"{}")
-            if not response.is_success:
-                details = [answer["detail"], *answer.get("errors", ())]
-                raise EmulatorError(f"the emulator refuses this: {'; '.join(details)}")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return json_object(response) if refused or response.body else {}
+        except UnreadableContentError as error:
             raise EmulatorError(
-                f"what answers at {request.url.shown} with {response.status} is not an "
-                "emulator of this version"
-            ) from error
-        return answer
+                f"what answers at {request.url.shown} is not an emulator of this version: {error}"
+            ) from None
 
 
 def _part(name: str) -> str:

@@ -102,7 +102,7 @@ def _whole(query: QueryParams, name: str, *, least: int) -> int | None:
     if value is None:
         return None
     if not _WHOLE.fullmatch(value) or int(value) < least:
-        _invalid(name, f"{value!r} is no whole number from {least} on")
+        _invalid(name, f"{value!r} is not a whole number of at least {least}")
     return int(value)
 
 

@@ -1,4 +1,4 @@
-"""The quota of REST v2, told in every answer and, for those who ask for it, enforced."""
+"""The quota of REST v2, reported in every response and enforced where the project asks for it."""
 
 from __future__ import annotations
 

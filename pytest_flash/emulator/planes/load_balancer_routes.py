@@ -166,7 +166,7 @@ class LoadBalancer:
                 raise HttpError(504, f"the request took longer than {limit:g} s")
             await _outcome(carrying, visit, worker)
         except HttpError:
-            # With half an answer sent, all that can be told is that it is not complete.
+            # With half an answer sent, only closing the connection shows that it is incomplete.
             if not relay.begun:
                 raise
         finally:

@@ -177,7 +177,7 @@ class WorkerRoutes:
         endpoint = self._endpoints.employing(endpoint_id, worker_id)
         worker = endpoint.worker(worker_id)
         if worker is None:
-            raise HttpError(404, "no such worker, or it was told to end")
+            raise HttpError(404, "no such worker, or it was ordered to end")
         return endpoint, worker
 
 

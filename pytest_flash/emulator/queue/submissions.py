@@ -1,4 +1,4 @@
-"""What a client submits: a job's input, its limits, and where its end is to be told."""
+"""What a client submits: a job's input, its limits, and its webhook."""
 
 from __future__ import annotations
 

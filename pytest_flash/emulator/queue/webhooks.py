@@ -1,4 +1,4 @@
-"""Webhooks: the end of a job told to the URL that came with it."""
+"""Webhooks: the end of a job, sent to the URL that came with it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Webhooks:
     """Delivers webhooks, each in a task of its own. Lives on one event loop.
 
     ``reach`` says how far: to this machine only, for a test must not surprise anybody else; to
-    anywhere; or nowhere, so that jobs with a webhook run and nobody is told. ``delay`` is the
+    anywhere; or nowhere, so that jobs with a webhook run and nothing is sent. ``delay`` is the
     seconds between attempts.
     """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class EmulatedEndpoint(ABC):
-    """One endpoint at work, once it was told to ``begin``. Lives on one event loop; nothing here
+    """One endpoint at work, once ``begin`` was called. Lives on one event loop; nothing here
     blocks it.
 
     ``scope`` is the one whose ``workload`` alone comes here, if faults keep it apart.
@@ -93,7 +93,7 @@ class EmulatedEndpoint(ABC):
     # What workers do
 
     def worker(self, worker_id: str) -> EmulatedWorker | None:
-        """The worker of this id that has not been told to end."""
+        """The worker of this id that is not stopping."""
         return self._pool.worker(worker_id)
 
     def unhealthy(self, worker: EmulatedWorker, problem: str) -> None:

@@ -37,7 +37,7 @@ class StopOrders:
         return any(self._workload.runs(job_id, worker.id) for job_id in worker.jobs)
 
     def give(self, worker: EmulatedWorker, job_id: str) -> None:
-        """Have a worker told, through job-stop, that a job has ended."""
+        """Report to a worker, through job-stop, that a job has ended."""
         worker.order_stop(job_id)
         self._loop.call_later(self._grace / 2, self._repeat, worker, job_id)
         self._loop.call_later(self._grace, self._insist, worker, job_id)
@@ -49,7 +49,7 @@ class StopOrders:
     def _insist(self, worker: EmulatedWorker, job_id: str) -> None:
         if job_id not in worker.jobs or worker.is_stopping:
             return
-        if job_id in worker.heeded:
+        if job_id in worker.acknowledged:
             self._given_up(worker, job_id)
         elif self.runs_others(worker):
             self._loop.call_later(self._grace, self._insist, worker, job_id)

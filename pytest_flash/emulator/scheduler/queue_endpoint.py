@@ -109,7 +109,7 @@ class QueueEndpoint(EmulatedEndpoint):
                 self._waiters.pop(job.id, None)
 
     def cancel(self, job: QueuedJob) -> None:
-        """Cancel a job; its worker is told, and replaced if it does not listen."""
+        """Cancel a job; its worker is ordered to stop it, and is replaced if it does not."""
         self._queue.cancel(job)
         self._settle()
 

@@ -34,10 +34,11 @@ class EmulatedWorker:
 
     ``state`` changes in ``advance``; ``problem`` is why it failed. ``jobs`` are those it has been
     given and not yet returned.
-    ``orders`` are jobs that it has yet to be told to stop, ``told`` how often it was told, and
-    ``heeded`` those of which it has taken note; ``listeners`` are the job-stop requests that wait.
-    ``polls`` are answers that it waits
-    for with no job; ``missed`` counts the pings it should have sent since its last one.
+    ``orders`` are jobs that it is still to be sent an order to stop for, ``orders_sent`` counts
+    the orders sent for each job, and ``acknowledged`` are the jobs whose orders it has carried
+    out; ``listeners`` counts the job-stop requests that wait.
+    ``polls`` are job-take requests that wait with no job; ``missed`` counts the pings it should
+    have sent since its last one.
     """
 
     id: str
@@ -51,8 +52,8 @@ class EmulatedWorker:
     problem: str | None = None
     jobs: set[str] = field(default_factory=set)
     orders: list[str] = field(default_factory=list)
-    told: Counter[str] = field(default_factory=Counter)
-    heeded: set[str] = field(default_factory=set)
+    orders_sent: Counter[str] = field(default_factory=Counter)
+    acknowledged: set[str] = field(default_factory=set)
     listeners: int = 0
     polls: set[asyncio.Future[list[QueuedJob]]] = field(default_factory=set)
     missed: int = 0
@@ -70,7 +71,7 @@ class EmulatedWorker:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was told to end."""
+        """Whether it was ordered to end."""
         return self.state is WorkerState.STOPPING
 
     def advance(self, to: WorkerState) -> bool:
@@ -92,7 +93,7 @@ class EmulatedWorker:
         self.process, self.started, self.started_at = process, now, utc_now()
 
     def dismiss(self) -> None:
-        """It is told to end: whatever it waits for is answered, so that it can do so."""
+        """Order it to end: whatever it waits for is answered, so that it can do so."""
         self.advance(WorkerState.STOPPING)
         self.dismissed.set()
         self.set_timer(None)
@@ -130,14 +131,14 @@ class EmulatedWorker:
             self.kill()
 
     def order_stop(self, job_id: str) -> None:
-        """Have the worker told, through job-stop, to give up a job."""
+        """Order the worker, through job-stop, to give up a job."""
         self.orders.append(job_id)
         self.ordered.set()
 
     def take_orders(self) -> list[str]:
-        """The jobs that the worker has yet to be told to stop."""
+        """The jobs to stop that the worker has not been sent yet; they count as sent now."""
         orders, self.orders = self.orders, []
-        self.told.update(orders)
+        self.orders_sent.update(orders)
         self.ordered.clear()
         return orders
 
@@ -147,13 +148,13 @@ class EmulatedWorker:
         An order counts when it was given twice: the official worker ignores the first where it
         has taken the job and not yet begun it (runpod worker SDK 1.12.0).
         """
-        self.heeded |= {job_id for job_id, times in self.told.items() if times > 1}
+        self.acknowledged |= {job_id for job_id, times in self.orders_sent.items() if times > 1}
 
     def forget(self, job_id: str) -> None:
         """It is through with a job."""
         self.jobs.discard(job_id)
-        self.heeded.discard(job_id)
-        self.told.pop(job_id, None)
+        self.acknowledged.discard(job_id)
+        self.orders_sent.pop(job_id, None)
         if job_id in self.orders:
             self.orders.remove(job_id)
 

@@ -70,7 +70,7 @@ class WorkerPool:
         self._closed = False
 
     def worker(self, worker_id: str) -> EmulatedWorker | None:
-        """The worker of this id that has not been told to end."""
+        """The worker of this id that is not stopping."""
         worker = self._workers.get(worker_id)
         return None if worker is None or worker.is_stopping else worker
 
@@ -79,7 +79,7 @@ class WorkerPool:
         return self._logs.get(worker_id)
 
     def active(self) -> list[EmulatedWorker]:
-        """Every worker that has not been told to end."""
+        """Every worker that is not stopping."""
         return [worker for worker in self._workers.values() if not worker.is_stopping]
 
     def views(self) -> list[WorkerView]:

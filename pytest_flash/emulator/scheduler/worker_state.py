@@ -33,7 +33,7 @@ class WorkerState(Enum):
     FAILED = auto()
     """It has a problem, and has had a job."""
     STOPPING = auto()
-    """It was told to end."""
+    """It was ordered to end."""
 
     @property
     def is_live(self) -> bool:
@@ -52,7 +52,7 @@ class WorkerState(Enum):
 
     @property
     def had_no_job(self) -> bool:
-        """Whether it, not being told to end, has never had a job."""
+        """Whether it, not stopping, has never had a job."""
         return self in _HAD_NO_JOB
 
     def leads_to(self, other: WorkerState) -> bool:

@@ -1,1 +1,1 @@
-"""What one emulator is told at its start, and what it says and makes then."""
+"""The start of an emulator: its configuration, its announcement, its temporary folder."""

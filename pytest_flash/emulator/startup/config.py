@@ -1,4 +1,4 @@
-"""What one emulator is told at its start, and the ``[tool.flash.emulator]`` table."""
+"""The configuration of one emulator, and the ``[tool.flash.emulator]`` table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EmulatorTimings:
     """Before the second start of a worker after one that failed; doubles each time."""
     retry_delay_max: float = 10.0
     ping_interval: float = 10.0
-    """Between the pings that a worker is told to send; whole seconds (runpod worker SDK 1.12.0)."""
+    """Between the pings of a worker; whole seconds (runpod worker SDK 1.12.0)."""
     webhook_delay: float = 10.0
     """Between the attempts to deliver a webhook (Runpod docs, send-requests)."""
     health_interval: float = 5.0
@@ -90,7 +90,7 @@ class Preinstalled:
 
 @dataclass(frozen=True)
 class EmulatorConfig:
-    """Everything that one emulator is told. Port 0 means any free port."""
+    """The whole configuration of one emulator. Port 0 means any free port."""
 
     project: Path
     host: str = "127.0.0.1"

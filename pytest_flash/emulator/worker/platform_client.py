@@ -132,7 +132,7 @@ class Pinger:
         self._connection = ThreadConnection(timeout=_PING_TIMEOUT)
 
     def ping(self, job_id: str | None) -> None:
-        """Send one ping; a platform that is away is told at the next one.
+        """Send one ping; one that cannot be delivered is not repeated.
 
         Raises PlaneError without an answer.
         """

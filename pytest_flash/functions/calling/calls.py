@@ -29,11 +29,13 @@ from ..shipping.prepared import Prepared
 from . import load_balanced_calls
 from .call_events import Arguments, Reports
 from .handle import JobHandle, Through, directly
+from .in_process import NO_LIMIT, InProcess
 from .job_results import outcome_of
 from .load_balanced_calls import BalancedCalls, refuse_jobs
 from .long_waits import PATIENCE, LongWaits
 from .running_job import Flight, Polling
 from .submission import EndpointFor, until_cancelled, until_taken
+from .transport import Balancer, JobQueue
 
 # runsync names the job only with its answer, so a lost connection costs at most this long.
 _WAIT = 10.0
@@ -65,7 +67,7 @@ class RemoteCalls:
 
     def __init__(
         self,
-        queue: QueueClient,
+        queue: JobQueue,
         endpoint_for: EndpointFor,
         *,
         outage: float = _OUTAGE,
@@ -73,7 +75,7 @@ class RemoteCalls:
         on_event: EventSink = ignore,
         record_values: bool = False,
         shipping: Shipping | None = None,
-        balancer: LoadBalancerClient | None = None,
+        balancer: Balancer | None = None,
         logs: LogClient | None = None,
         heard: bool = True,
         patience: float = PATIENCE,
@@ -119,6 +121,26 @@ class RemoteCalls:
             balancer=LoadBalancerClient(target),
             logs=LogClient(target, pace=pace, shared_by=shared_by),
             heard=heard,
+        )
+
+    @classmethod
+    def in_process(
+        cls,
+        here: InProcess,
+        shipping: Shipping,
+        *,
+        on_event: EventSink = ignore,
+        record_values: bool = False,
+    ) -> RemoteCalls:
+        """Calls that ``here`` runs in this process."""
+        return cls(
+            here,
+            here.endpoint_for,
+            on_event=on_event,
+            record_values=record_values,
+            shipping=shipping,
+            balancer=here,
+            patience=NO_LIMIT,
         )
 
     async def call(

@@ -17,9 +17,10 @@ from ...errors import (
     RunpodConnectionError,
     WorkerDiedError,
 )
-from ...runpod import BalancerResponse, Endpoint, JobState, JobStatus, LoadBalancerClient
+from ...runpod import BalancerResponse, Endpoint, JobState, JobStatus
 from ..declaration.specs import FunctionSpec
 from .submission import EndpointFor, until_taken
+from .transport import Balancer
 
 # Runpod docs, load-balancing/overview.
 LIMIT = 30_000_000
@@ -29,7 +30,7 @@ _NO_WORKERS = "no workers available"
 class BalancedCalls:
     """Sends calls to workers. ``endpoint_for`` is as for ``RemoteCalls``."""
 
-    def __init__(self, balancer: LoadBalancerClient, endpoint_for: EndpointFor) -> None:
+    def __init__(self, balancer: Balancer, endpoint_for: EndpointFor) -> None:
         self._balancer = balancer
         self._endpoint_for = endpoint_for
 
@@ -121,4 +122,5 @@ def _as_job(what: str, endpoint: Endpoint, answer: BalancerResponse) -> JobStatu
         state=JobState.FAILED if failed else JobState.COMPLETED,
         output=output,
         worker_id=answer.worker_id,
+        frames=answer.frames,
     )

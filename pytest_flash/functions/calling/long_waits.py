@@ -9,8 +9,9 @@ from typing import Any
 from ...clock import monotonic
 from ...errors import RunpodError
 from ...events import EventSink, Waiting
-from ...runpod import Endpoint, QueueClient
+from ...runpod import Endpoint
 from ..declaration.specs import FunctionSpec
+from .transport import JobQueue
 
 PATIENCE = 5.0
 """Seconds that a call may wait without a word."""
@@ -21,7 +22,7 @@ _AGAIN = 60.0
 class LongWaits:
     """Looks at calls that have waited for ``patience`` seconds, and reports what for."""
 
-    def __init__(self, queue: QueueClient, on_event: EventSink, patience: float) -> None:
+    def __init__(self, queue: JobQueue, on_event: EventSink, patience: float) -> None:
         self._queue = queue
         self._on_event = on_event
         self._patience = patience

@@ -21,7 +21,7 @@ from ...errors import (
     RunpodError,
 )
 from ...rate_limit import SlidingWindow
-from ...runpod import Endpoint, JobStatus, QueueClient
+from ...runpod import Endpoint, JobStatus
 from ..declaration.specs import FunctionSpec
 from ..output.job_output import JobListener
 from ..protocol.function_messages import CapturedOutput
@@ -29,6 +29,7 @@ from ..protocol.short_values import shown
 from .call_events import CallReport
 from .job_results import Outcome, outcome_of
 from .submission import until_cancelled
+from .transport import JobQueue
 
 _INTERVALS = Backoff(0.05, 0.5, factor=1.5)
 _POLLS_AT_ONCE = 20
@@ -43,7 +44,7 @@ class Polling:
     job is asked for less often the more there are.
     """
 
-    def __init__(self, queue: QueueClient, outage: float) -> None:
+    def __init__(self, queue: JobQueue, outage: float) -> None:
         self.queue = queue
         self._outage = outage
         self._windows: dict[str, SlidingWindow] = {}

@@ -6,6 +6,7 @@ import builtins
 import functools
 import json
 import re
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 from ...errors import (
@@ -21,7 +22,7 @@ from ..declaration.specs import FunctionSpec
 from ..protocol.function_messages import FunctionResponse
 from ..shipping.declared_packages import distributions, other_version
 from ..shipping.project_modules import ProjectModules
-from ..shipping.synthetic_frames import at, entered
+from ..shipping.synthetic_frames import RemoteFrame, at, entered, traceback_of
 from ..shipping.unsendable_values import clause
 from .remote_exceptions import Described, construct, put, rebuild
 
@@ -36,6 +37,17 @@ _NO_RESULT = "asked for another job without a result"
 _NESTED_LOOP = "cannot be called from a running event loop"
 # Runpod docs: where network volumes are mounted.
 _VOLUME = "/runpod-volume"
+# What fails where there is no GPU: the types of the errors, and a part of their texts. The latter
+# five are those of torch 2.
+_NO_GPU = (
+    (("FileNotFoundError",), "'nvidia-smi'"),
+    (("AssertionError",), "Torch not compiled with CUDA enabled"),
+    (("RuntimeError",), "Found no NVIDIA driver on your system"),
+    (("RuntimeError", "AcceleratorError"), "No CUDA GPUs are available"),
+    (("RuntimeError", "AcceleratorError"), "no CUDA-capable device is detected"),
+    (("RuntimeError",), "torch.cuda.is_available() is False"),
+)
+_DEBUGGERS = ("bdb.py", "pdb.py", "cmd.py")
 # What pickle says of the class or function itself that a remote one's name stands for.
 _ANOTHER = "it's not the same object as"
 _ANOTHER_HINT = (
@@ -71,6 +83,8 @@ def failure(
         )
     elif job.state is JobState.TIMED_OUT:
         error = _timed_out(what, endpoint, job)
+    elif described is not None and _is_ended_debugger(described):
+        error = _no_debugger(spec, what, described, job)
     elif described is not None:
         rebuilt = rebuild(described, functools.partial(_explained, spec))
         error = rebuilt.error
@@ -78,13 +92,35 @@ def failure(
             error = at(error, spec.file, spec.line, spec.name)
         named = f"job {job.id}" if job.id else "call"
         where = f"<{named} on {endpoint.name}, worker {job.worker_id}>"
-        error.with_traceback(entered(where, spec.name, error.__traceback__))
+        error.with_traceback(entered(where, spec.name, job.frames or error.__traceback__))
         return located(error, endpoint, job, stdout, rebuilt.traceback)
     else:
         text = job.error or (response and (response.error or response.result)) or "no error text"
         error = _from_text(spec, what, text, response)
     _, mark, trace = str(error).partition("Remote traceback")
     return located(error, endpoint, job, stdout, mark + trace or None)
+
+
+def _is_ended_debugger(described: Described) -> bool:
+    """Whether a ``breakpoint()`` ended the function: nobody types at a worker's debugger."""
+    return tuple(described["errors"][0]["kinds"][0]) == ("bdb", "BdbQuit")
+
+
+def _no_debugger(
+    spec: FunctionSpec, what: str, described: Described, job: JobStatus
+) -> JobFailedError:
+    if job.frames is not None:
+        return at(JobFailedError(f"{what}: its debugger was quit"), spec.file, spec.line, spec.name)
+    known = [RemoteFrame(*each) for each in described["errors"][0]["frames"]]
+    # A file of the standard library is nowhere the user has set a breakpoint.
+    frames = [each for each in known if PurePath(each.file).name not in _DEBUGGERS]
+    place = f"{frames[-1].file}:{frames[-1].line}" if frames else spec.location
+    error = JobFailedError(
+        f"{what} stopped at a breakpoint ({place}), and a worker has no terminal for a debugger: "
+        "run remote functions in this process, with flash run --in-process or "
+        "pytest --flash-in-process"
+    )
+    return error.with_traceback(traceback_of(frames))
 
 
 def located(
@@ -196,6 +232,8 @@ def _explained(spec: FunctionSpec, name: str, message: str) -> str:
         return f"{message}\n\n{_ANOTHER_HINT}"
     if name == "FileNotFoundError" and _VOLUME in message:
         return f"{message}\n\n{_way_to_volume(spec)}"
+    if any(name in kinds and text in message for kinds, text in _NO_GPU):
+        return f"{message}\n\n{_way_to_gpu(spec)}"
     found = _MISSING_MODULE.search(message) if name == "ModuleNotFoundError" else None
     if found is None:
         return message
@@ -220,6 +258,14 @@ def _way_to_volume(spec: FunctionSpec) -> str:
         f"Where a worker of the embedded Runpod cannot mount the volume at {_VOLUME}, which takes "
         f"root on Linux, RUNPOD_VOLUME_PATH names its folder: os.environ.get('RUNPOD_VOLUME_PATH', "
         f"'{_VOLUME}') works everywhere"
+    )
+
+
+def _way_to_gpu(spec: FunctionSpec) -> str:
+    return (
+        f"{spec.name} ({spec.location}) needs a GPU, and where it ran there is none: run it on "
+        "Runpod, on a resource with GPUs (flash run --live, pytest --flash-live), or replace it in "
+        "tests with flash_endpoints.stub"
     )
 
 

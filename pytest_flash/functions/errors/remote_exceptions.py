@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import JobFailedError, RemoteError
+from .. import onworker
 from ..protocol.unpickling import unpack
 from ..shipping.project_modules import MAIN, main_name
 from ..shipping.synthetic_frames import RemoteFrame, traceback_of
@@ -221,7 +222,8 @@ def _initialise(error: BaseException, args: tuple[Any, ...]) -> None:
 def _own_class(this: Described) -> type[BaseException] | None:
     """The class of an error that is not built in, if it is here already."""
     module, path = this["kinds"][0]
-    if module == "builtins":
+    # The worker's own part is none of the user's, also where it ran in this process.
+    if module == "builtins" or module.startswith(onworker.__name__):
         return None
     if module == main_name():
         module = MAIN

@@ -149,7 +149,7 @@ def _job(
                         yield job, _prepared(target, slices, init, data)
                     finally:
                         _restore(process, limit)
-                    job.data = _dumps(job.result, target)
+                    job.data = dumps(job.result, target)
                 except Exception as error:
                     # Here, while the classes of what it holds are found by their names.
                     _STORE.show()
@@ -217,7 +217,8 @@ def _instance(
     return instances[key]
 
 
-def _dumps(value: Any, target: CallTarget) -> bytes:
+def dumps(value: Any, target: CallTarget) -> bytes:
+    """What a function returned, pickled. Raises UnsendableResultError."""
     try:
         data: bytes = pickles.dumps(value)
     except Exception as error:  # runs the user's __reduce__ and __getstate__

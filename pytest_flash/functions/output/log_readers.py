@@ -103,7 +103,7 @@ class JobLogs:
                 return
             self._closed = True
         self._on_event(
-            Notice(f"output is told when jobs end: logs of workers cannot be read: {error}")
+            Notice(f"output appears when jobs end, since logs of workers cannot be read: {error}")
         )
 
     def _signer(self, name: str) -> Signer | None:

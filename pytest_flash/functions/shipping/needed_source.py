@@ -37,7 +37,7 @@ from .whole_modules import SharedModules, WholeModules
 SOURCE_LIMIT = 8 * 1024 * 1024
 
 # Runpod docs, operation-reference and load-balancing overview: what a result may be, in bytes.
-_RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
+RESULT_LIMITS = {"QUEUE": 20_000_000, "LOAD_BALANCER": 30_000_000}
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,7 @@ class Gathering:
         return name if name.isidentifier() else "remote_function"
 
     def _target(self) -> CallTarget:
-        limit, method = _RESULT_LIMITS[self._spec.resource.routing], self._spec.method or ""
+        limit, method = RESULT_LIMITS[self._spec.resource.routing], self._spec.method or ""
         if self._home is None:
             return CallTarget("carried", "", "", method, limit)
         kind, module = "method" if method else "named", name_on_worker(self._home.module)

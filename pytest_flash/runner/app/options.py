@@ -12,6 +12,8 @@ from ...target import TargetKind
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 8888
+# Seconds that nobody waits for.
+_LONG = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ class RunTimings:
     parent_limit: float = 10.0
     """For a parent that imports libraries ahead to start a process; longer than that takes."""
 
+    @classmethod
+    def suiting(cls, debugged: bool) -> RunTimings:
+        """The usual ones; where somebody may look at a breakpoint for an hour, nothing is cut short
+        but the end of the command."""
+        if not debugged:
+            return cls()
+        return cls(reload_grace=_LONG, slow_start=_LONG, parent_limit=_LONG)
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -57,7 +67,8 @@ class RunOptions:
     ``folder`` is where the app is looked for. Patterns of files are those of ``.gitignore``, seen
     from the app's folder or each of ``reload_dirs``, which are watched in its place.
     ``fork`` lets a serving process begin with what its parent has imported. ``root_path`` is what
-    ASGI calls so. ``console`` is the path of the console, None for none.
+    ASGI calls so. With ``in_process`` remote functions run where the app does; ``debugged`` says
+    that a debugger is attached. ``console`` is the path of the console, None for none.
     """
 
     app: str | None = None
@@ -76,6 +87,8 @@ class RunOptions:
     provision: ProvisionOptions = ProvisionOptions()
     namespace: str | None = None
     target: TargetKind | None = None
+    in_process: bool = False
+    debugged: bool = False
     env_file: Path | None = None
     timings: RunTimings = RunTimings()
 

@@ -48,6 +48,7 @@ class Assignment:
     follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
     that the command line said so. ``guest_state`` is the session's folder for what official SDKs
     remember of the embedded one. With ``note_writes`` it says which files it has written.
+    With ``in_process`` remote functions run in the process itself.
     """
 
     location: AppLocation
@@ -65,6 +66,7 @@ class Assignment:
     live: bool
     granted: bool
     guest_state: Path
+    in_process: bool = False
     broken: str | None = None
     note_writes: bool = False
     console: ConsoleAssignment | None = None

@@ -196,6 +196,7 @@ class Remotes:
             adopt=assignment.provision.adopt,
             on_event=self._link.report,
             record_values=assignment.console is not None,
+            in_process=assignment.in_process,
             known=KnownSources(assignment.sources, self._pass_on),
         )
         _ = session.calls  # Here, and not while the event loop waits for the first call.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from ipaddress import ip_address
 
 from ...errors import PortTakenError, ServerError
 
+_PORTS_TO_TRY = 20
 _WHICH = "name an address of this machine with --host"
 
 
@@ -42,6 +44,17 @@ def listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror or error}; {_WHICH}"
         ) from error
     return listener
+
+
+def listen_at_next_free_port(host: str, port: int) -> socket.socket:
+    """A listening TCP socket on ``port``, or on the next free one of the twenty from it on.
+
+    Raises as ``listen`` does.
+    """
+    for each in range(port, port + _PORTS_TO_TRY):
+        with contextlib.suppress(PortTakenError):
+            return listen(host, each)
+    return listen(host, port)
 
 
 def url_of(listener: socket.socket, host: str | None = None) -> str:

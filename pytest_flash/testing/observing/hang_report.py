@@ -12,8 +12,8 @@ from anyio import to_thread
 
 from ...clock import monotonic
 from ...errors import EmulatorError, RunpodError
+from ...functions.calling.transport import JobQueue
 from ...progress import Job
-from ...runpod import QueueClient
 from .jobs import Jobs
 from .user_frames import is_own
 
@@ -28,9 +28,7 @@ LONGEST: Final = 5.0
 _FRAME = re.compile(r'\s*File "(.+)", line \d+')
 
 
-async def report_hangs(
-    jobs: Jobs, requests: Sequence[str], queue: QueueClient, target: Target
-) -> str:
+async def report_hangs(jobs: Jobs, requests: Sequence[str], queue: JobQueue, target: Target) -> str:
     """A paragraph for each unfinished job and each endpoint they are on, and the app's requests.
 
     Takes ``LONGEST`` seconds at most: what is not known by then is said not to be.
@@ -61,7 +59,7 @@ async def _answers(asked: Sequence[Coroutine[Any, Any, str]]) -> list[str]:
     return parts
 
 
-async def _job(job: Job, queue: QueueClient) -> str:
+async def _job(job: Job, queue: JobQueue) -> str:
     age = f"{monotonic() - job.started:.1f} s old"
     if job.id is None:
         return f"{job.function} on {job.endpoint}: submitted, not named yet, {age}"
@@ -77,7 +75,7 @@ async def _job(job: Job, queue: QueueClient) -> str:
     return "\n".join(lines)
 
 
-async def _health(endpoint_id: str, name: str, queue: QueueClient) -> str:
+async def _health(endpoint_id: str, name: str, queue: JobQueue) -> str:
     try:
         health = await queue.health(endpoint_id)
     except RunpodError as error:

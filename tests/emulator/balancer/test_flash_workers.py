@@ -132,7 +132,7 @@ def test_a_function_that_is_not_there(flash: Flash) -> None:
     assert "Function 'f' not found" in document["result"]
 
 
-def test_what_is_no_request(flash: Flash) -> None:
+def test_what_is_not_a_request(flash: Flash) -> None:
     document = flash.call("", args="none")
     assert document["success"] is False
     assert document["error"].startswith("Error in handler: ")
@@ -213,7 +213,7 @@ def test_a_dependency_that_is_not_installed_is_an_answer(
         assert installed["success"] is True, installed
 
 
-def test_a_worker_that_ends_is_told_of_at_once(flash: Flash) -> None:
+def test_a_worker_that_ends_is_reported_at_once(flash: Flash) -> None:
     request = _request("def f():\n    import os\n    os._exit(9)")
     answer = flash.client.post("/execute", json=request)
     assert answer.status_code == 502

@@ -91,7 +91,7 @@ def test_it_serves_streams_and_redirects(serving: Emulator) -> None:
         assert client.get("/items/").json()["pid"] == seen["pid"]
 
 
-def test_its_end_is_told_and_it_is_started_again(serving: Emulator) -> None:
+def test_its_end_is_reported_and_it_is_started_again(serving: Emulator) -> None:
     with client_of(serving, "my/api:2") as client:
         pid = client.get("/items/").json()["pid"]
         answer = client.get("/end")

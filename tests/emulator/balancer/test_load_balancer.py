@@ -106,7 +106,7 @@ def test_a_worker_that_dies_ends_its_requests_at_once(endpoint: MakeEndpoint) ->
     assert balanced.pid()
 
 
-def test_nobody_asks_a_dead_worker_for_its_health(endpoint: MakeEndpoint) -> None:
+def test_a_dead_worker_is_not_asked_for_its_health(endpoint: MakeEndpoint) -> None:
     balanced = endpoint()
     os.kill(balanced.pid(), signal.SIGKILL)
     until(balanced.statuses, lambda found: found == [])
@@ -118,7 +118,7 @@ def test_half_an_answer_is_not_taken_for_a_whole_one(endpoint: MakeEndpoint) -> 
         endpoint().get("/half")
 
 
-def test_an_answer_that_is_no_http(endpoint: MakeEndpoint) -> None:
+def test_a_response_that_is_not_http(endpoint: MakeEndpoint) -> None:
     answer = endpoint().get("/garbage")
     assert answer.status_code == 502
     assert "its answer is no HTTP" in error(answer)

@@ -56,7 +56,7 @@ def test_without_any_worker_a_request_is_given_up(
     assert error(answer) == "no workers available"
 
 
-def test_a_worker_that_never_becomes_healthy_is_told_of(
+def test_a_worker_that_never_becomes_healthy_is_reported(
     start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
 ) -> None:
     ping = tmp_path / "ping"
@@ -111,7 +111,7 @@ def _waits(balanced: Endpoint) -> bool:
     return False
 
 
-def test_a_server_without_a_health_check_is_told_of(
+def test_a_server_without_a_health_check_is_reported(
     start_emulator: StartEmulator, endpoint: MakeEndpoint, tmp_path: Path
 ) -> None:
     ping = tmp_path / "ping"
@@ -129,14 +129,14 @@ def test_the_health_check_may_have_a_port_of_its_own(endpoint: MakeEndpoint) -> 
     assert env["PORT"] != env["PORT_HEALTH"]
 
 
-def test_a_server_that_does_not_start_is_told_of(endpoint: MakeEndpoint) -> None:
+def test_a_server_that_does_not_start_is_reported(endpoint: MakeEndpoint) -> None:
     answer = endpoint(env={"EXIT_AT_START": "3"}).get("/echo")
     assert answer.status_code == 503
     assert "exited with code 3" in error(answer)
     assert "this server does not want to start" in error(answer)
 
 
-def test_an_image_without_a_program_is_told_of(endpoint: MakeEndpoint) -> None:
+def test_an_image_without_a_program_is_reported(endpoint: MakeEndpoint) -> None:
     answer = endpoint(image="someones/image:1").get("/echo")
     assert answer.status_code == 503
     assert '"someones/image:1" = ' in error(answer)

@@ -1,4 +1,4 @@
-"""The handle on an emulator: what it refuses, and what it tells."""
+"""The handle on an emulator: what it refuses, and what it reports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pytest_flash.emulator.client.control import EmulatorControl
 from pytest_flash.emulator.faults.fault_types import OPERATIONS
 from pytest_flash.errors import EmulatorError
 from tests.emulator.harness import KEY, Emulator
+from tests.runpod.scripted import KEY as SCRIPTED_KEY
+from tests.runpod.scripted import Act, half, page, says, scripted
 
 
 def test_a_fault_for_an_endpoint_that_does_not_exist_is_refused(
@@ -78,7 +80,9 @@ def test_the_control_plane_wants_the_key(emulator: Emulator) -> None:
     assert httpx.get(f"{emulator.origin}/control/faults").status_code == 401
 
 
-def test_endpoints_tell_what_they_are_doing(emulator: Emulator, control: EmulatorControl) -> None:
+def test_endpoints_report_their_workers_and_jobs(
+    emulator: Emulator, control: EmulatorControl
+) -> None:
     endpoint = emulator.create(name="shop", workers={"max": 1})
     pid = emulator.call(endpoint, do="pid")["output"]
     running = emulator.run(endpoint, do="sleep", seconds=60)
@@ -107,3 +111,28 @@ def test_a_foreign_program_shows_no_stack(emulator: Emulator, control: EmulatorC
     with pytest.raises(EmulatorError, match="'nobody' not found"):
         control.stack("nobody")
     assert emulator.call(endpoint, do="echo", value=1)["workerId"] == worker
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (says({"detail": "no", "errors": ["a", "b"]}, 422), r"refuses this: no \(a; b\)$"),
+        (
+            says({"detail": f"got Bearer {SCRIPTED_KEY}"}, 422),
+            r"refuses this: got Bearer \[the API",
+        ),
+        (says({"error": "gone"}, 404), "refuses this: gone"),
+        (page(), "is not an emulator of this version: GET /control/endpoints: 200"),
+        (page(502), "is not an emulator of this version: GET /control/endpoints: 502"),
+        (says(["endpoints"]), "is not an emulator of this version"),
+        (half({"endpoints": []}), "cannot be reached"),
+    ],
+)
+def test_refusals_and_unreadable_responses_are_errors_without_the_key(
+    act: Act, message: str
+) -> None:
+    with scripted() as server, EmulatorControl(f"{server.url}/api", SCRIPTED_KEY) as control:
+        server.plays(act)
+        with pytest.raises(EmulatorError, match=message) as caught:
+            control.endpoints()
+    assert SCRIPTED_KEY not in str(caught.value)

@@ -175,7 +175,7 @@ def test_jobs_hear_why_no_worker_starts(emulator: Emulator, control: EmulatorCon
 
 
 @pytest.mark.parametrize("headers", OTHERS, ids=["no scope", "another scope"])
-def test_starts_that_fail_for_one_scope_fail_nobody_else(
+def test_starts_that_fail_for_one_scope_fail_in_no_other(
     emulator: Emulator, scoped: EmulatorControl, headers: dict[str, str]
 ) -> None:
     endpoint = emulator.create(workers={"max": 1})

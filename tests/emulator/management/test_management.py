@@ -182,7 +182,7 @@ def test_rules_between_fields_are_bad_requests(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
-def test_a_body_that_is_no_json_is_a_bad_request(emulator: Emulator, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_a_bad_request(emulator: Emulator, body: bytes) -> None:
     assert emulator.management.post("/v2/serverless", content=body).status_code == 400
 
 

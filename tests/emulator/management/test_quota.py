@@ -1,4 +1,4 @@
-"""The quota of the management plane: told always, enforced where a project asks for it."""
+"""The quota of the management plane: reported always, enforced where a project asks for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def left(answer: httpx.Response) -> dict[str, int]:
     return {name: int(r) for name, r in re.findall(r'"(\w+)";r=(\d+)', answer.headers["ratelimit"])}
 
 
-def test_every_authenticated_answer_tells_the_quota(emulator: Emulator) -> None:
+def test_every_authenticated_response_carries_the_quota(emulator: Emulator) -> None:
     for answer in (
         emulator.management.get("/v2/serverless"),
         emulator.management.get("/v2/serverless/nothing"),

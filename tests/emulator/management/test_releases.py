@@ -38,7 +38,7 @@ def test_a_new_endpoint_has_one_release(emulator: Emulator, rest_schema: dict[st
     assert only["createdAt"] == created
 
 
-def test_a_release_tells_what_changed_since_the_last(
+def test_a_release_lists_what_changed_since_the_last(
     emulator: Emulator, rest_schema: dict[str, Any]
 ) -> None:
     endpoint = emulator.create(env={"A": "1"})

@@ -116,7 +116,7 @@ def test_an_unknown_data_center_is_a_bad_request(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
-def test_a_body_that_is_no_json_is_a_bad_request(emulator: Emulator, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_a_bad_request(emulator: Emulator, body: bytes) -> None:
     path = f"{PATH}/{make(emulator)['id']}"
     assert emulator.management.post(PATH, content=body).status_code == 400
     assert emulator.management.patch(path, content=body).status_code == 400

@@ -91,7 +91,7 @@ def test_an_image_without_a_command_says_what_to_add(serving: Emulator, project:
     assert serving.statuses(endpoint) == ["UNHEALTHY"]
 
 
-def test_its_end_is_told_as_it_was(serving: Emulator) -> None:
+def test_its_end_is_reported_as_it_was(serving: Emulator) -> None:
     endpoint = serving.create(image="my/image:tag", workers={"max": 1})
     assert "was killed by SIGSEGV" in serving.call(endpoint, do="signal", number=11)["error"]
     exited = serving.call(endpoint, do="print and exit", code=3, text="last words")

@@ -235,7 +235,7 @@ def test_purging_leaves_running_jobs_alone(queue: JobQueue) -> None:
     assert (running.state, waiting.state) == (JobState.IN_PROGRESS, JobState.CANCELLED)
 
 
-def test_low_priority_jobs_press_nobody(queue: JobQueue) -> None:
+def test_low_priority_jobs_delay_no_others(queue: JobQueue) -> None:
     queue.submit(job("a", low=True))
     queue.submit(job("b"))
     assert queue.pressing == 1

@@ -63,7 +63,7 @@ def test_a_truthy_error_fails_the_job(
     assert document.get("output", "absent") == body.get("output", "absent")
 
 
-def test_a_result_that_is_no_json_fails_the_job(emulator: Emulator) -> None:
+def test_a_result_that_is_not_json_fails_the_job(emulator: Emulator) -> None:
     document = emulator.call(emulator.create(), do="raw", text='{"output": NaN}')
     assert document["status"] == "FAILED"
     assert "NaN is not JSON" in document["error"]

@@ -113,7 +113,7 @@ def test_other_hosts_are_allowed_when_the_project_says_so(tmp_path: Path, reach:
         submit(emulator, endpoint, "https://example.invalid/hook", do="pid")
 
 
-def test_nowhere_tells_nobody(tmp_path: Path, receiver: Receiver) -> None:
+def test_webhooks_set_to_nowhere_are_not_sent(tmp_path: Path, receiver: Receiver) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.flash.emulator]\nwebhooks = "nowhere"\n')
     with serving_project(tmp_path) as emulator:
         endpoint = emulator.create(workers={"max": 0})

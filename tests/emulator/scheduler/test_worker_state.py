@@ -21,7 +21,9 @@ def worker(*states: WorkerState) -> EmulatedWorker:
 
 
 @given(st.lists(STATES), STATES)
-def test_a_worker_that_was_told_to_end_stays_so(states: list[WorkerState], to: WorkerState) -> None:
+def test_a_worker_that_is_stopping_keeps_stopping(
+    states: list[WorkerState], to: WorkerState
+) -> None:
     made = worker(*states)
     assert made.advance(WorkerState.STOPPING) or made.is_stopping
     assert not made.advance(to)

@@ -334,7 +334,7 @@ def test_dependencies_are_asked_for_over_the_worker_plane(emulator: Emulator) ->
     assert wrong["output"][0] == 422
 
 
-def test_an_installation_holds_up_nobody(emulator: Emulator) -> None:
+def test_an_installation_blocks_no_other_request(emulator: Emulator) -> None:
     endpoint = emulator.create(timeout=500, workers={"max": 1})
     emulator.call(endpoint, do="pid")
     job = emulator.run(endpoint, do="dependencies", request={"dependencies": ["endless"]})

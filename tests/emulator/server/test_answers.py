@@ -52,13 +52,15 @@ def test_a_long_answer_is_whole_when_the_connection_ends_with_it(
     assert body.count(b"x") >= 5_000_000
 
 
-def test_what_is_no_request_is_refused_before_the_connection_ends(wire: socket.socket) -> None:
+def test_what_is_not_a_request_is_refused_before_the_connection_ends(wire: socket.socket) -> None:
     with wire:
         wire.sendall(b"THIS IS NO HTTP\r\n\r\n")
         assert until_closed(wire).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_client_that_leaves_early_harms_nobody(emulator: Emulator, wire: socket.socket) -> None:
+def test_a_client_that_disconnects_early_affects_no_other(
+    emulator: Emulator, wire: socket.socket
+) -> None:
     endpoint = emulator.create()
     job = emulator.run(endpoint, do="big", size=5_000_000)
     emulator.ended(endpoint, job)

@@ -94,7 +94,7 @@ def test_a_foreign_host_is_refused_even_with_the_key(emulator: Emulator, host: s
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1:1", "[::1]:4000"])
-def test_every_name_of_this_machine_is_welcome(emulator: Emulator, host: str) -> None:
+def test_every_name_of_this_machine_is_accepted(emulator: Emulator, host: str) -> None:
     headers = {"Authorization": f"Bearer {KEY}", "Host": host}
     answer = httpx.get(f"{emulator.origin}/api/v2/serverless", headers=headers)
     assert answer.status_code == 200

@@ -124,7 +124,7 @@ def test_the_first_folder_of_the_search_path_wins(tmp_path: Path) -> None:
     assert str(found.version) == "1.0"
 
 
-def test_what_installers_of_old_or_broken_ones_leave_is_told_apart(site: Path) -> None:
+def test_leftovers_of_old_or_broken_installers_are_distinguished(site: Path) -> None:
     (site / "old_tool-1.0-py3.8.egg-info").mkdir()
     (site / "~ool-1.0.dist-info").mkdir()
     (site / "tool-1.0.data").mkdir()
@@ -186,7 +186,7 @@ def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "text", ["", "two words", "-r file.txt", "--index-url=https://example.com", "-e git+https://x"]
 )
-def test_an_entry_that_is_no_requirement_is_refused_by_name(text: str) -> None:
+def test_an_entry_that_is_not_a_requirement_is_refused_by_name(text: str) -> None:
     with pytest.raises(DependencyError, match="is not a requirement") as caught:
         Dependency.parse(text)
     assert repr(text) in str(caught.value)

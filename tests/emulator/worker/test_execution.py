@@ -203,7 +203,7 @@ def test_a_name_that_is_not_in_the_code_completes_with_the_reason_as_result(
         ({"execution_type": "class", "class_name": "C"}, "class_code: required"),
     ],
 )
-def test_an_input_that_is_no_request_is_an_error_in_handler(
+def test_an_input_that_is_not_a_request_is_an_error_in_handler(
     warm: Platform, value: object, text: str
 ) -> None:
     outcome = warm.run(value)

@@ -57,7 +57,7 @@ def test_job_take_and_job_done_are_asked_as_the_protocol_says(
     assert done.headers["X-Request-ID"] == job_id
 
 
-def test_extra_keys_of_a_job_are_no_concern(platform: Platform, start_worker: StartWorker) -> None:
+def test_extra_keys_of_a_job_are_ignored(platform: Platform, start_worker: StartWorker) -> None:
     start_worker()
     request = function_request("def f(): return 1", modules={"a": "b"})
     job_id = platform.submit(request, webhook="http://127.0.0.1:9/", batchId="b")
@@ -128,7 +128,7 @@ def test_a_result_refused_for_a_moment_is_posted_again(
     assert len(platform.requests("job-done")) == 2
 
 
-def test_a_result_refused_for_good_is_dropped_and_the_worker_goes_on(
+def test_a_result_refused_permanently_is_dropped_and_the_worker_goes_on(
     platform: Platform, start_worker: StartWorker
 ) -> None:
     platform.refusals["job-done"] = [400]

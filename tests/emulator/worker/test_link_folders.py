@@ -154,7 +154,7 @@ trees = st.lists(
 
 
 @given(trees, st.data())
-def test_a_farm_shows_every_file_of_the_chosen_and_none_of_the_others(
+def test_a_link_folder_shows_all_files_of_chosen_packages_and_no_others(
     trees: list[set[str]], data: st.DataObject
 ) -> None:
     # A leaf's suffix keeps a file from having the name of another's folder.

@@ -74,7 +74,7 @@ def test_a_call_without_an_answer_is_reported_as_ended_without_a_state() -> None
     assert "400" in ended.error
 
 
-def test_values_are_told_where_they_are_recorded_and_can_be_sent_again() -> None:
+def test_values_are_reported_where_they_are_recorded_and_can_be_sent_again() -> None:
     done = completed([1, 2])
     events: list[Event] = []
     with scripted() as server:

@@ -134,7 +134,7 @@ def test_an_outage_of_polls_ends_at_its_limit(
     assert len(server.requests) > 2
 
 
-def test_a_refused_poll_is_told_at_once(server: ScriptedServer, calls: RemoteCalls) -> None:
+def test_a_refused_poll_is_reported_at_once(server: ScriptedServer, calls: RemoteCalls) -> None:
     server.plays(RUNNING, refuses(401))
     with pytest.raises(RunpodApiError):
         call(calls)

@@ -202,7 +202,7 @@ def test_an_instance_of_a_class_is_kept_by_its_worker(session: Session) -> None:
         assert asyncio.run(count()) == [11, 13]
 
 
-def test_a_worker_that_dies_is_told_of_at_once(session: Session) -> None:
+def test_a_worker_that_dies_is_reported_at_once(session: Session) -> None:
     with pytest.raises(WorkerDiedError, match="exited with code 9"):
         call(session, die, 9)
     assert call(session, work, "again") == 5
@@ -225,7 +225,7 @@ def test_an_endpoint_is_warmed_by_a_request(session: Session) -> None:
     assert asyncio.run(warm(session.calls, [resource])) == {}
 
 
-def test_an_image_that_does_not_start_is_told_of(session: Session) -> None:
+def test_an_image_that_does_not_start_is_reported(session: Session) -> None:
     broken = LiveLoadBalancer(name="none", template=PodTemplate(imageName="unknown/image"))
     with pytest.raises(NoCapacityError, match='"unknown/image" = '):
         call(session, remote(broken, method="GET", path="/")(length))

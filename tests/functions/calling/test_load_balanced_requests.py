@@ -176,7 +176,7 @@ def test_where_no_connection_is_made_nothing_has_run() -> None:
         (says({"anything": 1}, **WORKER), "is no FunctionResponse"),
     ],
 )
-def test_an_image_that_is_not_flashs_is_told_of(wire: Wire, act: Any, match: str) -> None:
+def test_an_image_that_is_not_a_flash_image_is_reported(wire: Wire, act: Any, match: str) -> None:
     wire.server.plays(act)
     with pytest.raises(JobFailedError, match=match):
         wire.call()

@@ -53,7 +53,7 @@ async def find(spec: FunctionSpec, gone: Endpoint | None) -> Endpoint:
     return Endpoint(id="ep0", name="live-waits", timeout=60_000)
 
 
-def told(
+def reported(
     functions: list[Any], jobs: dict[str, int], workers: dict[str, int], patience: float = 0.02
 ) -> list[str]:
     """What is reported while ``functions`` are called one after another; each job ends when
@@ -100,24 +100,24 @@ def _nothing() -> asyncio.Task[None]:
     ],
 )
 def test_a_job_in_the_queue(function: Any, workers: dict[str, int], why: str) -> None:
-    (text,) = told([function], {"inQueue": 5}, workers)
+    (text,) = reported([function], {"inQueue": 5}, workers)
     spec = function.spec
     begin = f"{spec.name} ({spec.location}) has waited 0.02 s for a worker of live-waits"
     assert text == f"{begin}: {why}"
 
 
-def test_an_installation_is_told_once() -> None:
-    found = told([heavy, heavy], {"inProgress": 1}, {"running": 1})
+def test_an_installation_is_reported_once() -> None:
+    found = reported([heavy, heavy], {"inProgress": 1}, {"running": 1})
     assert len(found) == 1
     assert "for 0.02 s, which may be installing numpy, torch" in found[0]
 
 
 def test_many_that_wait_for_one_endpoint_say_so_once() -> None:
-    assert len(told([plain, plain, never], {"inQueue": 1}, {"throttled": 1})) == 1
+    assert len(reported([plain, plain, never], {"inQueue": 1}, {"throttled": 1})) == 1
 
 
 def test_a_function_that_runs_is_left_alone() -> None:
-    assert told([plain], {"inProgress": 1}, {"running": 1}) == []
+    assert reported([plain], {"inProgress": 1}, {"running": 1}) == []
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def output(events: list[Event]) -> str:
 
 
 @KINDS
-def test_of_much_output_the_last_is_told(events: list[Event], speak: Any, chain: Any) -> None:
+def test_of_much_output_the_end_is_reported(events: list[Event], speak: Any, chain: Any) -> None:
     assert asyncio.run(speak(MUCH, False)) == "done"
     assert output(events).startswith("[…]")
     assert output(events).endswith("\u4e2d\nthe end\n")

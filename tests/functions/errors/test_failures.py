@@ -212,3 +212,24 @@ def test_what_the_worker_lacks_is_named_with_the_way_out(
     job = JobStatus(id="job1", state=JobState.FAILED, error=text, worker_id="w1")
     made = failure(spec, ENDPOINT, job, FunctionResponse(False), stdout="")
     assert way_out in str(made)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "No such file or directory", "nvidia-smi"),
+        AssertionError("Torch not compiled with CUDA enabled"),
+        RuntimeError("Found no NVIDIA driver on your system. Please check that you have one"),
+        RuntimeError("No CUDA GPUs are available"),
+    ],
+    ids=str,
+)
+def test_where_there_is_no_gpu_it_says_what_to_do(error: Exception) -> None:
+    failure = raised(error)
+    assert isinstance(failure, type(error))
+    assert "needs a GPU, and where it ran there is none" in str(failure)
+    assert "flash_endpoints.stub" in str(failure)
+
+
+def test_another_missing_program_is_none_of_a_gpu() -> None:
+    assert "GPU" not in str(raised(FileNotFoundError(2, "No such file or directory", "ffmpeg")))

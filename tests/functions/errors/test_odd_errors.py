@@ -140,7 +140,7 @@ def test_a_long_chain_of_causes_arrives_whole(minimal: MinimalWorker) -> None:
 
 
 @pytest.mark.parametrize("line", [-5, 0, 1, 9999])
-def test_tracebacks_that_libraries_made_are_no_error(minimal: MinimalWorker, line: int) -> None:
+def test_tracebacks_made_by_libraries_are_not_an_error(minimal: MinimalWorker, line: int) -> None:
     error = raised(minimal.outcome(at_line.spec, (line,)))
     assert isinstance(error, KeyError)
     assert error.args == ("here",)
@@ -160,7 +160,9 @@ def lazy() -> Iterator[str]:
     del sys.modules[made.__name__]
 
 
-def test_a_class_that_a_module_refuses_here_is_no_error(minimal: MinimalWorker, lazy: str) -> None:
+def test_a_class_that_a_module_refuses_here_is_not_an_error(
+    minimal: MinimalWorker, lazy: str
+) -> None:
     error = raised(minimal.outcome(of_a_module.spec, (lazy,)))
     assert isinstance(error, KeyError)
     assert type(error).__name__ == "Optional"

@@ -247,7 +247,7 @@ def test_the_last_words_of_a_worker_make_no_other_error(
     assert type(caught.value) is WorkerDiedError
 
 
-def test_a_job_that_runs_again_is_told_of_once(stage: Stage, tmp_path: Path) -> None:
+def test_a_job_that_runs_again_is_reported_once(stage: Stage, tmp_path: Path) -> None:
     text = ATTACKS["a description"]
     assert asyncio.run(queued.die(text, str(tmp_path / "flag"))) == text
     (ended,) = (each for each in stage.events if isinstance(each, JobEnded))

@@ -46,7 +46,7 @@ class Platform:
     running: dict[str, str] = field(default_factory=dict)
     lines: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     refusal: Callable[[Exchange], None] | None = None
-    told: list[Event] = field(default_factory=list)
+    reported: list[Event] = field(default_factory=list)
 
     def answer(self, exchange: Exchange) -> None:
         path = exchange.request_read.path
@@ -79,7 +79,7 @@ def platform() -> Iterator[Platform]:
 
 @contextlib.contextmanager
 def listeners(platform: Platform, manners: LogPolling = QUICK) -> Iterator[JobLogs]:
-    made = JobLogs(LogClient(platform.server.embedded), platform.told.append, manners)
+    made = JobLogs(LogClient(platform.server.embedded), platform.reported.append, manners)
     try:
         yield made
     finally:
@@ -146,7 +146,7 @@ def test_a_stream_that_breaks_off_goes_on_behind_its_last_line(platform: Platfor
     assert second.headers["last-event-id"] == "t0/0"
 
 
-def test_lines_that_come_twice_are_told_once(platform: Platform) -> None:
+def test_lines_that_come_twice_are_reported_once(platform: Platform) -> None:
     for text in ("same\n", "same\n"):
         platform.prints("w1", "call1", Piece(R, 0, text))
     platform.prints("w1", "call1", Piece(R, 5, "same\n"))
@@ -188,7 +188,7 @@ def test_a_gap_is_filled_at_the_end(platform: Platform) -> None:
         assert job.listening.rest(CapturedOutput("one\ntwo\nthree\n", R)) == "two\n"
 
 
-def test_a_second_run_of_a_job_is_told_anew(platform: Platform) -> None:
+def test_a_second_run_of_a_job_is_reported_again(platform: Platform) -> None:
     platform.prints("w1", "call1", Piece(R1, 0, "one\n"))
     platform.prints("w1", "call1", Piece(R2, 0, "one\n"))
     with listeners(platform) as made:
@@ -198,7 +198,7 @@ def test_a_second_run_of_a_job_is_told_anew(platform: Platform) -> None:
         assert job.listening.rest(CapturedOutput("one\ntwo\n", R2)) == "two\n"
 
 
-def test_what_a_worker_left_out_is_said_where_nobody_heard_it(platform: Platform) -> None:
+def test_output_left_out_by_a_worker_is_noted_where_it_was_not_read(platform: Platform) -> None:
     platform.prints("w1", "call1", Piece(R, 0, "0123456789\n"))
     with listeners(platform) as made:
         job, deaf = Job(made), Job(made, "call2")
@@ -225,7 +225,7 @@ def test_jobs_of_one_worker_share_a_stream(platform: Platform) -> None:
     assert len(platform.server.requests) == 1
 
 
-def test_streams_that_nobody_needs_are_closed(platform: Platform) -> None:
+def test_streams_that_are_not_needed_are_closed(platform: Platform) -> None:
     with listeners(platform) as made:
         job = Job(made)
         job.listening.seek("w1")
@@ -237,18 +237,18 @@ def test_streams_that_nobody_needs_are_closed(platform: Platform) -> None:
         assert len(platform.server.requests) == asked
 
 
-def test_a_key_that_may_not_read_logs_is_told_of_once(platform: Platform) -> None:
+def test_a_key_that_may_not_read_logs_is_reported_once(platform: Platform) -> None:
     platform.refusal = refuses(403, "access denied")
     with listeners(platform) as made:
-        for name in ("call1", "call2"):
-            Job(made, name).listening.seek()
-        wait_until(lambda: platform.told, 10, "the notice")
+        Job(made, "call1").listening.seek()
+        wait_until(lambda: platform.reported, 10, "the notice")
+        Job(made, "call2").listening.seek()
         job = Job(made, "call3")
         job.listening.seek("w1")
         threading.Event().wait(0.5)
         assert len(platform.server.requests) == 1
         assert job.listening.rest(CapturedOutput("all of it\n", R)) == "all of it\n"
-    (notice,) = platform.told
+    (notice,) = platform.reported
     assert isinstance(notice, Notice)
     assert "access denied" in notice.text
 
@@ -266,7 +266,7 @@ def test_other_refusals_are_waited_out_and_given_up_in_the_end(
         wait_until(lambda: len(platform.requests("/logs")) == 8, 10, "the last try")
         threading.Event().wait(0.5)
         assert len(platform.server.requests) == 8
-    assert platform.told == []
+    assert platform.reported == []
 
 
 def test_a_job_that_waits_in_the_queue_asks_for_nothing(platform: Platform) -> None:

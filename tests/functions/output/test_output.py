@@ -14,7 +14,7 @@ from pytest_flash.errors import WorkerDiedError
 from pytest_flash.events import Event, JobNamed, JobOutput
 from pytest_flash.functions.registry import registry
 from pytest_flash.session import Session
-from tests.functions.printing import PRINTED, SHOWN, after, ended, printing, told
+from tests.functions.printing import PRINTED, SHOWN, after, ended, printing, reported
 from tests.functions.workers import emulated
 from tests.support.system.processes import wait_until
 
@@ -34,7 +34,7 @@ def session(tmp_path: Path, events: list[Event]) -> Iterator[Session]:
 
 
 def is_shown(events: list[Event], call: int) -> bool:
-    return told(events, call) == SHOWN
+    return reported(events, call) == SHOWN
 
 
 def touch(path: str) -> None:
@@ -46,44 +46,46 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 @pytest.mark.usefixtures("session")
-def test_a_call_is_heard_before_runpod_names_its_job(events: list[Event], tmp_path: Path) -> None:
+def test_output_of_a_call_is_read_before_runpod_names_its_job(
+    events: list[Event], tmp_path: Path
+) -> None:
     flag = tmp_path / "flag"
 
     async def main() -> None:
         call = asyncio.ensure_future(prints(str(flag), "end"))
         try:
-            await until(lambda: told(events) == SHOWN, "what is printed first")
+            await until(lambda: reported(events) == SHOWN, "what is printed first")
             assert not any(isinstance(each, JobNamed) for each in events)
         finally:
             flag.touch()
         assert await call == "end"
 
     asyncio.run(main())
-    assert told(events) == SHOWN + after("end")
+    assert reported(events) == SHOWN + after("end")
     assert ended(events).stdout == PRINTED + after("end")
     workers = {each.worker_id for each in events if isinstance(each, JobOutput)}
     assert workers == {ended(events).worker_id}
 
 
 @pytest.mark.usefixtures("session")
-def test_jobs_of_one_worker_are_told_apart(events: list[Event], tmp_path: Path) -> None:
+def test_jobs_of_one_worker_are_distinguished(events: list[Event], tmp_path: Path) -> None:
     flags = [tmp_path / f"flag{number}" for number in range(3)]
 
     async def main() -> None:
         jobs = [await prints.spawn(str(flag), flag.name) for flag in flags]
         waiting = {1, 2, 3}
         while waiting:
-            await until(lambda: any(map(partial(told, events), waiting)), "one of them")
-            (turn,) = (number for number in waiting if told(events, number))
+            await until(lambda: any(map(partial(reported, events), waiting)), "one of them")
+            (turn,) = (number for number in waiting if reported(events, number))
             await until(partial(is_shown, events, turn), "all of it")
-            assert [number for number in waiting if told(events, number)] == [turn]
+            assert [number for number in waiting if reported(events, number)] == [turn]
             waiting.discard(turn)
             flags[turn - 1].touch()
         assert [await job.result() for job in jobs] == [flag.name for flag in flags]
 
     asyncio.run(main())
     for number, flag in enumerate(flags, 1):
-        assert told(events, number) == SHOWN + after(flag.name)
+        assert reported(events, number) == SHOWN + after(flag.name)
     assert len({ended(events, number).worker_id for number in (1, 2, 3)}) == 1
 
 
@@ -93,7 +95,7 @@ def test_of_a_worker_that_died_its_last_words_are_kept(events: list[Event], tmp_
 
     async def main() -> None:
         call = asyncio.ensure_future(dies(str(flag)))
-        await until(lambda: told(events) == "last words\n", "its last words")
+        await until(lambda: reported(events) == "last words\n", "its last words")
         flag.touch()
         with pytest.raises(WorkerDiedError) as caught:
             await call
@@ -101,7 +103,7 @@ def test_of_a_worker_that_died_its_last_words_are_kept(events: list[Event], tmp_
         assert "[flash" not in str(caught.value)
 
     asyncio.run(main())
-    assert told(events) == "last words\n"
+    assert reported(events) == "last words\n"
     assert ended(events).stdout == "last words\n"
 
 
@@ -131,12 +133,12 @@ def test_what_a_child_process_prints_is_taken_for_nothing_else(
 
     async def main() -> None:
         call = asyncio.ensure_future(forks(str(flag)))
-        await until(lambda: told(events) == "before\nbehind\n", "what is printed first")
+        await until(lambda: reported(events) == "before\nbehind\n", "what is printed first")
         flag.touch()
         await call
 
     asyncio.run(main())
-    assert told(events) == ended(events).stdout == "before\nbehind\nafter\n"
+    assert reported(events) == ended(events).stdout == "before\nbehind\nafter\n"
 
 
 @remote(CpuLiveServerless(name="side-by-side", workersMax=2))
@@ -151,7 +153,7 @@ def waits(path: str) -> None:
 
 
 @pytest.mark.usefixtures("session")
-def test_handles_tell_what_their_jobs_have_printed(events: list[Event], tmp_path: Path) -> None:
+def test_handles_have_what_their_jobs_have_printed(events: list[Event], tmp_path: Path) -> None:
     flags = [str(tmp_path / f"flag{number}") for number in range(2)]
 
     async def main() -> None:
@@ -167,4 +169,4 @@ def test_handles_tell_what_their_jobs_have_printed(events: list[Event], tmp_path
             await handle.result()
 
     asyncio.run(main())
-    assert sorted([told(events, 1), told(events, 2)]) == [f"{flag}\n" for flag in flags]
+    assert sorted([reported(events, 1), reported(events, 2)]) == [f"{flag}\n" for flag in flags]

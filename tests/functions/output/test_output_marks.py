@@ -58,7 +58,7 @@ def test_a_line_is_written_at_once(text: str) -> None:
 
 
 @given(text=TEXT.filter(bool), cut=st.integers(1, 30))
-def test_a_line_that_was_cut_is_no_piece(text: str, cut: int) -> None:
+def test_a_truncated_line_is_not_a_piece_of_output(text: str, cut: int) -> None:
     for line in marked(Piece(RUN, 0, text), OURS):
         whole = line.decode("utf-8", "replace").removesuffix("\n")
         mark = whole.index("]") + 2
@@ -67,7 +67,7 @@ def test_a_line_that_was_cut_is_no_piece(text: str, cut: int) -> None:
 
 
 @given(line=st.text())
-def test_other_lines_are_no_pieces(line: str) -> None:
+def test_other_lines_are_not_pieces_of_output(line: str) -> None:
     assert heard(line) is None
     assert unmarked(line) == line
 
@@ -102,7 +102,7 @@ def test_a_mark_may_stand_behind_a_line_without_end() -> None:
         ),
     ],
 )
-def test_what_the_call_has_not_signed_is_no_piece_and_hides_none(forged: str) -> None:
+def test_what_the_call_has_not_signed_is_not_output_and_hides_none(forged: str) -> None:
     assert heard(forged) is None
     piece = Piece(RUN, 3, f"{forged[:500]}\n")
     (line,) = marked(piece, OURS)
@@ -162,7 +162,7 @@ HOSTILE = st.one_of(
 
 
 @given(said=st.lists(TEXT | HOSTILE))
-def test_nothing_that_is_written_beside_is_heard_or_hides_what_is_said(
+def test_unsigned_lines_are_not_read_as_output_and_hide_none(
     said: list[str | bytes],
 ) -> None:
     def work(aloud: LivePrinter) -> None:
@@ -204,8 +204,8 @@ def test_a_progress_bar_is_said_now_and_then() -> None:
             time.advance(0.125)
         aloud.add("\r100 %\n")
 
-    told = [shown(piece.text) for piece in spoken(work, time)]
-    assert told == ["16 %", "32 %", "48 %", "64 %", "80 %", "96 %", "100 %\n"]
+    reported = [shown(piece.text) for piece in spoken(work, time)]
+    assert reported == ["16 %", "32 %", "48 %", "64 %", "80 %", "96 %", "100 %\n"]
 
 
 def test_a_flood_is_left_to_the_result() -> None:
@@ -260,7 +260,7 @@ def test_parts_may_be_missing_overlap_and_come_late(
     assert parts.unheard(text).replace("\n", "") == rest.replace("\n", "")
 
 
-def test_what_was_heard_otherwise_is_told_again() -> None:
+def test_what_was_read_differently_is_reported_again() -> None:
     parts = ReceivedText()
     parts.add(0, "one\n")
     parts.add(4, "twO\n")

@@ -112,6 +112,6 @@ def test_a_call_beside_gets_what_is_its_own(
     # The stream is the process's: whoever replaces it gets what others print, and nothing of ours.
     others = "" if how == "wrapped for good" else "spoken\n"
     assert replaced == f"replaced\n{others}"
-    told = [each.stdout for each in events if isinstance(each, JobEnded)][-2:]
+    reported = [each.stdout for each in events if isinstance(each, JobEnded)][-2:]
     if how != "redirected":
-        assert "spoken\n" in told
+        assert "spoken\n" in reported

@@ -165,7 +165,7 @@ def a_module(text: str, digest: str) -> Bundle:
     return Bundle((shipped,), (worker_runtime.pack({"kept_by_it": text}),))
 
 
-def test_what_was_replaced_is_let_go_once_nobody_calls_it_any_more() -> None:
+def test_what_was_replaced_is_released_once_no_call_uses_it() -> None:
     now = 0.0
     store = Store(clock=lambda: now)
     text = "class Model:\n    pass\nMODEL = Model()\n"

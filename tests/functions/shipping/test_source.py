@@ -96,7 +96,7 @@ def test_a_name_that_no_statement_binds_travels_as_data_or_is_refused(
         on_worker(made.f)
 
 
-def test_a_star_import_that_nobody_needs_stays_at_home(module: Module) -> None:
+def test_a_star_import_that_is_not_needed_is_not_sent(module: Module) -> None:
     made = module(HEAD + "from math import *\n@remote(gpu)\ndef f():\n    return 1\n")
     assert "math" not in sent(made.f)
 
