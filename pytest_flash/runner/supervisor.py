@@ -9,6 +9,8 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..console.token import ConsoleAccess
 from ..events import EventSink, Notice, PortTaken
@@ -98,6 +100,7 @@ async def _supervise(
         provision=options.provision,
         live=live,
         granted=granted,
+        guest_state=Path(),
         in_process=options.in_process,
     )
     if options.debugged:
@@ -127,7 +130,10 @@ async def _supervise(
             granted=granted,
         )
         target = await stack.enter_async_context(opening)
-        assignment = replace(assignment, url=url_of(listener, where.host))
+        # Of no use to anybody once the emulator has ended.
+        guest_state = Path(stack.enter_context(TemporaryDirectory(prefix="flash-guests-")))
+        url = url_of(listener, where.host)
+        assignment = replace(assignment, url=url, guest_state=guest_state)
         if live and not options.provision.dry_run:
             if not project.declared:
                 event_hub.tell(Notice(named_by_folder(project)))

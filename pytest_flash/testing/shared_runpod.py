@@ -15,6 +15,8 @@ from .observing.run_summary import Totals
 
 if TYPE_CHECKING:
     from ..emulator.client.process import EmulatorProcess
+    from ..emulator.client.reserved_address import ReservedAddress
+    from ..emulator.startup.announcement import Announcement
     from ..progress import Job
     from ..project import Project
     from ..provisioner.provisioner import Provisioner, Source
@@ -44,6 +46,9 @@ class Platform(Protocol):
     What failed once is not tried again: it raises the same error.
     """
 
+    def address(self) -> Announcement:
+        """Where the embedded Runpod is, or will be once it is opened: it refuses until then."""
+
     def open(self, order: Order) -> Target:
         """Where remote functions run; opened at the first call."""
 
@@ -67,6 +72,7 @@ class LocalPlatform:
         self.totals = Totals()
         self._session: Session | None = None
         self._emulator: EmulatorProcess | None = None
+        self._reserved: ReservedAddress | None = None
         self._order: Order | None = None
         self._identity: Identity | None = None
         self._stack = contextlib.ExitStack()
@@ -77,6 +83,24 @@ class LocalPlatform:
         self._idle = threading.Condition()
         self._at_work = 0
         self._closed = False
+
+    def address(self) -> Announcement:
+        """As ``Platform.address``."""
+        from ..emulator.client.reserved_address import ReservedAddress
+        from ..emulator.startup.announcement import Announcement
+
+        with self._working(), self._opening:
+            if self._reserved is not None:
+                return self._reserved.announcement
+            if (started := self._emulator) is not None:
+                return Announcement(started.management_url, started.queue_url, started.api_key)
+            self._reserved = ReservedAddress.reserve()
+            return self._reserved.announcement
+
+    def let_go(self) -> None:
+        """Give up an address that was reserved: no emulator will have it any more."""
+        if self._reserved is not None:
+            self._reserved.close()
 
     def open(self, order: Order) -> Target:
         """As ``Platform.open``."""
@@ -217,8 +241,12 @@ class LocalPlatform:
         if config.live:
             return open_live(environment, reason="--flash-live", granted=True)
         emulator = EmulatorProcess.start(
-            project.folder, timeout=config.startup_timeout, log=config.emulator_log
+            project.folder,
+            timeout=config.startup_timeout,
+            log=config.emulator_log,
+            reserved=self._reserved,
         )
+        self.let_go()
         self._stack.callback(emulator.stop)
         self._emulator = emulator
         return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
