@@ -20,7 +20,7 @@ from .effective_imports import effective_names, effects_of
 from .file_slices import FileSlice, SlicedFile
 from .module_lookups import with_parents
 from .pickling import pack_data
-from .prepared import ImportedModule, NamedValue, Prepared
+from .prepared import NamedValue, Prepared
 from .project_modules import (
     MAIN,
     ModuleSource,
@@ -260,7 +260,8 @@ class Gathering:
                 # Known by its file: such lines are looked at, not executed.
                 texts[file.file] = file.masked(numbers)
         present = self._whole.keys() | {each.name for each in entries}
-        above = {each for name in present for each in with_parents(name)[:-1]} - present
+        packages = {name.rpartition(".")[0] for name in present} - {""}
+        above = {each for name in packages for each in with_parents(name)} - present
         entries += [Shipped(name, "", "", "", package=True, stub=True) for name in sorted(above)]
         sources = {**whole.texts, **texts}
         self._refusals.size(spec, sources, SOURCE_LIMIT)
@@ -282,7 +283,7 @@ class Gathering:
             self._code(whole, entries, worker_runtime.packed(own)),
             values,
             sources,
-            tuple(ImportedModule(e.name, e.module, e.spec) for e in loaded if e.module),
+            tuple(each for each in loaded if each.module is not None),
             tuple(each for each in loaded if each.module is None),
             whole.absent.union(*absent),
             whole,
@@ -330,13 +331,14 @@ class Gathering:
     def _code(self, whole: WholeModules, entries: list[Shipped], texts: str) -> str:
         own = (repr(worker_runtime.positional(each)) for each in entries)
         modules = "".join(f"{each}," for each in (*whole.modules, *own))
+        parts = "".join(f"{each!r}," for each in (*whole.packed, texts))
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{worker_runtime.boot()}"
             f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
             f"    {worker_runtime.positional(self._target())!r},"
             f" {awaits or bool(self._spec.method)}, ({modules}),\n"
-            f"    ({whole.packed!r}, {texts!r}),\n)\n"
+            f"    ({parts}),\n)\n"
         )
 
 

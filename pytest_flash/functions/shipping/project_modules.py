@@ -67,6 +67,11 @@ class ModuleSource:
         return short_hash(f"{self.file} {kind} {self.text}")
 
     @functools.cached_property
+    def ends_part(self) -> bool:
+        """Whether sorted modules may be cut into parts behind it: as one in 16, by its name."""
+        return short_hash(self.name).startswith("0")
+
+    @functools.cached_property
     def tree(self) -> ast.Module:
         """Raises SyntaxError for what is no Python, such as a file that is being saved."""
         return parse(self.text, self.file)
