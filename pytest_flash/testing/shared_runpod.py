@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import EndpointLimitError, FlashError, ProvisioningError
+from ..errors import FlashError, ProvisioningError
+from .endpoint_limit import naming_the_option, stay_within_limit
 from .observing.run_summary import Totals
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..emulator.startup.announcement import Announcement
     from ..progress import Job
     from ..project import Project
-    from ..provisioner.provisioner import Provisioner, Source
+    from ..provisioner.provisioner import Source
     from ..provisioner.state.session_processes import User
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
@@ -125,9 +126,11 @@ class LocalPlatform:
             self._used.update(resources)
             self._raise_known(resources)
             if session.target.is_live:
-                self._stay_within_limit(session.provisioner, resources)
+                assert self._order is not None
+                limit = self._order.config.max_endpoints
+                stay_within_limit(session.provisioner, resources, limit)
             try:
-                with _naming_the_option():
+                with naming_the_option():
                     return session.provisioner.ensure_all(resources)
             except FlashError as error:
                 for resource, _ in resources:
@@ -142,7 +145,7 @@ class LocalPlatform:
             known = provisioner.known(resource)
             if known is not None and known.id != gone.id:
                 return known  # Another process was quicker.
-            with _naming_the_option():
+            with naming_the_option():
                 return provisioner.ensure(resource, file, known)
 
     def trouble(self) -> str:
@@ -255,28 +258,6 @@ class LocalPlatform:
         for resource, _ in resources:
             if resource in self._failures:
                 raise copy.copy(self._failures[resource])
-
-    def _stay_within_limit(self, provisioner: Provisioner, resources: Sequence[Source]) -> None:
-        """Refuse the whole of ``resources`` before the first is created."""
-        assert self._order is not None
-        limit, wanted = self._order.config.max_endpoints, provisioner.plan(resources).creations
-        count = len(wanted) + provisioner.creations
-        if wanted and count > limit:
-            names = ", ".join(each.endpoint_name for each in wanted)
-            before = f", and {provisioner.creations} before" if provisioner.creations else ""
-            raise EndpointLimitError(
-                f"this run would create {count} endpoints on Runpod ({names}{before}); the limit "
-                f"is {limit}. Raise it with --flash-max-endpoints {count}"
-            )
-
-
-@contextlib.contextmanager
-def _naming_the_option() -> Iterator[None]:
-    """Have the error say how the limit is raised, where endpoints went between plan and step."""
-    try:
-        yield
-    except EndpointLimitError as error:
-        raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
 
 
 def _identity(

@@ -121,7 +121,7 @@ def test_the_key_is_never_recorded() -> None:
     journal.record(recorded(failed(stdout="using the-key", error="the-key?", traceback="the-key!")))
     journal.record(recorded(Notice("the-key")))
     assert "the-key" not in repr(journal.history)
-    assert journal.history.jobs["1-1"].job.input == "key='(API key)'"
+    assert journal.history.jobs["1-1"].job.input == "key='[the API key]'"
 
 
 def test_readers_are_woken_while_they_read() -> None:

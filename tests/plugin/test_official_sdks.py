@@ -144,9 +144,15 @@ def test_refused():
     [("conftest.py", ()), ("conftest.py", ("-n2",)), ("test_app.py", ("-n2",))],
 )
 def test_the_flash_sdk_is_led_to_the_emulator_of_the_run(
-    official: Any, passes: Passes, where: str, workers: tuple[str, ...]
+    official: Any,
+    passes: Passes,
+    where: str,
+    workers: tuple[str, ...],
+    request: pytest.FixtureRequest,
 ) -> None:
     """Which starts later, if a test asks for it: until then its address refuses."""
+    if where == "test_app.py" and not request.config.getoption("soak"):
+        pytest.skip("an SDK that each worker imports by itself: with --soak")
     official.write("main.py", APP)
     official.write("conftest.py", "")
     test = """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_flash.functions.declaration.specs import FunctionSpec
@@ -104,6 +104,7 @@ def assert_as_found_anew(shipping: Shipping) -> None:
         assert {each.name for each in kept.imported} == {each.name for each in anew.imported}
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(
     app=apps,
     parts=st.lists(bodies, min_size=len(NAMES), max_size=len(NAMES)),
