@@ -49,7 +49,7 @@ ALLOWED = {
     "settings target",
     "session": "errors events functions project provisioner resources runpod settings target "
     "worker_packages",
-    "console": "errors events functions network process progress runpod",
+    "console": "errors events functions network process progress runpod security",
     "runner": "console emulator.client errors events files functions http process progress project "
     "provisioner runpod sdks session settings shadowed_modules target user_files",
     "testing": "emulator.client emulator.startup errors events functions http process progress "

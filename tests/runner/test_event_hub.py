@@ -56,11 +56,11 @@ def test_a_worker_is_cold_but_once_however_often_the_code_changes() -> None:
 def test_the_key_is_in_nothing_that_is_kept_or_passed_on() -> None:
     passed: list[Recorded] = []
     event_hub = EventHub(lambda _: None, ConsoleAccess())
-    event_hub.hide("the-key")
+    event_hub.hide("rpa_secret")
     console = event_hub.console(passed.append)
-    event_hub.tell(started(input="'the-key'"), 1)
-    event_hub.tell(ended(stdout="the-key"), 1)
-    assert "the-key" not in repr((passed, console, event_hub.console(passed.append)))
+    event_hub.tell(started(input="'rpa_secret'"), 1)
+    event_hub.tell(ended(stdout="rpa_secret"), 1)
+    assert "rpa_secret" not in repr((passed, console, event_hub.console(passed.append)))
     assert len(passed) == 2
 
 
