@@ -37,21 +37,28 @@ def test_strangers_hear_nothing_of_it(emulator: Emulator) -> None:
 
 
 def test_without_enforcement_a_request_always_remains(emulator: Emulator) -> None:
-    answers = [emulator.management.get("/v2/serverless") for _ in range(70)]
+    """The minute may end once meanwhile: then there are 65 requests on one side of it."""
+    answers = [emulator.management.get("/v2/serverless") for _ in range(130)]
     assert {answer.status_code for answer in answers} == {200}
-    assert left(answers[-1])["minute"] == 1
-    assert exhausted_for(answers[-1].headers["ratelimit"]) == 0
+    assert min(left(answer)["minute"] for answer in answers) == 1
+    assert {exhausted_for(answer.headers["ratelimit"]) for answer in answers} == {0}
 
 
 def test_an_enforced_quota_refuses_and_says_for_how_long(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.flash.emulator]\nrate_limits = true\n")
     with serving_project(tmp_path) as emulator:
-        remaining = [left(emulator.management.get("/v2/serverless"))["minute"] for _ in range(60)]
-        assert remaining == [*range(59, -1, -1)]
-        refused = emulator.management.get("/v2/serverless")
+        remaining: list[int] = []
+        while (refused := emulator.management.get("/v2/serverless")).status_code == 200:
+            remaining.append(left(refused)["minute"])
+            assert len(remaining) < 130
+        # The minute, and with it the hour, may have ended once meanwhile.
+        begin = len(remaining) - 1 - remaining[::-1].index(59)
+        assert remaining[begin:] == [*range(59, -1, -1)]
         assert refused.status_code == 429
         assert refused.json()["detail"] == "rate limit exceeded for the minute window"
         assert 0 < int(refused.headers["retry-after"]) <= 60
-        assert left(refused) == {"minute": 0, "hour": 2940, "day": 49940}
+        assert left(refused)["minute"] == 0
+        assert left(refused)["hour"] in (3000 - len(remaining), 2940)
+        assert left(refused)["day"] in (50_000 - len(remaining), 49_940)
         waits = exhausted_for(refused.headers["ratelimit"])
         assert waits == int(refused.headers["retry-after"])
