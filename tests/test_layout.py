@@ -56,7 +56,7 @@ ALLOWED = {
     "resources runner.app runner.serving runpod sdks session settings target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
-    "missing_names": "emulator errors events",
+    "missing_names": "errors events testing",
     "": "errors functions missing_names resources shadowed_modules",
     "__main__": "flash_cli",
     "flash_cli": "console emulator errors events functions process progress project provisioner "
