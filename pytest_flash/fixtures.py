@@ -75,9 +75,11 @@ def flash_app(
     """
     from .runner.app.load import load
 
-    instead = None if flash_session.target.is_live else "--flash-live"
+    live = flash_session.target.is_live
+    instead, embedded = (None, "without --flash-live") if live else ("--flash-live", "")
     with _told():
-        app: FastAPI = load(flash_config.require_location(), instead=instead).app
+        location = flash_config.require_location()
+        app: FastAPI = load(location, instead=instead, embedded=embedded).app
     return app
 
 

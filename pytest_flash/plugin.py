@@ -33,6 +33,8 @@ from .testing import real_stderr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .sdks.emulator_host import EmulatorHost
+
 __all__ = [
     "flash_app",
     "flash_async_client",
@@ -219,7 +221,12 @@ def _watch_imports(config: pytest.Config) -> None:
 
         return not live and (_is_configured(config) or is_in_use(config, __all__))
 
-    watch_imports(applies)
+    def host() -> EmulatorHost:
+        from .testing.guests import host_of
+
+        return host_of(config)
+
+    watch_imports(applies, host)
 
 
 def _is_configured(config: pytest.Config) -> bool:

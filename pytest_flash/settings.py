@@ -26,6 +26,9 @@ QUEUE_URL = "RUNPOD_ENDPOINT_BASE_URL"
 NO_KEY = "pytest-flash-is-not-live"
 """What stands in place of the key where official SDKs may not reach Runpod; it counts as none."""
 
+GUEST_KEY = "PYTEST_FLASH_GUEST_KEY"
+"""Says which key is the embedded Runpod's, set for an official SDK: to us it counts as none."""
+
 LOADED = "PYTEST_FLASH_DOTENV"
 """Says which of a process's variables came from a ``.env`` file: those that we act on."""
 
@@ -135,7 +138,7 @@ def read_process_environment() -> Environment:
 
 def _key_of(process: Mapping[str, str]) -> str | None:
     key = process.get(API_KEY)
-    return None if key == NO_KEY else key
+    return None if key in (NO_KEY, process.get(GUEST_KEY)) else key
 
 
 def _loaded(text: str) -> tuple[Path | None, list[str]]:

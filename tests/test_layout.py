@@ -38,7 +38,7 @@ ALLOWED = {
     "resources": "errors security wire",
     "runpod": "backoff errors http network rate_limit resources scope security settings target "
     "wire",
-    "sdks": "errors network settings",
+    "sdks": "emulator.startup errors network settings",
     "emulator": "backoff errors files functions.onworker http network process project rate_limit "
     "scope settings wire",
     "functions": "backoff errors events import_times process rate_limit resources runpod security "
@@ -49,11 +49,12 @@ ALLOWED = {
     "settings target",
     "session": "errors events functions project provisioner resources runpod settings target "
     "worker_packages",
-    "console": "errors events functions network process progress runpod",
+    "console": "errors events functions network process progress runpod security",
     "runner": "console emulator.client errors events files functions http process progress project "
     "provisioner runpod sdks session settings shadowed_modules target user_files",
-    "testing": "emulator.client errors events functions http process progress project provisioner "
-    "resources runner.app runner.serving runpod sdks session settings target worker_packages",
+    "testing": "emulator.client emulator.startup errors events functions http process progress "
+    "project provisioner resources runner.app runner.serving runpod sdks session settings target "
+    "worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
     "missing_names": "errors events testing",

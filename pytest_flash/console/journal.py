@@ -9,9 +9,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from ..events import Event
+from ..security.api_key import holds, without
 from .history import History, Recorded, after
-
-_HIDDEN = "(API key)"
 
 
 class Journal:
@@ -62,8 +61,8 @@ class Journal:
 def _without(secret: str, event: Event) -> Event:
     texts = {each.name: getattr(event, each.name) for each in fields(event)}
     changed: dict[str, Any] = {
-        name: text.replace(secret, _HIDDEN)
+        name: without(text, secret)
         for name, text in texts.items()
-        if isinstance(text, str) and secret in text
+        if isinstance(text, str) and holds(text, secret)
     }
     return replace(event, **changed) if changed else event

@@ -1,9 +1,10 @@
 """``python -m pytest_flash.emulator``: what ``flash emulator`` does, for programs.
 
 Options: ``--host``, ``--port``, ``--api-key``, ``--project``, ``--json``, ``--quiet``,
-``--lifeline-fd N`` (end when descriptor N reaches its end) and ``--key-fd N`` (read the key from
-descriptor N, up to its end). A key in FLASH_EMULATOR_KEY is used where neither is given: an
-argument can be read by every user of the machine.
+``--lifeline-fd N`` (end when descriptor N reaches its end), ``--key-fd N`` (read the key from
+descriptor N, up to its end) and ``--listener-fd N`` (serve at the socket that is bound there). A
+key in FLASH_EMULATOR_KEY is used where neither is given: an argument can be read by every user of
+the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ from ..errors import FlashError
 from .startup.config import load_config
 from .terminal import serve
 
-_OPTIONS = ["host=", "port=", "api-key=", "project=", "json", "quiet", "lifeline-fd=", "key-fd="]
+_OPTIONS = [
+    "host=",
+    "port=",
+    "api-key=",
+    "project=",
+    "json",
+    "quiet",
+    "lifeline-fd=",
+    "key-fd=",
+    "listener-fd=",
+]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         options = dict(pairs)
         port = int(options.get("--port", "0"))
         lifeline = int(options["--lifeline-fd"]) if "--lifeline-fd" in options else None
+        listener = int(options["--listener-fd"]) if "--listener-fd" in options else None
         key = options.get("--api-key")
         if "--key-fd" in options:
             key = _read(int(options["--key-fd"]))
@@ -42,7 +54,13 @@ def main(arguments: Sequence[str]) -> int:
             port=port,
             api_key=key,
         )
-        serve(config, as_json="--json" in options, quiet="--quiet" in options, lifeline=lifeline)
+        serve(
+            config,
+            as_json="--json" in options,
+            quiet="--quiet" in options,
+            lifeline=lifeline,
+            listener=listener,
+        )
     except FlashError as error:
         return _fail(str(error), 1)
     return 0

@@ -45,22 +45,24 @@ def run(
     announce: Callable[[Announcement], None],
     *,
     lifeline: int | None = None,
+    listener: int | None = None,
     programs: ProgramSource | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, or until the descriptor ``lifeline`` reaches its end.
 
+    It listens on the bound socket of the descriptor ``listener``, or on one of its own.
     ``announce`` is called once, when the port is bound. Every worker has been killed when this
     returns. Raises EmulatorError when the port cannot be bound. Call it from the main thread.
     """
     _allow_many_connections()
     with (
         collecting_seldom(),
-        contextlib.closing(_bind(config)) as listener,
+        contextlib.closing(_listening(config, listener)) as bound,
         scratch_folder() as folder,
     ):
         loop = _new_loop()
         try:
-            loop.run_until_complete(_serve(config, announce, listener, folder, lifeline, programs))
+            loop.run_until_complete(_serve(config, announce, bound, folder, lifeline, programs))
         finally:
             loop.close()
 
@@ -218,6 +220,14 @@ def _allow_many_connections() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # a system with a limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _listening(config: EmulatorConfig, descriptor: int | None) -> socket.socket:
+    if descriptor is None:
+        return _bind(config)
+    listener = socket.socket(fileno=descriptor)
+    listener.listen(_BACKLOG)
+    return listener
 
 
 def _bind(config: EmulatorConfig) -> socket.socket:

@@ -20,6 +20,7 @@ def serve(
     as_json: bool = False,
     quiet: bool = False,
     lifeline: int | None = None,
+    listener: int | None = None,
 ) -> None:
     """Run an emulator for people and for programs: the announcement to stdout, the rest to stderr.
 
@@ -39,4 +40,4 @@ def serve(
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
-    run(config, announce, lifeline=lifeline)
+    run(config, announce, lifeline=lifeline, listener=listener)

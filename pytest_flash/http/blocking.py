@@ -22,8 +22,8 @@ from .errors import (
 from .messages import Request, Response, Timeouts, Url
 from .pool import KEPT
 from .protocol import ClientProtocol, Head, Mark, ResponseReader
-from .sockets import to_loopback
 from .tls import context_for
+from .unmocked_sockets import to_loopback
 
 _PIECE: Final = 1 << 16
 # The shortest time that a socket may be given.

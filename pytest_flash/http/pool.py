@@ -17,9 +17,9 @@ from .body_limits import WHOLE_LIMIT
 from .connection import ClientConnection
 from .errors import ConnectError, ConnectTimeoutError
 from .messages import Request, Response, Timeouts, Url
-from .sockets import connected
 from .timeouts import within
 from .tls import context_for
+from .unmocked_sockets import connected
 
 # Shorter than servers keep idle connections: a request that crosses the server's
 # close on the wire fails, and nobody knows whether it was carried out.

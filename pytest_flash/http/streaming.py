@@ -21,8 +21,8 @@ from .errors import (
 )
 from .messages import Request, Response, Timeouts, Url
 from .protocol import ClientProtocol, Head, Mark
-from .sockets import connected
 from .tls import context_for
+from .unmocked_sockets import connected
 
 _PIECE = 1 << 16
 

@@ -9,6 +9,8 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..console.token import ConsoleAccess
 from ..events import EventSink, Notice, PortTaken
@@ -23,11 +25,11 @@ from ..target import Target, TargetKind, choose
 from .app.locate import AppLocation, locate
 from .app.options import ListenAddress, RunOptions, address
 from .console.event_hub import EventHub
+from .reload.content_changes import ContentChanges
 from .reload.files_beside import FilesBeside
 from .reload.fork_server_start import ParentProcess
 from .reload.generations import Generations
 from .reload.ipc_messages import Assignment
-from .reload.relevant_changes import RelevantChanges
 from .reload.serving_process import Watcher
 from .reload.spawner import SpawnContext, Spawner
 from .serving.connection_handover import parking_pair
@@ -98,6 +100,7 @@ async def _supervise(
         provision=options.provision,
         live=live,
         granted=granted,
+        guest_state=Path(),
         in_process=options.in_process,
     )
     if options.debugged:
@@ -112,7 +115,7 @@ async def _supervise(
         )
         beside = FilesBeside()
         sources: dict[str, bytes] = {}
-        relevant = RelevantChanges(location.root, lambda file: event_hub.tell(Notice(_loop(file))))
+        relevant = ContentChanges(location.root, lambda file: event_hub.tell(Notice(_loop(file))))
         watcher = Watcher(
             event_hub.tell, ask, beside.add, relevant.loaded, relevant.wrote, sources.update
         )
@@ -127,7 +130,10 @@ async def _supervise(
             granted=granted,
         )
         target = await stack.enter_async_context(opening)
-        assignment = replace(assignment, url=url_of(listener, where.host))
+        # Of no use to anybody once the emulator has ended.
+        guest_state = Path(stack.enter_context(TemporaryDirectory(prefix="flash-guests-")))
+        url = url_of(listener, where.host)
+        assignment = replace(assignment, url=url, guest_state=guest_state)
         if live and not options.provision.dry_run:
             if not project.declared:
                 event_hub.tell(Notice(named_by_folder(project)))
@@ -211,10 +217,11 @@ def _listen(where: ListenAddress, on_event: EventSink) -> socket.socket:
 
 
 def _changes(
-    options: RunOptions, location: AppLocation, beside: FilesBeside, relevant: RelevantChanges
+    options: RunOptions, location: AppLocation, beside: FilesBeside, relevant: ContentChanges
 ) -> AsyncIterator[tuple[str, ...]]:
     # Here, since importing it would hold up the start.
-    from .reload.file_watcher import WatchOptions, changes, changes_beside, merged
+    from .reload.file_watcher import changes, changes_beside, merged
+    from .reload.watched_paths import WatchOptions
 
     env_file = None if options.env_file is None else options.env_file.resolve()
     include, exclude = options.reload_include, options.reload_exclude

@@ -1,9 +1,9 @@
 """Apps of the official SDKs (``runpod_flash``, ``tetra_rp``, ``runpod`` 2.x) in our processes.
 
-They go to Runpod's cloud by themselves, with any key that is around. Here they are kept from it
-unless the command line says ``--live`` or ``--flash-live``: ``import_finder`` notices their import,
-``keep_off_cloud`` closes the ways out, and ``official_functions`` finds what of an app would run
-there.
+They go to Runpod's cloud by themselves, with any key that is around. Here ``import_finder`` notices
+their import. On the embedded Runpod ``emulator_host`` leads ``runpod_flash`` to the emulator. All
+else is kept off the cloud, the others unless the command line says ``--live`` or ``--flash-live``:
+``keep_off_cloud`` closes the ways out, and ``official_functions`` finds what would run there.
 
 Loaded by every pytest run on the machine, as ``import_finder`` is: nothing else is imported here.
 """
@@ -14,6 +14,9 @@ import sys
 
 MODULES = ("runpod_flash", "tetra_rp", "runpod.apps")
 """What makes functions of an app run on Runpod. ``runpod`` alone is a client, or a handler."""
+
+GUESTS = MODULES[:1]
+"""Those that can run on the embedded Runpod."""
 
 
 def loaded() -> tuple[str, ...]:

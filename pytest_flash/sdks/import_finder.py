@@ -7,27 +7,41 @@ an import finder; of every other import it looks at the name alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import MODULES
+from . import GUESTS, MODULES
+
+if TYPE_CHECKING:
+    from .emulator_host import EmulatorHost
 
 _CLIENT = "runpod"
 _PACKAGES = frozenset({_CLIENT, *(each.partition(".")[0] for each in MODULES)})
+# They hold paths of files that an SDK reads and writes; see ``emulator_host``.
+_HOLDERS = ("runpod.cli.groups.config.functions", "runpod_flash.core.resources.resource_manager")
 
 
 class SdkFinder(MetaPathFinder):
-    """Keeps SDKs off the cloud that are imported from now on, if ``applies`` says so then.
+    """Keeps ``sdks`` off the cloud that are imported from now on, if ``applies`` says so then.
 
-    ``kept`` says that one was.
+    ``find_host`` gives the emulator that guests are led to, which may raise. ``kept`` says that an
+    SDK was kept off, and ``host`` where guests were led.
     """
 
-    def __init__(self, applies: Callable[[], bool], *, kept: bool = False) -> None:
+    def __init__(
+        self,
+        applies: Callable[[], bool],
+        find_host: Callable[[], EmulatorHost] | None = None,
+        sdks: Collection[str] = MODULES,
+    ) -> None:
         self._applies = applies
-        self.kept = kept
+        self._find_host = find_host
+        self._sdks = sdks
+        self.kept = False
+        self.host: EmulatorHost | None = None
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -38,7 +52,7 @@ class SdkFinder(MetaPathFinder):
         """
         if self.kept and name.partition(".")[0] in _PACKAGES:
             self.stay_off()  # Its modules read the environment as each is imported.
-        if name not in MODULES and name != _CLIENT:
+        if name not in MODULES and name != _CLIENT and name not in _HOLDERS:
             return None
         spec = self._found_by_others(name, path, target)
         if spec is not None and hasattr(spec.loader, "exec_module"):
@@ -48,21 +62,27 @@ class SdkFinder(MetaPathFinder):
 
     def before(self, module: str) -> None:
         """An SDK is about to run its first line."""
-        if module in MODULES and self._applies():
+        if module in self._sdks and self._applies():
+            if module in GUESTS and self.host is None and self._find_host is not None:
+                self.host = self._find_host()
             self.kept = True
             self.stay_off()
 
     def stay_off(self) -> None:
-        """Where an SDK was kept off, keep it off: somebody may have brought back the environment
-        from before its import, as ``mock.patch.dict`` does."""
-        if self.kept:
+        """Where an SDK was kept off or led, do so again: somebody may have brought back the
+        environment from before its import, as ``mock.patch.dict`` does."""
+        if self.host is not None:
+            self.host.lead()
+        elif self.kept:
             from .keep_off_cloud import keep_off
 
             keep_off()
 
     def after(self, module: str) -> None:
         """It has been imported."""
-        if module == _CLIENT:
+        if self.host is not None:
+            self.host.lead_modules()
+        elif module == _CLIENT:
             from .keep_off_cloud import keep_client_off
 
             keep_client_off()
@@ -110,8 +130,14 @@ def stay_off() -> None:
             each.stay_off()
 
 
-def watch_imports(applies: Callable[[], bool]) -> None:
+def watch_imports(
+    applies: Callable[[], bool],
+    find_host: Callable[[], EmulatorHost] | None = None,
+    sdks: Collection[str] = MODULES,
+) -> None:
     """Register a finder, in place of one that is there."""
-    before = [each for each in sys.meta_path if isinstance(each, SdkFinder)]
-    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, SdkFinder)]
-    sys.meta_path.insert(0, SdkFinder(applies, kept=any(each.kept for each in before)))
+    finder = SdkFinder(applies, find_host, sdks)
+    for before in [each for each in sys.meta_path if isinstance(each, SdkFinder)]:
+        finder.kept, finder.host = before.kept, before.host
+        sys.meta_path.remove(before)
+    sys.meta_path.insert(0, finder)

@@ -25,7 +25,9 @@ _URLS = {
     "RUNPOD_HAPI_URL": _REFUSES,
     "RUNPOD_CONSOLE_URL": _REFUSES,
 }
-_OLD_CONSOLE = "CONSOLE_BASE_URL"
+OLD_CONSOLE = "CONSOLE_BASE_URL"
+"""The console's base URL in runpod-flash 1.1.1."""
+
 _DIRECT = "127.0.0.1,::1"
 
 
@@ -49,14 +51,19 @@ def keep_off(environment: MutableMapping[str, str] = os.environ) -> None:
     if stays_here(environment):
         return
     environment.update(_URLS)
-    environment[_OLD_CONSOLE] = _REFUSES
+    environment[OLD_CONSOLE] = _REFUSES
     environment[API_KEY] = NO_KEY
+    bypass_proxies(environment)
+    keep_client_off(environment)
+
+
+def bypass_proxies(environment: MutableMapping[str, str]) -> None:
+    """Have requests to this machine go past any proxy: it would get what is meant for us."""
     for name in ("NO_PROXY", "no_proxy"):
         direct = environment.get(name, "")
-        # A proxy would get what is refused here.
-        if "*" not in direct.split(",") and (name in environment or name.isupper()):
+        known = {"*", _DIRECT.partition(",")[0]}
+        if known.isdisjoint(direct.split(",")) and (name in environment or name.isupper()):
             environment[name] = f"{direct},{_DIRECT}".lstrip(",")
-    keep_client_off(environment)
 
 
 def keep_client_off(environment: Mapping[str, str] = os.environ) -> None:

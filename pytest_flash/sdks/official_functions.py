@@ -8,13 +8,13 @@ import importlib.metadata
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 from ..errors import OfficialSdkError
-from . import loaded
+from . import GUESTS, loaded
 from .keep_off_cloud import is_off_cloud, stays_here
 
 # What `remote` of runpod_flash and tetra_rp puts on functions and classes, for their own scanners;
@@ -38,23 +38,26 @@ class OfficialFunction:
         return f"{self.name} ({self.file}:{self.line})" if self.file else self.name
 
 
-def refuse_official_functions(instead: str) -> None:
+def refuse_official_functions(instead: str | None, embedded: str = "") -> None:
     """Raise OfficialSdkError where an SDK that is imported here has functions, or is at large.
 
-    ``instead`` is the option that lets it use Runpod, and was not given. Not where somebody else
-    has set the SDK's base URLs to this machine.
+    ``instead`` is the option that lets it use Runpod, and was not given; None where it was, which
+    is nothing to guests. ``embedded`` is how guests are run on the embedded Runpod, where the
+    target is another. Not where the SDK's base URLs lead to this machine, by us or somebody else.
     """
     sdks = loaded()
     if not sdks or (stays_here(os.environ) and not is_off_cloud()):
         return
+    if embedded and any(each in GUESTS for each in sdks):
+        _refuse_guests(sdks, embedded)
+    if instead is None:
+        return
     found = official_functions()
     if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        names = ", ".join(map(str, found[:_SHOWN])) + more
         raise OfficialSdkError(
             f"{_named(sdks)} would run functions of this app on Runpod, which costs money: "
-            f"{names}. They do not run on the embedded Runpod, and nothing of them was sent. "
-            "Take `remote` and the resources from pytest_flash instead, or pass "
+            f"{_shown(found)}. They do not run on the embedded Runpod, and nothing of them was "
+            "sent. Take `remote` and the resources from pytest_flash instead, or pass "
             f"{instead} to let the SDK use Runpod"
         )
     if not is_off_cloud():
@@ -62,6 +65,23 @@ def refuse_official_functions(instead: str) -> None:
             f"{_named(sdks)} was imported before pytest-flash could keep it from Runpod. Import "
             f"it in the app, a conftest or a test module, not in a plugin; or pass {instead}"
         )
+
+
+def _refuse_guests(sdks: tuple[str, ...], embedded: str) -> None:
+    found = official_functions()
+    if found:
+        raise OfficialSdkError(
+            f"{_named(sdks)} would run functions of this app on Runpod by itself: "
+            f"{_shown(found)}. pytest-flash could neither limit nor delete what it creates there, "
+            "so nothing of them was sent. To run the app on Runpod, use the SDK's own tool in an "
+            "environment without pytest-flash; here it runs on the embedded Runpod, "
+            f"{embedded}"
+        )
+
+
+def _shown(found: Sequence[OfficialFunction]) -> str:
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(map(str, found[:_SHOWN])) + more
 
 
 def official_functions() -> tuple[OfficialFunction, ...]:

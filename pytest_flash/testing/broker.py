@@ -15,6 +15,7 @@ from ..errors import EmulatorError, FlashError
 from .broker_connections import Listener, connect
 
 if TYPE_CHECKING:
+    from ..emulator.startup.announcement import Announcement
     from ..progress import Job
     from ..provisioner.provisioner import Source
     from ..resources import ServerlessResource
@@ -83,6 +84,11 @@ class BrokeredPlatform:
         self._counts: Connection | None = None
         self._lock = threading.Lock()
         self._closed = False
+
+    def address(self) -> Announcement:
+        """As ``Platform.address``."""
+        address: Announcement = self._ask("address")
+        return address
 
     def open(self, order: Order) -> Target:
         """As ``Platform.open``."""

@@ -108,7 +108,9 @@ class FlashSession:
         Raises ProvisioningError and what else provisioning raises; OfficialSdkError for functions
         of an official SDK, which would run on Runpod.
         """
-        if not self.target.is_live:
+        if self.target.is_live:
+            refuse_official_functions(None, "without --flash-live")
+        else:
             refuse_official_functions("--flash-live")
         self._remote.shipping.keep_texts()
         key = read_process_environment().key

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import EndpointLimitError, FlashError, ProvisioningError
+from ..errors import FlashError, ProvisioningError
+from .endpoint_limit import naming_the_option, stay_within_limit
 from .observing.run_summary import Totals
 
 if TYPE_CHECKING:
     from ..emulator.client.process import EmulatorProcess
+    from ..emulator.client.reserved_address import ReservedAddress
+    from ..emulator.startup.announcement import Announcement
     from ..progress import Job
     from ..project import Project
-    from ..provisioner.provisioner import Provisioner, Source
+    from ..provisioner.provisioner import Source
     from ..provisioner.state.session_processes import User
     from ..resources import ServerlessResource
     from ..runpod import Endpoint
@@ -44,6 +47,9 @@ class Platform(Protocol):
     What failed once is not tried again: it raises the same error.
     """
 
+    def address(self) -> Announcement:
+        """Where the embedded Runpod is, or will be once it is opened: it refuses until then."""
+
     def open(self, order: Order) -> Target:
         """Where remote functions run; opened at the first call."""
 
@@ -67,6 +73,7 @@ class LocalPlatform:
         self.totals = Totals()
         self._session: Session | None = None
         self._emulator: EmulatorProcess | None = None
+        self._reserved: ReservedAddress | None = None
         self._order: Order | None = None
         self._identity: Identity | None = None
         self._stack = contextlib.ExitStack()
@@ -77,6 +84,24 @@ class LocalPlatform:
         self._idle = threading.Condition()
         self._at_work = 0
         self._closed = False
+
+    def address(self) -> Announcement:
+        """As ``Platform.address``."""
+        from ..emulator.client.reserved_address import ReservedAddress
+        from ..emulator.startup.announcement import Announcement
+
+        with self._working(), self._opening:
+            if self._reserved is not None:
+                return self._reserved.announcement
+            if (started := self._emulator) is not None:
+                return Announcement(started.management_url, started.queue_url, started.api_key)
+            self._reserved = ReservedAddress.reserve()
+            return self._reserved.announcement
+
+    def let_go(self) -> None:
+        """Give up an address that was reserved: no emulator will have it any more."""
+        if self._reserved is not None:
+            self._reserved.close()
 
     def open(self, order: Order) -> Target:
         """As ``Platform.open``."""
@@ -101,9 +126,11 @@ class LocalPlatform:
             self._used.update(resources)
             self._raise_known(resources)
             if session.target.is_live:
-                self._stay_within_limit(session.provisioner, resources)
+                assert self._order is not None
+                limit = self._order.config.max_endpoints
+                stay_within_limit(session.provisioner, resources, limit)
             try:
-                with _naming_the_option():
+                with naming_the_option():
                     return session.provisioner.ensure_all(resources)
             except FlashError as error:
                 for resource, _ in resources:
@@ -118,7 +145,7 @@ class LocalPlatform:
             known = provisioner.known(resource)
             if known is not None and known.id != gone.id:
                 return known  # Another process was quicker.
-            with _naming_the_option():
+            with naming_the_option():
                 return provisioner.ensure(resource, file, known)
 
     def trouble(self) -> str:
@@ -217,8 +244,12 @@ class LocalPlatform:
         if config.live:
             return open_live(environment, reason="--flash-live", granted=True)
         emulator = EmulatorProcess.start(
-            project.folder, timeout=config.startup_timeout, log=config.emulator_log
+            project.folder,
+            timeout=config.startup_timeout,
+            log=config.emulator_log,
+            reserved=self._reserved,
         )
+        self.let_go()
         self._stack.callback(emulator.stop)
         self._emulator = emulator
         return embedded(emulator.management_url, emulator.queue_url, emulator.api_key, "pytest")
@@ -227,28 +258,6 @@ class LocalPlatform:
         for resource, _ in resources:
             if resource in self._failures:
                 raise copy.copy(self._failures[resource])
-
-    def _stay_within_limit(self, provisioner: Provisioner, resources: Sequence[Source]) -> None:
-        """Refuse the whole of ``resources`` before the first is created."""
-        assert self._order is not None
-        limit, wanted = self._order.config.max_endpoints, provisioner.plan(resources).creations
-        count = len(wanted) + provisioner.creations
-        if wanted and count > limit:
-            names = ", ".join(each.endpoint_name for each in wanted)
-            before = f", and {provisioner.creations} before" if provisioner.creations else ""
-            raise EndpointLimitError(
-                f"this run would create {count} endpoints on Runpod ({names}{before}); the limit "
-                f"is {limit}. Raise it with --flash-max-endpoints {count}"
-            )
-
-
-@contextlib.contextmanager
-def _naming_the_option() -> Iterator[None]:
-    """Have the error say how the limit is raised, where endpoints went between plan and step."""
-    try:
-        yield
-    except EndpointLimitError as error:
-        raise EndpointLimitError(f"{error}. Raise it with --flash-max-endpoints") from None
 
 
 def _identity(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _KEY = "flash_broker"
 _BROKER = pytest.StashKey[Any]()
 _PLATFORM = pytest.StashKey["Platform"]()
+_LOCAL = pytest.StashKey[LocalPlatform]()
 
 
 def introduce(node: Any) -> None:
@@ -27,7 +28,7 @@ def introduce(node: Any) -> None:
     if broker is None:
         from .broker import Broker
 
-        platform = LocalPlatform()
+        platform = local_platform(config)
         broker = config.stash[_BROKER] = Broker(platform)
         hooks = RunHooks(platform, before=broker.close)
         config.pluginmanager.register(hooks, "flash-run")
@@ -47,6 +48,15 @@ def platform_of(config: pytest.Config) -> Platform:
     return platform
 
 
+def local_platform(config: pytest.Config) -> LocalPlatform:
+    """The platform that this process has for its run, be it of use or not."""
+    local = config.stash.get(_LOCAL, None)
+    if local is None:
+        local = config.stash[_LOCAL] = LocalPlatform()
+        config.add_cleanup(local.let_go)
+    return local
+
+
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process runs tests for a controlling one."""
     return hasattr(config, "workerinput")
@@ -59,7 +69,7 @@ def processes(config: pytest.Config) -> int:
 
 def _platform(config: pytest.Config) -> Platform:
     if not is_worker(config):
-        local = LocalPlatform()
+        local = local_platform(config)
         config.pluginmanager.register(RunHooks(local), "flash-run")
         return local
     from .broker import BrokerAddress, BrokeredPlatform

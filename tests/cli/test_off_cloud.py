@@ -24,14 +24,14 @@ NOBODY = "http://127.0.0.1:9"
 # It imports an SDK for its own sake, through a library, and has no functions on it.
 WITHOUT_FUNCTIONS = """
 from fastapi import FastAPI
-from library import runpod_flash
+from library import tetra_rp
 
 app = FastAPI()
 number = {number}
 
 @app.get("/")
 async def root():
-    return [number, runpod_flash.SEEN["RUNPOD_API_BASE_URL"], runpod_flash.SEEN["RUNPOD_API_KEY"]]
+    return [number, tetra_rp.SEEN["RUNPOD_API_BASE_URL"], tetra_rp.SEEN["RUNPOD_API_KEY"]]
 """
 
 
@@ -40,11 +40,11 @@ def test_an_app_of_an_official_sdk_is_refused_until_it_has_no_functions_on_it(
 ) -> None:
     project, libraries = tmp_path / "project", tmp_path / "libraries"
     write_standins(libraries)
-    (libraries / "library.py").write_text("import runpod_flash\n")
+    (libraries / "library.py").write_text("import tetra_rp\n")
     project.mkdir()
-    (project / "main.py").write_text(APP)
+    (project / "main.py").write_text(APP.replace("runpod_flash", "tetra_rp"))
     run = flash_run("--emulator", cwd=project, RUNPOD_API_KEY=KEY, PYTHONPATH=f"{libraries}:{ROOT}")
-    run.wait_for("runpod_flash would run functions of this app on Runpod, which costs money")
+    run.wait_for("tetra_rp would run functions of this app on Runpod, which costs money")
     assert f"main.greet ({project}/main.py:7)" in run.output
     run.wait_for("until a file is saved")
     # More than once: nothing of an SDK may be imported ahead for the next process.
@@ -54,6 +54,19 @@ def test_an_app_of_an_official_sdk_is_refused_until_it_has_no_functions_on_it(
         assert url.startswith("http://127.0.0.1:1/")
         assert key == "pytest-flash-is-not-live"
         run.wait_for(" at http://" if number == 1 else f"serving generation {number + 1}")
+
+
+def test_on_runpod_an_app_of_the_flash_sdk_is_refused_and_reaches_nothing(
+    flash_run: StartRun, tmp_path: Path
+) -> None:
+    write_standins(tmp_path)
+    noted = "\nimport runpod_flash\nopen('seen', 'w').write(runpod_flash.BASE)\n"
+    (tmp_path / "main.py").write_text(APP + noted)
+    run = flash_run("--live", cwd=tmp_path, RUNPOD_API_KEY=KEY)
+    run.wait_for("runpod_flash would run functions of this app on Runpod by itself: main.greet")
+    assert "the SDK's own tool" in run.output
+    assert "--emulator" in run.output
+    assert (tmp_path / "seen").read_text().startswith("http://127.0.0.1:1/")
 
 
 def answer_of(http: httpx.Client, run: FlashRun, number: int) -> list[Any]:

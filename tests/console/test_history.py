@@ -116,12 +116,14 @@ def test_texts_are_bounded_and_keep_their_end() -> None:
 
 
 def test_the_key_is_never_recorded() -> None:
-    journal = Journal(secret="the-key")
-    journal.record(recorded(started(input="key='the-key'")))
-    journal.record(recorded(failed(stdout="using the-key", error="the-key?", traceback="the-key!")))
-    journal.record(recorded(Notice("the-key")))
-    assert "the-key" not in repr(journal.history)
-    assert journal.history.jobs["1-1"].job.input == "key='(API key)'"
+    journal = Journal(secret="rpa_secret")
+    journal.record(recorded(started(input="key='rpa_secret'")))
+    journal.record(
+        recorded(failed(stdout="using rpa_secret", error="rpa_secret?", traceback="rpa_secret!"))
+    )
+    journal.record(recorded(Notice("rpa_secret")))
+    assert "rpa_secret" not in repr(journal.history)
+    assert journal.history.jobs["1-1"].job.input == "key='[the API key]'"
 
 
 def test_readers_are_woken_while_they_read() -> None:

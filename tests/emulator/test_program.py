@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from pytest_flash.emulator.account.autoscaling import RequestCount
+from pytest_flash.emulator.account.desired_workers import RequestCount
 from pytest_flash.emulator.account.endpoint_records import Container, EndpointRecord
 from pytest_flash.emulator.processes.image_programs import (
     NoProgramError,

@@ -31,7 +31,7 @@ def test_settings():
 @pytest.fixture
 def official(project: Any) -> Any:
     write_standins(project.folder)
-    project.write("main.py", APP)
+    project.write("main.py", APP.replace("runpod_flash", "tetra_rp"))
     # Imported by whatever pytest imports first.
     project.write("conftest.py", "import main\n")
     return project
@@ -54,7 +54,7 @@ def test_without_a_fixture():
     result = official.pytest(RUNPOD_API_KEY=KEY)
     result.assert_outcomes(errors=1, passed=1)
     text = "\n".join(result.outlines)
-    assert "runpod_flash would run functions of this app on Runpod, which costs money" in text
+    assert "tetra_rp would run functions of this app on Runpod, which costs money" in text
     assert f"main.greet ({official.folder}/main.py:7)" in text
     assert "--flash-live" in text
     assert official.hosts() <= LOOPBACK
@@ -128,14 +128,63 @@ def test_a_run_that_uses_nothing_of_ours_is_left_alone(
     passes(official.pytest(fresh=True, RUNPOD_API_KEY=KEY), passed=1)
 
 
+REFUSED = """
+def test_refused():
+    try:
+        asyncio.run(main.greet("x"))
+    except OSError as error:
+        assert type(error.reason) is ConnectionRefusedError
+    else:
+        raise AssertionError("the SDK's request was answered")
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "workers"),
+    [("conftest.py", ()), ("conftest.py", ("-n2",)), ("test_app.py", ("-n2",))],
+)
+def test_the_flash_sdk_is_led_to_the_emulator_of_the_run(
+    official: Any,
+    passes: Passes,
+    where: str,
+    workers: tuple[str, ...],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Which starts later, if a test asks for it: until then its address refuses."""
+    if where == "test_app.py" and not request.config.getoption("soak"):
+        pytest.skip("an SDK that each worker imports by itself: with --soak")
+    official.write("main.py", APP)
+    official.write("conftest.py", "")
+    test = """
+import asyncio, main, os, runpod_flash
+
+def test_led(flash_session, flash_app):
+    target = flash_session.target
+    assert runpod_flash.SEEN["RUNPOD_API_BASE_URL"] == target.management_url
+    assert runpod_flash.SEEN["RUNPOD_ENDPOINT_BASE_URL"] == target.queue_url
+    assert runpod_flash.SEEN["RUNPOD_API_KEY"] == target.api_key
+    assert os.environ["FLASH_IS_LIVE_PROVISIONING"] == "true"
+"""
+    if not workers:  # Else another one may have asked for the emulator.
+        test = test.replace("def test_led", f"{REFUSED}\ndef test_led")
+    if where != "test_app.py":
+        official.write(where, "import main\n")
+    for number in range(2 if workers else 1):
+        official.write(f"test_app{number}.py", test)
+    arguments = (*workers, "--dist", "loadfile") if workers else ()
+    result = official.pytest(*arguments, fresh=bool(workers), RUNPOD_API_KEY=KEY)
+    passes(result, passed=2)
+    assert official.hosts() <= LOOPBACK
+
+
 def test_live_leaves_the_app_alone(official: Any, passes: Passes) -> None:
     urls = dict.fromkeys(("RUNPOD_API_BASE_URL", "RUNPOD_ENDPOINT_BASE_URL"), "http://127.0.0.1:9")
     official.write(
         "test_app.py",
-        "import os, runpod_flash\n"
+        "import os, tetra_rp\n"
         "def test_it(flash_config):\n"
         f"    assert {urls!r}.items() <= os.environ.items()\n"
-        "    assert runpod_flash.SEEN['RUNPOD_HAPI_URL'] is None\n"
+        "    assert tetra_rp.SEEN['RUNPOD_HAPI_URL'] is None\n"
         "    assert os.environ['RUNPOD_API_KEY'] == 'rpa_exported'\n",
     )
     passes(official.pytest("--flash-live", RUNPOD_API_KEY=KEY, **urls), passed=1)
@@ -161,6 +210,6 @@ def test_what_was_imported_before_anything_told_of_us(official: Any, how: str) -
         assert "would run functions of this app on Runpod" in text
     else:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert "runpod_flash was imported before it could be known" in text
+        assert "tetra_rp was imported before it could be known" in text
         assert "flash_app" in text
     assert official.hosts() <= LOOPBACK

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from watchfiles import Change
 
-from pytest_flash.runner.reload.file_watcher import ProjectFilter, WatchOptions, changes
+from pytest_flash.runner.reload.file_watcher import changes
+from pytest_flash.runner.reload.watched_paths import ProjectFilter, WatchOptions
 from tests.support.system.deadline import at_most
 
 

@@ -153,6 +153,56 @@ def test_modules_keep_their_own_loaders(folder: Path) -> None:
     assert run(folder, program) == ["SourceFileLoader"] * 6 + [source, "data", source]
 
 
+LED = (
+    BEFORE
+    + """
+from pathlib import Path
+from pytest_flash.sdks.emulator_host import EmulatorHost
+from pytest_flash.sdks.import_finder import watch_imports
+from pytest_flash.settings import read_process_environment
+urls = "http://127.0.0.1:4000/api", "http://127.0.0.1:4000/queue/v2"
+watch_imports(lambda: True, lambda: EmulatorHost.of(*urls, "emulators", Path("state")))
+"""
+)
+
+
+@pytest.mark.parametrize("before", ["", "import runpod", "import tetra_rp"])
+def test_a_guest_is_led_to_the_emulator(folder: Path, before: str) -> None:
+    """Also where its environment led elsewhere, to another emulator say."""
+    program = f"""
+{before}
+import runpod_flash, runpod
+result = [runpod_flash.SEEN, runpod.api_key, runpod.endpoint_url_base]
+result += [os.environ["FLASH_IS_LIVE_PROVISIONING"], os.environ["RUNPOD_URL_MIXED_OK"]]
+result += [read_process_environment().key]
+"""
+    others = dict.fromkeys(URLS, "http://127.0.0.1:5000")
+    seen, key, queues, *flags, ours = run(folder, program, begin=LED, **others)
+    assert seen["RUNPOD_API_KEY"] == key == "emulators"
+    assert seen["RUNPOD_ENDPOINT_BASE_URL"] == queues == "http://127.0.0.1:4000/queue/v2"
+    assert all(seen[name].startswith("http://127.0.0.1:4000") for name in URLS)
+    assert flags == ["true", "1"]
+    assert ours is None
+
+
+def test_other_sdks_are_not_led(folder: Path) -> None:
+    seen = run(folder, "import tetra_rp; result = tetra_rp.SEEN", begin=LED)
+    assert seen["RUNPOD_API_KEY"] == "pytest-flash-is-not-live"
+
+
+def test_a_guest_is_led_again_where_the_environment_is_brought_back(folder: Path) -> None:
+    program = """
+from unittest import mock
+from pytest_flash.sdks.import_finder import stay_off
+with mock.patch.dict(os.environ):
+    import runpod_flash
+assert os.environ["RUNPOD_API_KEY"] == "rpa_exported"
+stay_off()
+result = [os.environ["RUNPOD_API_BASE_URL"], os.environ["RUNPOD_API_KEY"]]
+"""
+    assert run(folder, program, begin=LED) == ["http://127.0.0.1:4000/api", "emulators"]
+
+
 def test_an_sdk_that_fails_to_import_says_so(folder: Path) -> None:
     (folder / "runpod_flash" / "__init__.py").write_text("import nothing_of_that_name\n")
     program = "try:\n    import runpod_flash\nexcept ImportError as error: result = error.name"

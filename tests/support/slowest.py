@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 _LONGEST_FIRST = (
+    "conformance/test_project_shapes.py",
     "test_live_path.py",
     "cli/test_provisioning.py",
     "provisioner/test_processes.py",
@@ -17,6 +18,7 @@ _LONGEST_FIRST = (
     "plugin/runs/test_broken_runs.py",
     "plugin/runs/test_endings.py",
     "cli/test_reload_fork.py",
+    "conformance/test_served_guests.py",
     "console/test_flash_run.py",
     "cli/test_reload_edits.py",
     "cli/test_stopped_parent.py",

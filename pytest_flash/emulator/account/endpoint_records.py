@@ -12,7 +12,7 @@ from ...wire.cpus import GB_PER_VCPU
 from ...wire.documents import EndpointType, FlashBoot
 from ...wire.gpus import ACCEPTED_TYPES
 from ..server.http_errors import HttpError
-from .autoscaling import QueueDelay, RequestCount, Scaling
+from .desired_workers import QueueDelay, RequestCount, Scaling
 from .endpoint_requests import (
     CpuBody,
     CreateEndpointBody,

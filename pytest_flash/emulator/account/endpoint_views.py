@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...wire.cpus import GB_PER_VCPU
 from ...wire.gpus import ACCEPTED_TYPES
-from .autoscaling import RequestCount
+from .desired_workers import RequestCount
 from .health_checks import health_path
 
 if TYPE_CHECKING:

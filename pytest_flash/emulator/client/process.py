@@ -22,6 +22,7 @@ from ...process.child_environment import child_environment
 from ...process.exit_status import await_end, ends_within, how_it_ended, is_stopped
 from ...settings import API_KEY
 from ..startup.announcement import KEY_VARIABLE, Announcement
+from .reserved_address import ReservedAddress
 
 _STOP_LIMIT = 3.0
 _LAST_WORDS = 4000
@@ -46,17 +47,23 @@ class EmulatorProcess:
 
     @classmethod
     def start(
-        cls, project: Path, *, timeout: float = 20.0, log: Path | None = None
+        cls,
+        project: Path,
+        *,
+        timeout: float = 20.0,
+        log: Path | None = None,
+        reserved: ReservedAddress | None = None,
     ) -> EmulatorProcess:
         """Start an emulator for ``project`` and wait, for up to ``timeout`` seconds, until it
         takes connections. It serves them a moment later, when it has imported the rest.
 
         ``log`` receives what the emulator and its workers print; without it only the emulator's
-        own warnings are kept, for error messages. Raises EmulatorError with the last of them.
+        own warnings are kept, for error messages. It serves at ``reserved``,
+        or any free port. Raises EmulatorError with the last of them.
         """
         words = _LastWords(log)
         try:
-            process, lifeline = _spawn(project, words.file, quiet=log is None)
+            process, lifeline = _spawn(project, words.file, reserved, quiet=log is None)
             try:
                 announcement = _announced(process, monotonic() + timeout)
             except BaseException:
@@ -165,15 +172,20 @@ class _LastWords:
 
 
 def _spawn(
-    project: Path, errors: IO[bytes], *, quiet: bool
+    project: Path, errors: IO[bytes], reserved: ReservedAddress | None, *, quiet: bool
 ) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     lifeline_end, lifeline = os.pipe()
     # Through a pipe: other processes can read an environment, and everybody arguments.
-    key_end = _holding(secrets.token_urlsafe(32))
+    key = secrets.token_urlsafe(32) if reserved is None else reserved.announcement.api_key
+    key_end = _holding(key)
+    passed = [lifeline_end, key_end]
     command = [sys.executable, "-m", __package__.rpartition(".")[0], "--json"]
     command += ["--project", str(project.resolve()), "--lifeline-fd", str(lifeline_end)]
     command += ["--key-fd", str(key_end)]
     command += ["--quiet"] if quiet else []
+    if reserved is not None:
+        passed.append(reserved.listener.fileno())
+        command += ["--listener-fd", str(reserved.listener.fileno())]
     # Keys of the user's own are none of this emulator's business.
     kept = child_environment(_USERS_KEYS)
     try:
@@ -185,7 +197,7 @@ def _spawn(
             env=kept,
             # With -m the working directory heads sys.path: not one with modules of the user's.
             cwd=os.sep,
-            pass_fds=(lifeline_end, key_end),
+            pass_fds=passed,
             start_new_session=True,
         )
     except BaseException:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...wire.cpus import GB_PER_VCPU
-from ..account.autoscaling import RequestCount
+from ..account.desired_workers import RequestCount
 from ..account.endpoint_views import timestamp
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...clock import monotonic
-from ...functions.onworker.live_output import unmarked
+from ...functions.onworker.log_marks import unmarked
 from ...process.exit_status import await_end
 
 _LOG_PIECE = 1 << 11

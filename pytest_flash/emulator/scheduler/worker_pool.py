@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...functions.onworker.live_output import unmarked
+from ...functions.onworker.log_marks import unmarked
 from ...process.exit_status import how_it_ended
-from ..account.autoscaling import Load, desired_workers
+from ..account.desired_workers import Load, desired_workers
 from ..account.ids import new_id
 from ..processes.image_programs import NoProgramError
 from ..processes.worker_logs import WorkerLog, WorkerLogs

@@ -24,6 +24,7 @@ ORDER = (
         "child_processes",
         "signing",
         "error_description",
+        "log_marks",
         "live_output",
         "transcript",
         "entry_point",

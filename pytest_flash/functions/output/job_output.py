@@ -9,11 +9,11 @@ from typing import Protocol
 
 from ...clock import monotonic
 from ...runpod import JobState, JobStatus
-from ..onworker.live_output import Piece
+from ..onworker.log_marks import Piece
 from ..onworker.signing import Signer
 from ..onworker.transcript import LEFT_OUT
 from ..protocol.function_messages import CapturedOutput
-from .received_lines import ReceivedText, shown
+from .received_text import ReceivedText, shown
 
 # Jobs that are over sooner tell all they printed with their result, unless their worker's log is
 # being read already.

@@ -13,7 +13,7 @@ from ...errors import RunpodApiError, RunpodConnectionError
 from ...events import EventSink, Notice
 from ...process.loop_thread import LoopThread
 from ...runpod import LogClient
-from ..onworker.live_output import read
+from ..onworker.log_marks import read
 from ..onworker.signing import Signer
 from .job_output import JobListener
 

@@ -63,11 +63,11 @@ class FileSlice:
         names = frozenset[str]().union(*(each.attributes for each in self.statements))
         return wanted_names(self.imports, names)
 
-    def importing(self) -> Iterator[tuple[int, tuple[Import, ...]]]:
-        """The lines of those statements that import something, with what that is."""
+    def importing(self) -> Iterator[tuple[int, ast.AST]]:
+        """The lines of those statements that import something, and these."""
         for each in self.statements:
-            if imports := self.source.imports_in(each.node):
-                yield each.node.lineno, imports
+            if self.source.imports_in(each.node):
+                yield each.node.lineno, each.node
 
 
 class SlicedFile:

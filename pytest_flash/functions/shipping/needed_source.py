@@ -16,11 +16,11 @@ from ..onworker.bundle import Shipped
 from ..onworker.entry_point import CallTarget
 from . import worker_runtime
 from .declared_packages import Declared
-from .effective_imports import effective_names
+from .effective_imports import effective_names, effects_of
 from .file_slices import FileSlice, SlicedFile
 from .module_lookups import with_parents
 from .pickling import pack_data
-from .prepared import ImportedModule, NamedValue, Prepared
+from .prepared import NamedValue, Prepared
 from .project_modules import (
     MAIN,
     ModuleSource,
@@ -121,6 +121,7 @@ class Gathering:
         self._wanted: dict[str, set[str]] = {}
         self._slices: dict[str, FileSlice] = {}
         self._whole: dict[str, ModuleSource] = {}
+        self._is_made_up = False  # Code there says which modules it imports, not the text alone.
         self._shown: dict[str, set[int]] = {}
         self._left: dict[str, dict[str, str]] = {}
 
@@ -165,7 +166,7 @@ class Gathering:
     def _refer(self, to: Reference) -> None:
         """A pickle names something: a slice of its module will do, unless it travels whole."""
         if isinstance(to, WholeModule):
-            self._load([Import(to.module, 0)])
+            self._load(self._project.named([Import(to.module, 0)]))
         elif isinstance(to, SourceLines):
             self._shown.setdefault(to.module, set()).update(range(to.first, to.last + 1))
         elif to.module not in self._whole and to.module in sys.modules:
@@ -180,7 +181,7 @@ class Gathering:
             travels = functools.partial(self._travels, module)
             taken = self._slices[module] = self._file(module).take(wanted, travels)
             slices.append(taken)
-            self._load(taken.imports)
+            self._load(self._named(taken))
         for module, wanted in list(self._wanted.items()):
             file = self._file(module)
             for taken in slices:
@@ -214,16 +215,22 @@ class Gathering:
         """Whether the project has all that ``imports`` load, so that nothing has to be declared."""
         return all(map(self._project.has, imports))
 
-    def _load(self, imports: Iterable[Import]) -> None:
-        names = self._project.named(imports)
-        reached = self._project.reached(names)
-        for name, source in reached.items():
+    def _named(self, taken: FileSlice) -> frozenset[str]:
+        """The project's modules that a slice imports."""
+        found = (self._project.by_part(taken.source, each.node) for each in taken.statements)
+        return frozenset[str]().union(*(each.named for each in found))
+
+    def _load(self, names: Iterable[str]) -> None:
+        """Let the project's modules ``names`` travel whole, with all that they import."""
+        known = () if self._is_made_up else self._whole
+        for name, source in self._project.reached(names, known).items():
             mine = self._home is not None and name == self._home.module
-            if mine or name == MAIN:
-                continue
+            if not mine and name != MAIN:
+                self._whole[name] = source
+                self._is_made_up = self._is_made_up or not source.facts.is_settled
+        for name in self._whole.keys() & (self._wanted.keys() | self._slices.keys()):
             self._wanted.pop(name, None)
             self._slices.pop(name, None)
-            self._whole[name] = source
 
     def _travels(self, home: str, name: str, value: Any) -> set[str] | None:
         """The names of ``home`` that ``value``, bound to ``name`` there, needs; None where it is
@@ -253,7 +260,8 @@ class Gathering:
                 # Known by its file: such lines are looked at, not executed.
                 texts[file.file] = file.masked(numbers)
         present = self._whole.keys() | {each.name for each in entries}
-        above = {each for name in present for each in with_parents(name)[:-1]} - present
+        packages = {name.rpartition(".")[0] for name in present} - {""}
+        above = {each for name in packages for each in with_parents(name)} - present
         entries += [Shipped(name, "", "", "", package=True, stub=True) for name in sorted(above)]
         sources = {**whole.texts, **texts}
         self._refusals.size(spec, sources, SOURCE_LIMIT)
@@ -265,13 +273,17 @@ class Gathering:
             for name, line in taken.values.items()
         )
         loaded = [each.loaded for each in (*self._whole.values(), *sliced.values())]
-        absent = (self._project.absent(taken.imports) for taken in self._slices.values())
+        absent = (
+            self._project.by_part(taken.source, each.node).absent
+            for taken in self._slices.values()
+            for each in taken.statements
+        )
         return Prepared(
             self._name(),
             self._code(whole, entries, worker_runtime.packed(own)),
             values,
             sources,
-            tuple(ImportedModule(e.name, e.module, e.spec) for e in loaded if e.module),
+            tuple(each for each in loaded if each.module is not None),
             tuple(each for each in loaded if each.module is None),
             whole.absent.union(*absent),
             whole,
@@ -293,16 +305,15 @@ class Gathering:
     def _beside(self, module: str) -> tuple[tuple[str, str], ...]:
         """The modules that ``module`` imports for what they do, and all that these import, with
         the hashes of their files; not those that travel."""
-        effects = [each for _, imports in self._file(module).effects for each in imports]
-        reached = self._project.reached(self._project.named(effects))
+        reached = effects_of(self._file(module), self._project).reached
         stays = sorted(reached.keys() - self._whole.keys() - self._slices.keys() - {MAIN})
         return tuple((name, reached[name].digest) for name in stays)
 
     def _imported(self, taken: FileSlice, known: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
         """The lines of statements that import something, with what that is known by."""
         found: dict[int, list[str]] = {}
-        for line, imports in taken.importing():
-            names = sorted(self._project.named(imports) & known.keys())
+        for line, part in taken.importing():
+            names = sorted(self._project.by_part(taken.source, part).named & known.keys())
             found.setdefault(line, []).extend(f"{name} {known[name]}" for name in names)
         return tuple((line, short_hash(" ".join(texts))) for line, texts in found.items())
 
@@ -320,13 +331,14 @@ class Gathering:
     def _code(self, whole: WholeModules, entries: list[Shipped], texts: str) -> str:
         own = (repr(worker_runtime.positional(each)) for each in entries)
         modules = "".join(f"{each}," for each in (*whole.modules, *own))
+        parts = "".join(f"{each!r}," for each in (*whole.packed, texts))
         awaits = inspect.iscoroutinefunction(inspect.unwrap(self._spec.function))
         return (
             f"{worker_runtime.boot()}"
             f"{self._name()} = sys.modules[{worker_runtime.name() + '.entry_point'!r}].entry(\n"
             f"    {worker_runtime.positional(self._target())!r},"
             f" {awaits or bool(self._spec.method)}, ({modules}),\n"
-            f"    ({whole.packed!r}, {texts!r}),\n)\n"
+            f"    ({parts}),\n)\n"
         )
 
 

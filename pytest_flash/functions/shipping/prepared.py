@@ -21,15 +21,6 @@ class NamedValue:
 
 
 @dataclass(frozen=True, eq=False)
-class ImportedModule:
-    """A module as it was in ``sys.modules``, and its spec, which another import replaces."""
-
-    name: str
-    module: Any
-    spec: object
-
-
-@dataclass(frozen=True, eq=False)
 class Prepared:
     """Source text that defines ``name`` when a worker executes it, ready for every call.
 
@@ -42,7 +33,7 @@ class Prepared:
     code: str
     values: tuple[NamedValue, ...]
     sources: Mapping[str, str] = field(repr=False)
-    imported: tuple[ImportedModule, ...] = field(repr=False)
+    imported: tuple[LoadedSource, ...] = field(repr=False)
     unloaded: tuple[LoadedSource, ...] = field(repr=False)
     absent: frozenset[str] = field(repr=False)
     whole: WholeModules = field(repr=False)

@@ -6,18 +6,20 @@ import ast
 import functools
 import io
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...user_files import is_users_own, saved
 from ..onworker.parsing import parse
 from .loaded_source import LoadedSource, LoadedTexts
 from .module_lookups import Lookups, with_parents
-from .source_facts import KnownSources, SourceFacts, facts_of, short_hash
+from .source_facts import KnownSources, SourceFacts, are_settled, facts_of, short_hash
 from .source_imports import Bindings, Import, Place, bindings, imports_of, nodes_of
 
 MAIN = "__main__"
+T = TypeVar("T")
 
 
 @functools.cache
@@ -63,6 +65,11 @@ class ModuleSource:
         """Known by its text, where that stands, and what it is."""
         kind = "package" if self.package else "module"
         return short_hash(f"{self.file} {kind} {self.text}")
+
+    @functools.cached_property
+    def ends_part(self) -> bool:
+        """Whether sorted modules may be cut into parts behind it: as one in 16, by its name."""
+        return short_hash(self.name).startswith("0")
 
     @functools.cached_property
     def tree(self) -> ast.Module:
@@ -112,8 +119,11 @@ class ModuleSource:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Of imports: see the methods of ``ProjectModules`` of these names."""
+class Found:
+    """Of imports: the project's modules that they ``named``, with the packages above and modules
+    taken by ``from package import module``; those whose content is ``taken``, without the packages
+    above; and ``absent`` ones, which they would load if they were there: these are none of the
+    project's, and were not imported here."""
 
     named: frozenset[str]
     taken: frozenset[str]
@@ -135,8 +145,10 @@ class ProjectModules:
         self._found: dict[str, ModuleSource | None] = {}
         self._lookups = Lookups()
         self._by_path: dict[ModuleSource, bool] = {}
-        self._imports: dict[Import, _Found] = {}
-        self._sources: dict[ModuleSource, _Found] = {}
+        self._imports: dict[Import, Found] = {}
+        self._sources: dict[ModuleSource, Found] = {}
+        self._parts: dict[ast.AST, Found] = {}
+        self._kept: dict[Hashable, Any] = {}
 
     def refresh(self) -> None:
         """Look again at what may have changed: files, and which modules there are."""
@@ -148,6 +160,18 @@ class ProjectModules:
         self._found = {}
         self._lookups = Lookups()
         self._by_path, self._imports, self._sources = {}, {}, {}
+        self._parts, self._kept = {}, {}
+
+    def kept(self, key: Hashable, find_out: Callable[[], tuple[T, bool]]) -> T:
+        """What ``find_out`` found of the modules as they are now, asked once: it also says whether
+        that holds until ``refresh`` sees a change."""
+        if key in self._kept:
+            known: T = self._kept[key]
+            return known
+        found, holds = find_out()
+        if holds:
+            self._kept[key] = found
+        return found
 
     def find(self, name: str) -> ModuleSource | None:
         """The module ``name`` if it belongs to the project: source outside of installed packages.
@@ -171,8 +195,9 @@ class ProjectModules:
             known = self._by_path[source] = spec is None or spec.origin != source.file
         return known
 
-    def reached(self, names: Iterable[str]) -> dict[str, ModuleSource]:
-        """The project's modules among ``names`` with all that they import.
+    def reached(self, names: Iterable[str], known: Collection[str] = ()) -> dict[str, ModuleSource]:
+        """The project's modules among ``names`` with all that they import, but for those that are
+        ``known``: all that these import is known as well.
 
         ``names`` come with the packages above them, as ``named`` gives them.
         """
@@ -181,29 +206,29 @@ class ProjectModules:
         while waiting:
             name = waiting.pop()
             source = self.find(name) if name not in found else None
-            if source is None:
+            if source is None or name in known:
                 continue
             found[name] = source
             waiting += [each for each in self.named_by(source) if each not in found]
         return found
 
     def named(self, imports: Iterable[Import]) -> frozenset[str]:
-        """The project's modules that ``imports`` load: packages above, and modules taken by
-        ``from package import module``."""
+        """The project's modules that ``imports`` load; see ``Found``."""
         return frozenset[str]().union(*(self._of(each).named for each in imports))
 
     def has(self, each: Import) -> bool:
         """Whether the module that ``each`` names is one of the project's."""
         return each.module in self._of(each).named
 
-    def taken(self, imports: Iterable[Import]) -> frozenset[str]:
-        """The project's modules whose content ``imports`` take: not the packages above."""
-        return frozenset[str]().union(*(self._of(each).taken for each in imports))
-
-    def absent(self, imports: Iterable[Import]) -> frozenset[str]:
-        """Modules that ``imports`` would load if they were there: they are none of the project's,
-        and were not imported here."""
-        return frozenset[str]().union(*(self._of(each).absent for each in imports))
+    def by_part(self, source: ModuleSource, part: ast.AST) -> Found:
+        """What the imports in ``part`` of the tree of ``source`` find."""
+        found = self._parts.get(part)
+        if found is None:
+            imports = source.imports_in(part)
+            found = self._together(imports)
+            if are_settled(imports):
+                self._parts[part] = found
+        return found
 
     def named_by(self, source: ModuleSource) -> frozenset[str]:
         """As ``named``, for all that ``source`` imports."""
@@ -221,26 +246,29 @@ class ProjectModules:
         loaded = source.loaded
         return loaded.current and (loaded.module is not None or loaded.saved == saved(loaded.file))
 
-    def _by(self, source: ModuleSource) -> _Found:
+    def _by(self, source: ModuleSource) -> Found:
         found = self._sources.get(source)
         if found is None:
-            every = [self._of(each) for each in source.imports]
-            found = _Found(
-                frozenset[str]().union(*(each.named for each in every)),
-                frozenset[str]().union(*(each.taken for each in every)),
-                frozenset[str]().union(*(each.absent for each in every)),
-            )
+            found = self._together(source.imports)
             if source.facts.is_settled:
                 self._sources[source] = found
         return found
 
-    def _of(self, each: Import) -> _Found:
+    def _together(self, imports: Iterable[Import]) -> Found:
+        every = [self._of(each) for each in imports]
+        return Found(
+            frozenset[str]().union(*(each.named for each in every)),
+            frozenset[str]().union(*(each.taken for each in every)),
+            frozenset[str]().union(*(each.absent for each in every)),
+        )
+
+    def _of(self, each: Import) -> Found:
         found = self._imports.get(each)
         if found is None:
             taken = frozenset(self._taken(each))
             named = taken if each.loaded or each.below is not None else taken | {each.module}
             above = (name for one in named for name in with_parents(one))
-            found = _Found(frozenset(filter(self.find, above)), taken, self._absent(each))
+            found = Found(frozenset(filter(self.find, above)), taken, self._absent(each))
             if not each.star and each.below is None:
                 self._imports[each] = found
         return found

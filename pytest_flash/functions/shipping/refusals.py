@@ -25,6 +25,7 @@ from .unsendable_values import UnsendableError, a, clause
 
 # Objects that pickle so much without complaint are taken to go on like that.
 _LOOKED_AT = 1_000_000
+_LARGEST_CHARACTER = 4  # Bytes, in UTF-8.
 # Empty where they are made, so making them again is what the code means.
 _MADE_ANEW = (
     *(typing.TypeVar, typing.ParamSpec, contextvars.ContextVar, threading.local),
@@ -90,6 +91,8 @@ class Refusals:
 
     def size(self, spec: FunctionSpec, texts: Mapping[str, str], limit: int) -> None:
         """Refuse more source than a call may carry."""
+        if sum(map(len, texts.values())) * _LARGEST_CHARACTER <= limit:
+            return
         sizes = {name: len(text.encode("utf-8", "surrogatepass")) for name, text in texts.items()}
         total = sum(sizes.values())
         if total > limit:

@@ -28,7 +28,12 @@ class SourceFacts:
     def is_settled(self) -> bool:
         """Whether the text alone says which modules it may import: code makes up no names of
         modules, and no ``import *`` asks another module for what there is."""
-        return not any(each.star or each.below is not None for each in self.imports)
+        return are_settled(self.imports)
+
+
+def are_settled(imports: Iterable[Import]) -> bool:
+    """Whether the text alone says which modules ``imports`` may load; see ``is_settled``."""
+    return not any(each.star or each.below is not None for each in imports)
 
 
 def facts_of(tree: ast.Module, place: Place) -> SourceFacts:

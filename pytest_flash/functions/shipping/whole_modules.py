@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from ..onworker.bundle import Shipped
@@ -16,14 +16,19 @@ from .source_facts import short_hash
 @dataclass(frozen=True, eq=False)
 class WholeModules:
     """Modules that travel whole beside slices of others. ``known`` are the keys of all of them;
-    ``modules`` what the worker is told of each, and ``packed`` the ``texts``, as source text;
+    ``modules`` what the worker is told of each, and ``packed`` parts of the ``texts``, as source
+    text;
     ``absent`` are modules that they import and that are not there."""
 
     known: Mapping[str, str]
     texts: Mapping[str, str] = field(repr=False)
     modules: tuple[str, ...] = field(repr=False)
-    packed: str = field(repr=False)
+    packed: tuple[str, ...] = field(repr=False)
     absent: frozenset[str] = field(repr=False)
+
+
+# Less would be compressed worse: that looks back some 30 kB.
+_SMALLEST_PART = 32
 
 
 class SharedModules:
@@ -58,43 +63,101 @@ class SharedModules:
         sliced: Mapping[str, ModuleSource],
         check: Callable[[bytes], None],
     ) -> WholeModules:
-        known = keys(whole, sliced, self._project)
-        modules = (
-            Shipped(name, known[name], source.digest, source.file, source.package)
-            for name, source in sorted(whole.items())
-        )
-        texts = {name: source.text for name, source in sorted(whole.items())}
-        data = worker_runtime.serialized(texts)
-        check(data)
+        looked_at = self._looked_at(whole, sliced)
+        keys = {name_on_worker(name): source.digest for name, source in sliced.items()}
+        sources = [source for _, source in sorted(whole.items())]
         return WholeModules(
-            known,
-            texts,
-            tuple(repr(worker_runtime.positional(each)) for each in modules),
-            worker_runtime.packed(data),
-            frozenset[str]().union(*map(self._project.absent_for, whole.values())),
+            keys | {name: looked_at[name].key for name in whole},
+            {source.name: source.text for source in sources},
+            tuple(looked_at[source.name].shipped for source in sources),
+            tuple(self._packed(part, check) for part in _parts(sources)),
+            frozenset[str]().union(*(looked_at[name].absent for name in whole)),
         )
 
+    def _looked_at(
+        self, whole: Mapping[str, ModuleSource], sliced: Mapping[str, ModuleSource]
+    ) -> Mapping[str, LookedAt]:
+        """The modules, by name. All that a module imports travels with it, whole or sliced: where
+        the same ones are sliced, what was found out holds beside any other modules."""
+        key = (LookedAt, frozenset(sliced.values()))
+        known = self._project.kept(key, lambda: (dict[str, LookedAt](), True))
+        found = dict(known)
+        for each in look_at(whole, sliced, self._project, known):
+            found[each.name] = each
+            if each.is_settled:
+                known[each.name] = each
+        return found
 
-def keys(
-    whole: Mapping[str, ModuleSource], sliced: Mapping[str, ModuleSource], project: ProjectModules
-) -> dict[str, str]:
-    """What each module that travels ``whole`` is known by: the hash of its source and of all that
-    it imports of the project. Those that are ``sliced`` are known by their files.
+    def _packed(self, part: tuple[ModuleSource, ...], check: Callable[[bytes], None]) -> str:
+        def pack() -> tuple[str, bool]:
+            data = worker_runtime.serialized({each.name: each.text for each in part})
+            check(data)
+            return worker_runtime.packed(data), True
+
+        return self._project.kept(part, pack)
+
+
+@dataclass(frozen=True, eq=False)
+class LookedAt:
+    """A module that travels whole.
+
+    ``together`` is the hash of its source, of the modules that it imports in a circle, and of all
+    that these import; ``key`` what it is known by; ``shipped`` what the worker is told of it;
+    ``is_settled``: the texts alone say all of that. ``absent`` as of WholeModules.
+    """
+
+    name: str
+    together: str
+    key: str
+    shipped: str
+    absent: frozenset[str]
+    is_settled: bool
+
+
+def look_at(
+    whole: Mapping[str, ModuleSource],
+    sliced: Mapping[str, ModuleSource],
+    project: ProjectModules,
+    known: Mapping[str, LookedAt],
+) -> Iterator[LookedAt]:
+    """The ``whole`` modules that are not ``known``: each is known by the hash of its source and of
+    all that it imports of the project. Those that are ``sliced`` are known by their files.
 
     ``whole`` must be complete: see ``ProjectModules.reached``.
     """
     travelling = whole.keys() | sliced.keys()
-    direct = {name: _direct(source, travelling, project) for name, source in whole.items()}
-    found = {name_on_worker(name): source.digest for name, source in sliced.items()}
-    hashes = {name: f"{name} part {source.digest}" for name, source in sliced.items()}
+    new = {name: source for name, source in whole.items() if name not in known}
+    direct = {name: _direct(source, travelling, project) for name, source in new.items()}
+    hashes = {name: known[name].together for name in whole.keys() - new.keys()}
+    hashes |= {name: f"{name} part {source.digest}" for name, source in sliced.items()}
+    unsettled = set[str]()
     for group in _in_order(direct):
         members = [f"{name} whole {whole[name].digest}" for name in group]
-        below = {hashes[other] for name in group for other in direct[name] if other not in group}
-        together = short_hash(" ".join([*members, *sorted(below)]))
+        outside = {other for name in group for other in direct[name]}.difference(group)
+        together = short_hash(" ".join([*members, *sorted({hashes[each] for each in outside})]))
+        settled = all(whole[name].facts.is_settled for name in group)
+        if not settled or not unsettled.isdisjoint(outside):
+            unsettled.update(group)
         for name in group:
             hashes[name] = together
-            found[name] = short_hash(f"{name} {together}")
-    return found
+            source, key = whole[name], short_hash(f"{name} {together}")
+            shipped = Shipped(name, key, source.digest, source.file, source.package)
+            told = repr(worker_runtime.positional(shipped))
+            absent = project.absent_for(source)
+            yield LookedAt(name, together, key, told, absent, name not in unsettled)
+
+
+def _parts(sources: Sequence[ModuleSource]) -> Iterator[tuple[ModuleSource, ...]]:
+    """``sources`` in parts whose ends depend on names near there alone: most parts of two sets that
+    differ in some modules are the same."""
+    part: list[ModuleSource] = []
+    for each in sources:
+        part.append(each)
+        if len(part) >= _SMALLEST_PART and each.ends_part:
+            yield tuple(part)
+            part.clear()
+    if part:
+        yield tuple(part)
 
 
 def _direct(source: ModuleSource, travelling: Set[str], project: ProjectModules) -> Set[str]:

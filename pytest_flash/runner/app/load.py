@@ -37,7 +37,7 @@ class LoadedApp:
     location: AppLocation
 
 
-def load(location: AppLocation, *, instead: str | None = None) -> LoadedApp:
+def load(location: AppLocation, *, instead: str | None = None, embedded: str = "") -> LoadedApp:
     """Import the module at ``location`` and find its app.
 
     The app is a FastAPI instance or, where there is none, a factory: a function without required
@@ -45,18 +45,17 @@ def load(location: AppLocation, *, instead: str | None = None) -> LoadedApp:
     attribute may be any ASGI app or factory.
 
     Where the command line does not say that the target is live, ``instead`` is the option that
-    does: an app whose functions are an official SDK's is refused with it.
+    does, and where the target is live, ``embedded`` is how the embedded one is had: an app whose
+    functions are an official SDK's is refused with them.
 
     Raises AppImportError, AppNotFoundError, AmbiguousAppError or OfficialSdkError.
     """
     try:
         loaded = _loaded(location)
     except AppImportError:
-        if instead is not None:
-            refuse_official_functions(instead)  # It may have failed because it called one.
+        refuse_official_functions(instead, embedded)  # It may have failed because it called one.
         raise
-    if instead is not None:
-        refuse_official_functions(instead)
+    refuse_official_functions(instead, embedded)
     return loaded
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,15 @@ from ...clock import wall_time
 from ...console.history import History, Recorded
 from ...console.journal import Journal
 from ...console.token import ConsoleAccess
-from ...events import Event, EventSink, JobEnded, TargetChosen
+from ...events import (
+    Event,
+    EventSink,
+    JobEnded,
+    JobNamed,
+    JobOutput,
+    JobStarted,
+    TargetChosen,
+)
 
 Reader = Callable[[Recorded], None]
 
@@ -37,6 +46,8 @@ class EventHub:
         self._journal = Journal()
         self._reader: Reader | None = None
         self._workers: set[tuple[str, str]] = set()
+        self._counter = itertools.count(1)
+        self._calls: dict[tuple[int, int], int] = {}
 
     def hide(self, secret: str) -> None:
         """Keep no text with ``secret`` in it."""
@@ -44,6 +55,7 @@ class EventHub:
 
     def tell(self, event: Event, generation: int = 0) -> None:
         """Something happened; in a serving process, of that generation, unless it is 0."""
+        event = self._numbered(event, generation)
         if isinstance(event, JobEnded):
             event = self._told_apart(event)
         self._on_event(event)
@@ -54,6 +66,18 @@ class EventHub:
         recorded = self._journal.record(Recorded(generation, wall_time(), event))
         if self._reader is not None:
             self._reader(recorded)
+
+    def _numbered(self, event: Event, generation: int) -> Event:
+        """Each generation counts its calls anew; here they go on."""
+        if not isinstance(event, JobStarted | JobNamed | JobOutput | JobEnded):
+            return event
+        key = generation, event.call
+        if isinstance(event, JobStarted):
+            self._calls[key] = next(self._counter)
+        number = self._calls.get(key, event.call)
+        if isinstance(event, JobEnded):
+            self._calls.pop(key, None)
+        return replace(event, call=number)
 
     def _told_apart(self, event: JobEnded) -> JobEnded:
         """A worker outlives a generation, and is cold to ``flash run`` but once."""

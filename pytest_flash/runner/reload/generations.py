@@ -18,8 +18,8 @@ from ...process.exit_status import how_it_ended
 from ...target import Target
 from ..app.options import RunTimings
 from ..console.event_hub import EventHub
+from .content_changes import ContentChanges
 from .ipc_messages import EXPLAINED, Assignment
-from .relevant_changes import RelevantChanges
 from .serving_process import ServingProcess
 from .spawner import Spawner
 
@@ -39,7 +39,7 @@ class Generations:
         event_hub: EventHub,
         timings: RunTimings,
         sources: Mapping[str, bytes],
-        relevant: RelevantChanges,
+        relevant: ContentChanges,
     ) -> None:
         self._spawner = spawner
         self._assignment = assignment

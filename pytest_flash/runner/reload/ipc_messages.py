@@ -46,7 +46,8 @@ class Assignment:
     a process with a broken app stays. ``console`` is what it needs to serve the console beside
     the app; ``sources`` is what earlier processes found out about those of the app. The target
     follows, since the emulator may still start; ``live`` says of which kind it is, and ``granted``
-    that the command line said so. With ``note_writes`` it says which files it has written.
+    that the command line said so. ``guest_state`` is the session's folder for what official SDKs
+    remember of the embedded one. With ``note_writes`` it says which files it has written.
     With ``in_process`` remote functions run in the process itself.
     """
 
@@ -64,6 +65,7 @@ class Assignment:
     provision: ProvisionOptions
     live: bool
     granted: bool
+    guest_state: Path
     in_process: bool = False
     broken: str | None = None
     note_writes: bool = False
@@ -238,9 +240,13 @@ class SupervisorLink:
         self.report(Question(text))
         return self._answers.get()
 
-    def target(self) -> Target:
-        """Where remote functions run; blocks until that is known."""
-        self._provided.wait()
+    def target(self, timeout: float | None = None) -> Target:
+        """Where remote functions run; blocks until that is known.
+
+        Raises TimeoutError where that takes longer than ``timeout`` seconds.
+        """
+        if not self._provided.wait(timeout):
+            raise TimeoutError(f"the target of remote functions is not known after {timeout:g} s")
         assert self._target is not None
         return self._target
 

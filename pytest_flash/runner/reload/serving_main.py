@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Collection
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -19,6 +20,7 @@ from ...errors import AppError, AppNotFoundError, ConfigurationError, FlashError
 from ...events import AppBroken, EndpointFound, Notice, Serving
 from ...functions.registry import registry
 from ...process.nonblocking_output import unblock_standard_streams
+from ...sdks import GUESTS, MODULES
 from ...sdks.import_finder import watch_imports
 from ...settings import Environment, read_environment
 from ...target import NOT_LIVE
@@ -47,9 +49,14 @@ from .own_writes import OwnWrites
 from .preload import Watch
 from .remote_functions import Remotes
 
+if TYPE_CHECKING:
+    from ...sdks.emulator_host import EmulatorHost
+
 _GRACE = 5.0
 # A request to Runpod's management plane takes no longer, retries included.
 _SETTLING = 60.0
+# Longer than an emulator may take to start: what ends then is `flash run`, with its reason.
+_STARTING = 60.0
 
 
 def main(link_descriptor: int, sockets: tuple[int, int, int], plain: Collection[str]) -> None:
@@ -104,7 +111,7 @@ def _is_final(error: FlashError, assignment: Assignment) -> bool:
 def _serve_app(
     assignment: Assignment, link: SupervisorLink, process: _Process, plain: Collection[str]
 ) -> None:
-    environment, imports = _prepare(assignment)
+    environment, imports = _prepare(assignment, link)
     make_room(assignment.location.root, plain)
     watch = Watch(assignment.location.root)
     remotes = Remotes(assignment, environment, link)
@@ -133,7 +140,11 @@ def _serve_app(
 def _load(assignment: Assignment, imports: Imports, link: SupervisorLink) -> LoadedApp:
     """The app; reports what of it stands outside of its project, also what it loads later."""
     try:
-        return load(assignment.location, instead=None if assignment.granted else "--live")
+        return load(
+            assignment.location,
+            instead=None if assignment.granted else "--live",
+            embedded="with --emulator" if assignment.live else "",
+        )
     finally:
         link.report(NewFilesBeside(dict(imports.outside)))
         imports.on_outside = lambda files: link.report(NewFilesBeside(files))
@@ -233,7 +244,7 @@ class _Process:
             self.remotes.settle(_SETTLING)
 
 
-def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
+def _prepare(assignment: Assignment, link: SupervisorLink) -> tuple[Environment, Imports]:
     console = assignment.console
     log(assignment.log_level, console=None if console is None else console.access)
     sys.path[:] = [entry for entry in sys.path if entry]
@@ -242,6 +253,22 @@ def _prepare(assignment: Assignment) -> tuple[Environment, Imports]:
     os.environ.update(environment.missing())
     if not assignment.live:
         os.environ[NOT_LIVE] = "1"
-    if not assignment.granted:  # A key is enough for our functions, not for another SDK's.
-        watch_imports(lambda: True)
+    _watch_sdks(assignment, link)
     return environment, imports
+
+
+def _watch_sdks(assignment: Assignment, link: SupervisorLink) -> None:
+    """Before the app is imported, and after our own settings were read: SDKs find other ones."""
+
+    def host() -> EmulatorHost:
+        from ...sdks.emulator_host import EmulatorHost
+
+        # It may still be starting: it does so beside the app.
+        target = link.target(_STARTING)
+        urls = target.management_url, target.queue_url
+        return EmulatorHost.of(*urls, target.api_key, assignment.guest_state)
+
+    if not assignment.live:
+        watch_imports(lambda: True, host)
+    else:  # A key is enough for our functions, not for another SDK's.
+        watch_imports(lambda: True, sdks=GUESTS if assignment.granted else MODULES)

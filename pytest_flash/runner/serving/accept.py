@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from ...http.sockets import accepted
+from ...http.unmocked_sockets import accepted
 from .connection_handover import take
 
 _AT_ONCE = 64

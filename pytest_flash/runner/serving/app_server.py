@@ -21,7 +21,7 @@ from ...errors import ServerError
 from ...process.event_loops import fastest_loop, run
 from .accept import Acceptor
 from .connection_handover import HandOver
-from .generation_header import HEADER, wait_for_generation
+from .generation_header import generation_headers, wait_for_generation
 from .hung_threads import ImpatientPool, PoolThreads
 from .kept_loggers import KeptLoggers, StartLog
 from .listening_sockets import listen, url_of
@@ -70,7 +70,7 @@ class AppServer(uvicorn.Server):
             access_log=access_log,
             root_path=root_path,
             proxy_headers=around is None,
-            headers=[(HEADER, str(generation))],
+            headers=generation_headers(generation),
         )
         if around is not None:
             inner: Any = ProxyHeadersMiddleware(app, config.forwarded_allow_ips)

@@ -21,6 +21,11 @@ _POLL = 0.02
 _SLOWEST = 5.0
 
 
+def generation_headers(generation: int) -> list[tuple[str, str]]:
+    """What a server of this generation adds to each response."""
+    return [(HEADER, str(generation))]
+
+
 def generation_at(url: str, timeout: float = _SLOWEST) -> int | None:
     """The generation that answers at ``url`` within ``timeout`` seconds; None when none does."""
     context = default_context() if url.startswith("https:") else None

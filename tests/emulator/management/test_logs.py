@@ -21,7 +21,7 @@ from pytest_flash.emulator.management.log_stream import _moment
 from pytest_flash.emulator.processes.worker_logs import LogLine, LogStart, WorkerLogs
 from pytest_flash.emulator.processes.worker_process import LogTail
 from pytest_flash.emulator.server.http_errors import HttpError
-from pytest_flash.functions.onworker.live_output import Piece, marked
+from pytest_flash.functions.onworker.log_marks import Piece, marked
 from pytest_flash.functions.onworker.signing import Signer
 from tests.emulator.harness import Emulator, StartEmulator
 

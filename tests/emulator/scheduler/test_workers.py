@@ -159,12 +159,14 @@ def test_a_poll_that_is_given_up_swallows_no_job(emulator: Emulator) -> None:
     endpoint = emulator.create(workers={"max": 1})
     answer = emulator.call(endpoint, do="environ")
     headers = {"Authorization": answer["output"]["env"]["RUNPOD_AI_API_KEY"]}
-    emulator.running(endpoint, emulator.run(endpoint, do="sleep", seconds=0.5))
+    before = emulator.run(endpoint, do="sleep", seconds=600)
+    emulator.running(endpoint, before)
     take = f"{emulator.origin}/worker/v2/{endpoint}/job-take/{answer['workerId']}"
     with pytest.raises(httpx.ReadTimeout):  # the one poll that waits, and goes away
         httpx.get(f"{take}?job_in_progress=1", headers=headers, timeout=0.1)
     job = emulator.run(endpoint, do="pid")
     assert emulator.status(endpoint, job)["status"] == "IN_QUEUE"
+    emulator.queue.post(f"/{endpoint}/cancel/{before}")
     assert emulator.ended(endpoint, job)["status"] == "COMPLETED"
 
 

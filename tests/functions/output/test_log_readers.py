@@ -11,7 +11,7 @@ import pytest
 
 from pytest_flash.backoff import Backoff
 from pytest_flash.events import Event, Notice
-from pytest_flash.functions.onworker.live_output import Piece, marked
+from pytest_flash.functions.onworker.log_marks import Piece, marked
 from pytest_flash.functions.onworker.signing import Signer
 from pytest_flash.functions.output.job_output import JobListener
 from pytest_flash.functions.output.log_readers import JobLogs, LogPolling

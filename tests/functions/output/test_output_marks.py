@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.functions.onworker.live_output import LivePrinter, Piece, marked, read, unmarked
+from pytest_flash.functions.onworker.live_output import LivePrinter
+from pytest_flash.functions.onworker.log_marks import Piece, marked, read, unmarked
 from pytest_flash.functions.onworker.signing import Signer
-from pytest_flash.functions.output.received_lines import ReceivedText, shown
+from pytest_flash.functions.output.received_text import ReceivedText, shown
 from tests.functions.output.forged_output import NAME, attacks
 from tests.runpod.scripted import FakeTime
 

@@ -22,7 +22,7 @@ from pytest_flash.functions.onworker.bundle import Bundle, Shipped
 from pytest_flash.functions.onworker.modules import Store
 from pytest_flash.functions.shipping import worker_runtime
 from pytest_flash.functions.shipping.project_modules import ProjectModules
-from pytest_flash.functions.shipping.whole_modules import keys
+from pytest_flash.functions.shipping.whole_modules import look_at
 
 PACKAGE = "views_of_it"
 MODULES = ("a", "b", "c", "d")
@@ -64,7 +64,7 @@ class Package:
         importlib.invalidate_caches()
         project = ProjectModules()
         reached = project.reached([PACKAGE, *(f"{PACKAGE}.{name}" for name in names)])
-        known = keys(reached, {}, project)
+        known = {each.name: each.key for each in look_at(reached, {}, project, {})}
         shipped = tuple(
             Shipped(name, known[name], each.digest, each.file, each.package)
             for name, each in sorted(reached.items())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_flash.emulator.account.autoscaling import (
+from pytest_flash.emulator.account.desired_workers import (
     Load,
     QueueDelay,
     RequestCount,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_flash.clock import wall_time
-from pytest_flash.runner.reload.relevant_changes import RelevantChanges
+from pytest_flash.runner.reload.content_changes import ContentChanges
 from pytest_flash.user_files import digest
 from tests.support.system.deadline import at_most
 
@@ -21,7 +21,7 @@ class Run:
         self.file = root / "main.py"
         self.file.write_text("1")
         self.loops: list[str] = []
-        self.changes = RelevantChanges(root, self.loops.append)
+        self.changes = ContentChanges(root, self.loops.append)
         self.loads("1", generation=1)
         self.ready_at: float | None = self.file.stat().st_ctime - 10
 

@@ -19,7 +19,7 @@ _MOST = 200
 _MOST_AT_START = 3
 
 
-class RelevantChanges:
+class ContentChanges:
     """Judges the changed files below ``root``. Use it on one event loop.
 
     A file that has changed while the app started three times in a row is judged once that app is
