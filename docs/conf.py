@@ -17,6 +17,7 @@ nitpicky = True
 
 myst_heading_anchors = 4  # As a repository's browser makes them.
 highlight_language = "none"
+smartquotes = False  # Else the two hyphens of an option become one dash.
 
 html_theme = "furo"
 html_title = f"{project} {release}"
