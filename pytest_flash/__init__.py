@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         ServerlessType,
     )
 
+    __version__: str
+
 __all__ = [
     "CpuInstanceType",
     "CpuLiveLoadBalancer",
@@ -71,6 +73,10 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pytest-flash")
     if name not in __all__:
         import sys
 
@@ -89,4 +95,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

@@ -91,7 +91,7 @@ def flash_endpoints(
 ) -> Endpoints:
     """The endpoints of the app's resources by resource name, provisioned.
 
-    ``stub`` replaces a function for one test.
+    ``flash_endpoints.stub(function, replacement)`` replaces a function for one test.
     """
     test_files = request.config.stash.get(TEST_FILES, set())
     with _told():
@@ -113,7 +113,7 @@ def flash_server(
 def flash_client(
     flash_server: ThreadServer, flash_endpoints: Endpoints, flash_session: FlashSession
 ) -> Iterator[httpx.Client]:
-    """An HTTP client of the app."""
+    """An HTTP client of the running app: ``flash_client.get("/").json()``. It is httpx's own."""
     with flash_session.client(flash_server.url, flash_endpoints) as client:
         yield client
 
@@ -122,22 +122,28 @@ def flash_client(
 def flash_async_client(
     flash_server: ThreadServer, flash_endpoints: Endpoints, flash_session: FlashSession
 ) -> httpx.AsyncClient:
-    """An asynchronous HTTP client of the app, for any event loop.
+    """An asynchronous HTTP client of the running app: ``await flash_async_client.get("/")``.
 
-    It keeps no connection, so there is nothing to close in the loop that used it.
+    For any event loop. It keeps no connection, so there is nothing to close in that loop.
     """
     return flash_session.async_client(flash_server.url, flash_endpoints)
 
 
 @pytest.fixture
 def flash_jobs(flash_session: FlashSession) -> Jobs:
-    """The jobs made during this test, in order, by the test itself and by the app's handlers."""
+    """The jobs made during this test, in order, by the test itself and by the app's handlers.
+
+    ``flash_jobs.of(function)`` has those of one function, ``flash_jobs.failed`` those that failed.
+    """
     return flash_session.recorder.current
 
 
 @pytest.fixture
 def flash_emulator(request: pytest.FixtureRequest) -> Iterator[EmulatorControl]:
-    """Faults of the embedded Runpod, which touch this test alone and are gone at its end."""
+    """Faults of the embedded Runpod: ``flash_emulator.kill_worker()``, ``no_capacity()``.
+
+    They touch this test alone and are gone at its end.
+    """
     if request.config.getoption("flash_live"):
         pytest.fail(
             f"{request.node.nodeid} uses flash_emulator: faults can be set on the embedded Runpod "

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 # Public, and not in the package itself.
-_ELSEWHERE = ("errors", "events", "emulator.control")
+_ELSEWHERE = ("errors", "events", "testing")
 # The opcode of ``from module import name``, which shows the text of no AttributeError.
 _FROM = "IMPORT_FROM"
 

@@ -33,6 +33,18 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not loaded_by("import pytest_flash") & (HEAVY | {"dataclasses", "typing"})
 
 
+def test_the_version_is_looked_up_when_it_is_asked_for() -> None:
+    assert "importlib.metadata" not in modules_loaded_by("import pytest_flash")
+    assert "importlib.metadata" in modules_loaded_by(
+        "import pytest_flash; pytest_flash.__version__"
+    )
+
+
+def test_types_for_annotations_load_no_pytest() -> None:
+    """Scripts set faults, too."""
+    assert "pytest" not in loaded_by("from pytest_flash.testing import EmulatorControl")
+
+
 def test_help_loads_click_alone() -> None:
     code = (
         "import sys; sys.argv = ['flash', '--help']\n"

@@ -57,7 +57,7 @@ ALLOWED = {
     "worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
-    "missing_names": "emulator errors events",
+    "missing_names": "errors events testing",
     "": "errors functions missing_names resources shadowed_modules",
     "__main__": "flash_cli",
     "flash_cli": "console emulator errors events functions process progress project provisioner "

@@ -12,7 +12,8 @@ HINTS = {
     "LiveServerles": "did you mean 'LiveServerless'?",
     "gpugroup": "did you mean 'GpuGroup'?",
     "RemoteError": "it is in pytest_flash.errors",
-    "EmulatorControl": "it is in pytest_flash.emulator.control",
+    "EmulatorControl": "it is in pytest_flash.testing",
+    "Jobs": "it is in pytest_flash.testing",
     "flash_client": "it is a fixture, which a test takes as an argument",
     "Zzz": "it has CpuInstanceType, ",
 }

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pytest_flash.emulator.packages.hermetic import default_cache
+from pytest_flash.wire.job_state import JobState, JobStateName
 from tests.support import typed
 from tests.support.environment import clean_environment
 from tests.support.guides import PYTEST_GUIDE, files
@@ -70,7 +72,7 @@ def marked(source: str) -> set[int]:
 
 @pytest.mark.parametrize("plugins", PLUGINS)
 def test_mypy_knows_arguments_and_results(errors: dict[str, Errors], plugins: str) -> None:
-    assert len(marked(typed.FUNCTIONS)) == 16
+    assert len(marked(typed.FUNCTIONS)) == 24
     assert errors[plugins]["functions.py"].keys() == marked(typed.FUNCTIONS), errors[plugins]
 
 
@@ -95,3 +97,7 @@ def test_the_examples_of_the_guide_are_typed(errors: dict[str, Errors]) -> None:
     examples = files(PYTEST_GUIDE)
     assert len(examples) > 6
     assert {name: errors["plain"][name] for name in examples} == {key: {} for key in examples}
+
+
+def test_the_names_of_states_are_the_states() -> None:
+    assert get_args(JobStateName) == tuple(state.value for state in JobState)

@@ -11,7 +11,7 @@ import re
 import sys
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from ..errors import ConfigurationError
 from ..resources import ServerlessResource
@@ -26,6 +26,8 @@ from .registry import Caller, registry
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+U = TypeVar("U")
+C = TypeVar("C", bound=Callable[..., Any])
 F = TypeVar("F", bound="RemoteFunction[..., Any]")
 
 # "./lib", "/lib", "~/lib", "file:…", "name @ file:…", "C:\\lib", and a wheel's file name.
@@ -35,19 +37,10 @@ _LOCAL_PATH = re.compile(
 
 # How near an unknown keyword is to one that there is where it is taken for a slip of the pen.
 _A_SLIP = 0.75
-_ARGUMENTS = (
-    "resource_config",
-    "dependencies",
-    "system_dependencies",
-    "accelerate_downloads",
-    "local",
-    "method",
-    "path",
-)
 
 
 class RemoteFunction(Generic[P, R]):
-    """An awaitable stand-in for a function that runs elsewhere.
+    """A function that runs on a Runpod endpoint: what ``@remote`` makes of one.
 
     ``await fn(...)`` takes the function's own arguments and gives its result, or raises what it
     raised. Inside a Runpod worker (``RUNPOD_ENDPOINT_ID`` is set) and with ``local=True`` the
@@ -96,10 +89,42 @@ class RemoteFunction(Generic[P, R]):
             )
         return await caller.spawn(self.spec, args, kwargs)
 
+    @overload
+    def map(
+        self: Callable[[T], Coroutine[Any, Any, R]],
+        items: Iterable[T],
+        /,
+        *,
+        concurrency: int = 16,
+    ) -> AsyncGenerator[R, None]: ...
+    @overload
+    def map(
+        self: Callable[[T, U], Coroutine[Any, Any, R]],
+        items: Iterable[T],
+        second: Iterable[U],
+        /,
+        *,
+        concurrency: int = 16,
+    ) -> AsyncGenerator[R, None]: ...
+    @overload
+    def map(
+        self,
+        items: Iterable[Any],
+        second: Iterable[Any],
+        third: Iterable[Any],
+        /,
+        *more: Iterable[Any],
+        concurrency: int = 16,
+    ) -> AsyncGenerator[R, None]: ...
     async def map(
         self, *iterables: Iterable[Any], concurrency: int = 16
     ) -> AsyncGenerator[R, None]:
         """Call the function with each item, or with those of several iterables side by side.
+
+        ::
+
+            async for each in double.map([1, 2, 3]):
+                print(each)
 
         Results come in the order of the items, each as soon as it and those before it are there;
         at most ``concurrency`` jobs are in flight. The first error ends it. Whoever stops early,
@@ -169,7 +194,25 @@ class RemoteDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> RemoteFunction[P, R]: ...
 
 
-def _remote(
+def _ignoring_unknown(function: C) -> C:
+    """Let ``function`` take any other keyword, as the official SDK's does, with a FlashWarning.
+
+    For type checkers and editors it has its own signature, by which they refuse such keywords.
+    """
+    code = function.__code__
+    known = code.co_varnames[: code.co_argcount]
+
+    @functools.wraps(function)
+    def taking_all(*args: Any, **keywords: Any) -> Any:
+        __tracebackhide__ = True
+        _look_at_unknown([each for each in keywords if each not in known], known)
+        return function(*args, **{each: keywords[each] for each in known if each in keywords})
+
+    return cast(C, taking_all)
+
+
+@_ignoring_unknown
+def remote(
     resource_config: ServerlessResource,
     dependencies: Sequence[str] | None = None,
     system_dependencies: Sequence[str] | None = None,
@@ -177,9 +220,16 @@ def _remote(
     local: bool = False,
     method: str | None = None,
     path: str | None = None,
-    **unknown: Any,
 ) -> RemoteDecorator:
     """Run the decorated function, or the methods of a class, on ``resource_config``'s endpoint.
+
+    ::
+
+        @remote(LiveServerless(name="gpu"), dependencies=["numpy"])
+        def norm(values: list[float]) -> float: ...
+
+
+        length = await norm([3, 4])
 
     ``dependencies`` are pip requirements and ``system_dependencies`` Debian packages that the
     worker installs before it runs the function; ``accelerate_downloads`` is passed on to it.
@@ -189,7 +239,6 @@ def _remote(
     Other keywords are ignored with a FlashWarning, as the official SDK ignores them, but for slips
     of the pen. Raises ConfigurationError for these and for values that cannot work.
     """
-    _look_at_unknown(unknown)
     if not isinstance(resource_config, ServerlessResource):
         raise ConfigurationError(
             f"@remote needs a resource, such as @remote(LiveServerless(name='gpu')); "
@@ -227,23 +276,7 @@ def _remote(
     return cast(RemoteDecorator, decorate)
 
 
-if TYPE_CHECKING:
-    # Type checkers refuse unknown keywords by themselves.
-    def remote(
-        resource_config: ServerlessResource,
-        dependencies: Sequence[str] | None = None,
-        system_dependencies: Sequence[str] | None = None,
-        accelerate_downloads: bool = True,
-        local: bool = False,
-        method: str | None = None,
-        path: str | None = None,
-    ) -> RemoteDecorator:
-        """As ``_remote``."""
-        ...
-else:
-    remote = _remote
-    remote.__name__ = remote.__qualname__ = "remote"
-    setattr(remote, REMOTE_MARK, True)
+setattr(remote, REMOTE_MARK, True)
 
 
 def _named_after(function: Callable[..., Any], kind: type[F]) -> type[F]:
@@ -267,13 +300,12 @@ def _mark_awaited(function: Any) -> None:
         function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
-def _look_at_unknown(unknown: dict[str, Any]) -> None:
+def _look_at_unknown(unknown: Sequence[str], known: Sequence[str]) -> None:
     for name in unknown:
-        if near := difflib.get_close_matches(name, _ARGUMENTS, n=1, cutoff=_A_SLIP):
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=_A_SLIP):
             raise ConfigurationError(f"@remote has no argument {name!r}; did you mean {near[0]!r}?")
     if unknown:
-        ignored = ", ".join(unknown)
-        warn(f"@remote ignores {ignored}: it takes {', '.join(_ARGUMENTS)}")
+        warn(f"@remote ignores {', '.join(unknown)}: it takes {', '.join(known)}")
 
 
 def requirements_of(name: str, value: Any) -> tuple[str, ...]:

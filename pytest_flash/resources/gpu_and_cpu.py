@@ -31,7 +31,7 @@ _Cuda = Annotated[
 
 
 class LiveServerless(ServerlessResource):
-    """An endpoint whose workers have GPUs.
+    """An endpoint whose workers have GPUs: ``LiveServerless(name="gpu", gpus=["ADA_24"])``.
 
     ``gpus`` lists pools (GpuGroup) and single models (GpuType); empty or ANY means all pools.
     """
@@ -78,11 +78,31 @@ class LiveServerless(ServerlessResource):
             cudaVersions: Sequence[CudaVersion | str] = (),
             allowedCudaVersions: str | Sequence[CudaVersion | str] = (),
             **options: Unpack[EndpointOptions],
-        ) -> None: ...
+        ) -> None:
+            """Describe the endpoint.
+
+            ``name``: what the endpoint is called, with ``live-`` in front.
+            ``gpus``: pools and models that will do; empty or ANY is every pool.
+            ``gpuCount``: GPUs of each worker, 1.
+            ``cudaVersions`` or ``allowedCudaVersions``: CUDA versions that will do; any.
+            ``workersMin`` and ``workersMax``: how many workers, 0 to 3 if not given.
+            ``idleTimeout``: seconds that a worker without a job stays, 5.
+            ``executionTimeoutMs``: milliseconds that a job may run; 0 is 10 minutes.
+            ``env``: the workers' environment variables.
+            ``scalerType`` and ``scalerValue``: what starts workers: seconds of delay in the queue,
+            4, or requests for each worker.
+            ``datacenter`` or ``locations``: where workers may run, EU-RO-1.
+            ``networkVolume`` or ``networkVolumeId``: storage that outlives workers.
+            ``template`` or ``templateId``: image, disk, arguments, ports.
+            ``flashboot``: start workers faster, on.
+
+            Raises ConfigurationError, which lists every value that cannot work.
+            """
+            ...
 
     @property
     def compute(self) -> Literal["GPU"]:
-        """GPU."""
+        """What workers have: GPU."""
         return "GPU"
 
     @property
@@ -103,7 +123,10 @@ class LiveServerless(ServerlessResource):
 
 
 class CpuLiveServerless(ServerlessResource):
-    """An endpoint whose workers have CPUs only, of any of the kinds in ``instanceIds``."""
+    """An endpoint whose workers have CPUs only: ``CpuLiveServerless(name="cpu")``.
+
+    ``instanceIds`` lists the kinds of machines that will do.
+    """
 
     _gpu_class: ClassVar[str] = "LiveServerless"
 
@@ -131,11 +154,29 @@ class CpuLiveServerless(ServerlessResource):
             name: str,
             instanceIds: Sequence[CpuInstanceType | str] = (CpuInstanceType.CPU3G_2_8,),
             **options: Unpack[EndpointOptions],
-        ) -> None: ...
+        ) -> None:
+            """Describe the endpoint.
+
+            ``name``: what the endpoint is called, with ``live-`` in front.
+            ``instanceIds``: kinds of machines that will do, cpu3g-2-8.
+            ``workersMin`` and ``workersMax``: how many workers, 0 to 3 if not given.
+            ``idleTimeout``: seconds that a worker without a job stays, 5.
+            ``executionTimeoutMs``: milliseconds that a job may run; 0 is 10 minutes.
+            ``env``: the workers' environment variables.
+            ``scalerType`` and ``scalerValue``: what starts workers: seconds of delay in the queue,
+            4, or requests for each worker.
+            ``datacenter`` or ``locations``: where workers may run, EU-RO-1.
+            ``networkVolume`` or ``networkVolumeId``: storage that outlives workers.
+            ``template`` or ``templateId``: image, disk, arguments, ports.
+            ``flashboot``: start workers faster, on.
+
+            Raises ConfigurationError, which lists every value that cannot work.
+            """
+            ...
 
     @property
     def compute(self) -> Literal["CPU"]:
-        """CPU."""
+        """What workers have: CPU."""
         return "CPU"
 
     @property

@@ -58,7 +58,7 @@ class _LoadBalancing(ServerlessResource):
 
 
 class LiveLoadBalancer(_LoadBalancing, LiveServerless):
-    """A load-balancing endpoint whose workers have GPUs."""
+    """A load-balancing endpoint whose workers have GPUs: no queue, one HTTP request for a call."""
 
     @classmethod
     def _on_cpus(cls) -> type[CpuLiveServerless]:
@@ -77,11 +77,30 @@ class LiveLoadBalancer(_LoadBalancing, LiveServerless):
             cudaVersions: Sequence[CudaVersion | str] = (),
             allowedCudaVersions: str | Sequence[CudaVersion | str] = (),
             **options: Unpack[EndpointOptions],
-        ) -> None: ...
+        ) -> None:
+            """Describe the endpoint.
+
+            ``name``: what the endpoint is called, with ``live-`` in front.
+            ``gpus``: pools and models that will do; empty or ANY is every pool.
+            ``gpuCount``: GPUs of each worker, 1.
+            ``cudaVersions`` or ``allowedCudaVersions``: CUDA versions that will do; any.
+            ``workersMin`` and ``workersMax``: how many workers, 0 to 3 if not given.
+            ``idleTimeout``: seconds that a worker without a job stays, 5.
+            ``env``: the workers' environment variables.
+            ``executionTimeoutMs``: the endpoint's time limit in milliseconds; 0 is 10 minutes.
+            ``scalerType`` is REQUEST_COUNT, ``scalerValue`` how many for each worker, 4.
+            ``datacenter`` or ``locations``: where workers may run, EU-RO-1.
+            ``networkVolume`` or ``networkVolumeId``: storage that outlives workers.
+            ``template`` or ``templateId``: image, disk, arguments, ports.
+            ``flashboot``: start workers faster, on.
+
+            Raises ConfigurationError, which lists every value that cannot work.
+            """
+            ...
 
 
 class CpuLiveLoadBalancer(_LoadBalancing, CpuLiveServerless):
-    """A load-balancing endpoint whose workers have CPUs only."""
+    """A load-balancing endpoint whose workers have CPUs: no queue, one HTTP request for a call."""
 
     _gpu_class: ClassVar[str] = "LiveLoadBalancer"
 
@@ -95,4 +114,21 @@ class CpuLiveLoadBalancer(_LoadBalancing, CpuLiveServerless):
             name: str,
             instanceIds: Sequence[CpuInstanceType | str] = (CpuInstanceType.CPU3G_2_8,),
             **options: Unpack[EndpointOptions],
-        ) -> None: ...
+        ) -> None:
+            """Describe the endpoint.
+
+            ``name``: what the endpoint is called, with ``live-`` in front.
+            ``instanceIds``: kinds of machines that will do, cpu3g-2-8.
+            ``workersMin`` and ``workersMax``: how many workers, 0 to 3 if not given.
+            ``idleTimeout``: seconds that a worker without a job stays, 5.
+            ``env``: the workers' environment variables.
+            ``executionTimeoutMs``: the endpoint's time limit in milliseconds; 0 is 10 minutes.
+            ``scalerType`` is REQUEST_COUNT, ``scalerValue`` how many for each worker, 4.
+            ``datacenter`` or ``locations``: where workers may run, EU-RO-1.
+            ``networkVolume`` or ``networkVolumeId``: storage that outlives workers.
+            ``template`` or ``templateId``: image, disk, arguments, ports.
+            ``flashboot``: start workers faster, on.
+
+            Raises ConfigurationError, which lists every value that cannot work.
+            """
+            ...

@@ -20,6 +20,15 @@ class KeyValuePair(Model):
     key: str
     value: Annotated[str, BeforeValidator(secret)]
 
+    if TYPE_CHECKING:
+
+        def __init__(self, *, key: str, value: str) -> None:
+            """``key`` names a variable, ``value`` is its value.
+
+            Raises ConfigurationError for anything but text.
+            """
+            ...
+
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """The key; the value may be a secret."""
         yield "key", self.key
@@ -68,4 +77,15 @@ class PodTemplate(Model):
             ports: str | Sequence[str] = (),
             env: Mapping[str, str] | Sequence[KeyValuePair | Mapping[str, str]] = ...,
             containerRegistryAuthId: str = "",
-        ) -> None: ...
+        ) -> None:
+            """Say what an endpoint's workers run.
+
+            ``imageName``: another image than Flash's. ``containerDiskInGb``: its disk.
+            ``dockerArgs``: arguments of its command. ``ports``: such as ``"8888/http"``.
+            ``env``: variables, under those of the resource.
+            ``containerRegistryAuthId``: the credential of a private registry.
+            ``name`` has no effect; it is taken so that existing code works.
+
+            Raises ConfigurationError, which lists every value that cannot work.
+            """
+            ...

@@ -37,7 +37,16 @@ class NetworkVolume(Model):
             size: int = 100,
             dataCenterId: DataCenter | str = DataCenter.EU_RO_1,
             datacenter: DataCenter | str | None = None,
-        ) -> None: ...
+        ) -> None:
+            """Name a volume, which is created if there is none.
+
+            ``name``: what it is called. ``id``: an existing one.
+            ``size``: GB, 10 to 4096. ``dataCenterId`` or ``datacenter``: where it is, EU-RO-1;
+            it reaches workers there only.
+
+            Raises ConfigurationError, which lists every value that cannot work.
+            """
+            ...
 
     @classmethod
     def _translate(cls, said: dict[str, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire.job_state import JobState
+from ..wire.job_state import JobState, JobStateName
 from .load_balancer_client import BalancerResponse, LoadBalancerClient
 from .log_client import LogClient
 from .management import ManagementClient
@@ -17,6 +17,7 @@ __all__ = [
     "Endpoint",
     "GpuListing",
     "JobState",
+    "JobStateName",
     "JobStatus",
     "LoadBalancerClient",
     "LogClient",

@@ -1,5 +1,7 @@
 """What a test gets from the plugin's fixtures, for annotations: ``def test_it(flash_jobs: Jobs)``.
 
+``EmulatorControl`` sets faults of a ``flash emulator`` from a script as well, without pytest.
+
 Names are loaded when they are first used.
 """
 
@@ -8,6 +10,12 @@ from __future__ import annotations
 TYPE_CHECKING = False  # As type checkers see it; importing typing costs time.
 
 if TYPE_CHECKING:
+    from ..emulator.client.control import (
+        EmulatorControl,
+        EndpointReport,
+        JobReport,
+        WorkerReport,
+    )
     from ..progress import Job
     from ..runner.serving.app_server import ThreadServer as Server
     from .config import FlashConfig
@@ -15,9 +23,26 @@ if TYPE_CHECKING:
     from .observing.jobs import Jobs
     from .session import FlashSession
 
-__all__ = ["Endpoints", "FlashConfig", "FlashSession", "Job", "Jobs", "Server", "Stub"]
+__all__ = [
+    "EmulatorControl",
+    "EndpointReport",
+    "Endpoints",
+    "FlashConfig",
+    "FlashSession",
+    "Job",
+    "JobReport",
+    "Jobs",
+    "Server",
+    "Stub",
+    "WorkerReport",
+]
 
+_CONTROL = "..emulator.client.control"
 _MODULES = {
+    **{
+        name: (_CONTROL, name)
+        for name in ("EmulatorControl", "EndpointReport", "JobReport", "WorkerReport")
+    },
     "Endpoints": ("endpoints", "Endpoints"),
     "FlashConfig": ("config", "FlashConfig"),
     "Job": ("..progress", "Job"),

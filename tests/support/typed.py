@@ -4,9 +4,9 @@ from __future__ import annotations
 
 FUNCTIONS = """\
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
-from pytest_flash import JobHandle, LiveServerless, remote
+from pytest_flash import JobHandle, LiveServerless, RemoteFunction, remote
 
 gpu = LiveServerless(name="x")
 
@@ -17,6 +17,11 @@ def add(a: int, b: int = 2) -> float:
 @remote(gpu)
 async def join(*parts: str) -> str:
     return "".join(parts)
+
+async def _untyped(*args: Any) -> Any:
+    return args
+
+untyped: RemoteFunction[..., Any] = remote(gpu)(_untyped)
 
 @remote(gpu)
 class Model:
@@ -41,9 +46,19 @@ async def main() -> None:
     text: str = await join("a", "b")
     handle: JobHandle[float] = await add.spawn(1)
     result: float = await handle.result(timeout=1.0)
-    state: str = await handle.status()
+    state: Literal[
+        "IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"
+    ] = await handle.status()
     async for each in add.map([1, 2], concurrency=2):
         rounded: int = round(each)
+    async for each in add.map([1], (2, 3)):
+        rounded = round(each)
+    async for joined in join.map({"a": 1}):
+        text = joined
+    async for joined in join.map(["a"], ["b"], ["c"], concurrency=1):
+        text = joined
+    async for got in untyped.map([1]):
+        print(got)
     prediction: bytes = await Model("m").predict(1)
     called: str = await Model("m")(1)
     numbers: list[int] = await every(1, "x", 2, 3, c=True, more=1.0)
@@ -70,6 +85,15 @@ async def wrong() -> None:
     await every(1, "x", "y", c=True)  # wrong
     await every(1)  # wrong
     await every(1, c=True, d='x')  # wrong
+    add.map(["1"])  # wrong
+    add.map([1], ["2"])  # wrong
+    add.map(1)  # wrong
+    add.map()  # wrong
+    join.map([b"a"])  # wrong
+    every.map([1])  # wrong
+    if (await (await add.spawn(1)).status()) == "DONE":  # wrong
+        pass
+    remote(gpu, dependences=[])  # wrong
 """
 
 RESOURCES = """\
@@ -124,8 +148,19 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from main import app, double
-from pytest_flash.emulator.client.control import EmulatorControl
-from pytest_flash.testing import Endpoints, FlashConfig, FlashSession, Job, Jobs, Server, Stub
+from pytest_flash.testing import (
+    EmulatorControl,
+    EndpointReport,
+    Endpoints,
+    FlashConfig,
+    FlashSession,
+    Job,
+    JobReport,
+    Jobs,
+    Server,
+    Stub,
+    WorkerReport,
+)
 
 
 @pytest.fixture(scope="session")
@@ -160,7 +195,10 @@ def test_everything(
     status: str | None = job.status
     assert status == "COMPLETED" and job.stubbed
     stub.undo()
-    assert [each.name for each in flash_emulator.endpoints()] == ["live-gpu"]
+    report: EndpointReport = flash_emulator.endpoints()[0]
+    workers: tuple[WorkerReport, ...] = report.workers
+    jobs: tuple[JobReport, ...] = report.jobs
+    assert (report.name, jobs) == ("live-gpu", ()), workers
     name: str = flash_endpoints["gpu"].name
     assert name == "live-gpu"
 """

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
-    from ...runpod import JobStatus
+    from ...runpod import JobStateName, JobStatus
     from .job_results import Outcome
     from .running_job import Flight
 
@@ -23,11 +23,17 @@ async def directly(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 class JobHandle(Generic[R]):
-    """A job that was submitted. It runs on whatever becomes of the handle.
+    """A job that was submitted: ``await fn.spawn(...)`` gives one.
 
-    While the event loop that made the handle runs, the job is followed to its end, so that its
-    output and its end are reported without anyone asking. ``through`` carries out what the handle
-    does on that loop, for handles that are used on another.
+    ::
+
+        job = await double.spawn(21)
+        answer = await job.result(timeout=60)
+
+    The job runs on whatever becomes of the handle. While the event loop that made the
+    handle runs, the job is followed to its end, so that its output and its end are reported without
+    anyone asking. ``through`` carries out what the handle does on that loop, for handles that are
+    used on another.
     """
 
     def __init__(self, flight: Flight, through: Through = directly) -> None:
@@ -46,10 +52,10 @@ class JobHandle(Generic[R]):
         """The id of the endpoint that the job is on."""
         return self._flight.endpoint.id
 
-    async def status(self) -> str:
+    async def status(self) -> JobStateName:
         """The job's state now: IN_QUEUE, IN_PROGRESS, COMPLETED, FAILED, CANCELLED or TIMED_OUT.
 
-        Raises RunpodError.
+        Raises RunpodError, also for an answer that names any other state.
         """
         job = cast("JobStatus", await self._through(self._flight.look()))
         return job.state.value
