@@ -216,6 +216,23 @@ class EmulatorControl:
             if fault["scope"] is None:
                 self.remove(fault["id"])
 
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` (up to 30 days) pass at once for the jobs of this handle's scope.
+
+        Jobs time out, results are forgotten, failed starts are tried again, and workers that served
+        these jobs last idle out, as if so much time had passed since. What a worker computes takes
+        its real time, and so do limits of requests. Raises EmulatorError without a scope: time is
+        moved for one test, never for all.
+        """
+        if self.scope is None:
+            raise EmulatorError(
+                "time can be moved for the jobs of one test only: use the fixture flash_emulator, "
+                "or give EmulatorControl a scope"
+            )
+        self._send("POST", f"/scopes/{_part(self.scope)}/advance", {"seconds": seconds})
+
     # Diagnosis
 
     def endpoints(self) -> list[EndpointReport]:

@@ -44,6 +44,7 @@ class ControlPlane:
             Route("/control/faults", self.add, methods=["POST"]),
             Route("/control/faults/{fault}", self.remove, methods=["DELETE"]),
             Route("/control/scopes/{scope}", self.end_scope, methods=["DELETE"]),
+            Route("/control/scopes/{scope}/advance", self.advance, methods=["POST"]),
             Route("/control/endpoints", self.report, methods=["GET"]),
             Route("/control/workers/{worker}/stack", self.stack, methods=["GET"]),
         ]
@@ -77,6 +78,14 @@ class ControlPlane:
         scope = request.path_params["scope"]
         self._faults.remove(lambda fault: fault.scope == scope)
         self._endpoints.end_scope(scope)
+        return Response(status_code=204)
+
+    async def advance(self, request: Request) -> Response:
+        """``POST /control/scopes/{scope}/advance``: time passes for its jobs and their workers."""
+        from ..faults.fault_requests import parse_advance  # pydantic
+
+        seconds = parse_advance(await read_body(request, _BODY_LIMIT))
+        self._endpoints.advance(request.path_params["scope"], seconds)
         return Response(status_code=204)
 
     async def report(self, _: Request) -> Response:

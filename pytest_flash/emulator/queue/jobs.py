@@ -78,6 +78,15 @@ class QueuedJob:
             return min(self.taken_at + self.policy.execution_timeout, self.expires_at)
         return self.expires_at
 
+    def grow_older(self, seconds: float) -> None:
+        """Have everything that has happened to it happen ``seconds`` earlier."""
+        self.submitted_at -= seconds
+        self.expires_at -= seconds
+        if self.taken_at is not None:
+            self.taken_at -= seconds
+        if self.ended_at is not None:
+            self.ended_at -= seconds
+
     def document(self) -> bytes:
         """The job as ``/status`` shows it, in JSON (Runpod docs, operation-reference).
 
@@ -307,6 +316,14 @@ class JobQueue:
         job.expires_at = self._clock() + ttl
         self._schedule(job)
 
+    def advance(self, scope: str, seconds: float) -> None:
+        """Let ``seconds`` pass at once for the jobs of ``scope``."""
+        for job in self._jobs.values():
+            if job.scope == scope:
+                job.grow_older(seconds)
+                self._schedule(job)
+        self.expire()
+
     def next_due(self) -> float | None:
         """When ``expire`` should be called next."""
         return self._due[0][0] if self._due else None
@@ -324,18 +341,18 @@ class JobQueue:
             self._schedule(job)
             return
         if not job.state.is_terminal:
-            self._end(job, JobState.TIMED_OUT)
+            self._end(job, JobState.TIMED_OUT, job.due_at())
         if job.due_at() <= now:
             del self._jobs[job.id]
 
-    def _end(self, job: QueuedJob, state: JobState) -> None:
+    def _end(self, job: QueuedJob, state: JobState, at: float | None = None) -> None:
         self._leave_queue(job)
         self._running.pop(job.id, None)
         if state is JobState.TIMED_OUT:
             job.error = _timeout_text(job)
         if state in (JobState.COMPLETED, JobState.CANCELLED):
             job.input = NO_INPUT  # only the others can be retried
-        job.state, job.ended_at = state, self._clock()
+        job.state, job.ended_at = state, self._clock() if at is None else at
         self._endings[state] += 1
         self._schedule(job)
         self._ended(job)

@@ -98,6 +98,14 @@ class Requests:
 
     worker_died = no_result
 
+    def advance(self, scope: str, seconds: float) -> None:
+        """See Workload. The time limit of a request is its relay's, and is not moved."""
+        for visit in self.unfinished():
+            if visit.scope == scope:
+                visit.submitted_at -= seconds
+                if visit.taken_at is not None:
+                    visit.taken_at -= seconds
+
     def fail_waiting(self, error: str) -> None:
         """See Workload."""
         for visit in list(self._waiting.values()):

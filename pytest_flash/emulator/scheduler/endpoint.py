@@ -80,6 +80,15 @@ class EmulatedEndpoint(ABC):
         """Whether nothing is left here, not even a result that somebody may ask for."""
         return not len(self._workload) and not self._pool.active()
 
+    def advance(self, scope: str, seconds: float) -> None:
+        """Let ``seconds`` pass at once for what was submitted in ``scope``, and for workers that
+        served it last."""
+        self._workload.advance(scope, seconds)
+        if any(work.scope == scope for work in self.unfinished()):
+            self._pool.advance_starts(seconds)
+        self._pool.advance_idling(scope, seconds)
+        self._settle()
+
     def close(self) -> None:
         """End all that waits and runs, kill every worker, answer everyone who waits."""
         self._closed = True

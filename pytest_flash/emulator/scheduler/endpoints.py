@@ -130,6 +130,12 @@ class EmulatedEndpoints:
         self._lanes.pop(endpoint_id, None)
         self._spent.pop(endpoint_id, None)
 
+    def advance(self, scope: str, seconds: float) -> None:
+        """Let ``seconds`` pass at once for the jobs of a scope, wherever they are."""
+        for endpoint_id in self._endpoints:
+            for part in self.parts(endpoint_id):
+                part.advance(scope, seconds)
+
     def end_scope(self, scope: str) -> None:
         """A scope's faults are gone: its lanes finish their jobs, and their workers go home."""
         for endpoint_id, lanes in self._lanes.items():

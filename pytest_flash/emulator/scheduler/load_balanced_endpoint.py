@@ -120,7 +120,7 @@ class BalancedEndpoint(EmulatedEndpoint):
 
     def _assign_next(self, worker: EmulatedWorker) -> None:
         visit = self._requests.assign(worker)
-        self._pool.assign(worker, visit.id)
+        self._pool.assign(worker, visit)
         self._endanger(worker, [visit])
 
     def _least_busy(self) -> EmulatedWorker | None:

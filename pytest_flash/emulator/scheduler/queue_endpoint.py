@@ -205,7 +205,7 @@ class QueueEndpoint(EmulatedEndpoint):
                 taker.worker.kill()
             else:
                 while len(jobs) < taker.limit and (job := self._queue.take(taker.worker.id)):
-                    self._pool.assign(taker.worker, job.id)
+                    self._pool.assign(taker.worker, job)
                     jobs.append(job)
             _settle_future(taker.jobs, jobs)
 

@@ -39,6 +39,10 @@ class Starts:
                 f"no worker starts; {self._failures} in a row failed. The last one: {reason}"
             )
 
+    def advance(self, seconds: float) -> None:
+        """The next start is due ``seconds`` earlier."""
+        self._not_before -= seconds
+
     def succeeded(self) -> None:
         """A worker took a job."""
         self._failures, self._not_before, self.hopeless = 0, 0.0, None

@@ -37,6 +37,7 @@ class EmulatedWorker:
     ``orders`` are jobs that it is still to be sent an order to stop for, ``orders_sent`` counts
     the orders sent for each job, and ``acknowledged`` are the jobs whose orders it has carried
     out; ``listeners`` counts the job-stop requests that wait.
+    ``scope`` is that of the work it was given last; ``idle_since`` is None while it has work.
     ``polls`` are job-take requests that wait with no job; ``missed`` counts the pings it should
     have sent since its last one.
     """
@@ -51,6 +52,8 @@ class EmulatedWorker:
     state: WorkerState = WorkerState.STARTING
     problem: str | None = None
     jobs: set[str] = field(default_factory=set)
+    scope: str | None = None
+    idle_since: float | None = None
     orders: list[str] = field(default_factory=list)
     orders_sent: Counter[str] = field(default_factory=Counter)
     acknowledged: set[str] = field(default_factory=set)

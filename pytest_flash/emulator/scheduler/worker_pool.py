@@ -16,6 +16,7 @@ from ..processes.image_programs import NoProgramError
 from ..processes.worker_logs import WorkerLog, WorkerLogs
 from ..server.daemon_threads import in_thread
 from .heartbeats import Pings
+from .idling import Idling
 from .job_cancellation import StopOrders
 from .start_backoff import Starts
 from .worker import EmulatedWorker
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..processes.worker_process import WorkerProcess
     from .context import SchedulerContext
     from .worker_faults import WorkerFaults
-    from .workload import Workload
+    from .workload import Work, Workload
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class WorkerPool:
         self._stops = StopOrders(
             workload, self._timings.cancel_grace, given_up=self._gave_up, ignored=self._ignored
         )
+        self._idling = Idling(self._idled_out)
         self._next_start: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -157,11 +159,12 @@ class WorkerPool:
             and worker.process.is_alive()
         )
 
-    def assign(self, worker: EmulatedWorker, job_id: str) -> None:
+    def assign(self, worker: EmulatedWorker, work: Work) -> None:
         """Note that a worker has been given a job."""
         worker.set_timer(None)
         worker.advance(WorkerState.SERVING)
-        worker.jobs.add(job_id)
+        worker.jobs.add(work.id)
+        worker.scope, worker.idle_since = work.scope, None
         self._starts.succeeded()
 
     def release(self, worker: EmulatedWorker, job_id: str) -> None:
@@ -192,6 +195,19 @@ class WorkerPool:
         for worker in self._live():
             if job_id in worker.jobs:
                 worker.advance(WorkerState.RETIRING)
+
+    def advance_starts(self, seconds: float) -> None:
+        """After failed starts, the next one comes ``seconds`` earlier. The caller reconciles."""
+        self._starts.advance(seconds)
+        if self._next_start is not None:
+            self._next_start.cancel()
+            self._next_start = None
+
+    def advance_idling(self, scope: str, seconds: float) -> None:
+        """Workers that served ``scope`` last have been idle for ``seconds`` longer."""
+        for worker in self._live():
+            if worker.scope == scope:
+                self._idling.advance(worker, seconds, self._record.idle_timeout)
 
     def close(self) -> None:
         """Kill every worker and start no more."""
@@ -360,8 +376,7 @@ class WorkerPool:
         if worker.state is WorkerState.RETIRING or worker.version != self._record.version:
             self._stop(worker)
         else:
-            after = self._record.idle_timeout
-            worker.set_timer(self._loop.call_later(after, self._idled_out, worker))
+            self._idling.begin(worker, self._record.idle_timeout)
 
     def _idled_out(self, worker: EmulatedWorker) -> None:
         if len(self._live()) > self._record.workers_min:

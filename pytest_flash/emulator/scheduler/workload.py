@@ -47,6 +47,9 @@ class Workload(Protocol):
     def worker_died(self, work_id: str, worker_id: str, error: str) -> None:
         """A worker has died of, or with, what it was running."""
 
+    def advance(self, scope: str, seconds: float) -> None:
+        """Let ``seconds`` pass at once for what was made in ``scope``."""
+
     def fail_waiting(self, error: str) -> None:
         """Nothing will ever take what waits."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_flash.emulator.client.control import EmulatorControl
 from pytest_flash.scope import SCOPE_HEADER
-from tests.emulator.harness import KEY, Emulator, StartEmulator, handle, until
+from tests.emulator.harness import KEY, Emulator, until
 
 MINE = {SCOPE_HEADER: "mine"}
 OTHERS: list[dict[str, str]] = [{}, {SCOPE_HEADER: "another"}]
@@ -225,17 +225,16 @@ def test_jobs_apart_count_as_the_endpoints_own(emulator: Emulator, scoped: Emula
     assert emulator.queue.post(f"/{endpoint}/cancel/{held}").json()["status"] == "CANCELLED"
 
 
-def test_what_is_forgotten_has_been_counted(start_emulator: StartEmulator) -> None:
-    emulator = start_emulator(run_retention=0.3)
+def test_what_is_forgotten_has_been_counted(emulator: Emulator, scoped: EmulatorControl) -> None:
     endpoint = emulator.create()
-    with handle(emulator, "mine") as scoped:
-        scoped.cold_start(0.1, endpoint=endpoint)
-        job = submit(emulator, endpoint, MINE, do="pid")
-        path = f"/{endpoint}/status/{job}"
-        until(lambda: emulator.queue.get(path).status_code, lambda status: status == 404)
-        scoped.clear()
-        until(partial(emulator.workers, endpoint), lambda workers: not workers)
-        scoped.clear()
+    scoped.cold_start(0.1, endpoint=endpoint)
+    job = submit(emulator, endpoint, MINE, do="pid")
+    emulator.ended(endpoint, job)
+    scoped.advance(3600)
+    assert emulator.queue.get(f"/{endpoint}/status/{job}").status_code == 404
+    scoped.clear()
+    until(partial(emulator.workers, endpoint), lambda workers: not workers)
+    scoped.clear()
     health = emulator.queue.get(f"/{endpoint}/health").json()
     assert health["jobs"]["completed"] == 1
 

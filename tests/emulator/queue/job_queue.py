@@ -18,12 +18,20 @@ class Clock:
         return self.now
 
 
-def job(name: str = "a", *, timeout: float = 10, ttl: float = 100, low: bool = False) -> QueuedJob:
+def job(
+    name: str = "a",
+    *,
+    timeout: float = 10,
+    ttl: float = 100,
+    low: bool = False,
+    scope: str | None = None,
+) -> QueuedJob:
     return QueuedJob(
         id=name,
         input=b'{"n":"%b"}' % name.encode(),
         policy=Policy(timeout, ttl, low),
         retention=MINUTE,
+        scope=scope,
     )
 
 

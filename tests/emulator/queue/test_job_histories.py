@@ -32,9 +32,10 @@ class Histories(RuleBasedStateMachine):
     def _some(self, number: int) -> QueuedJob | None:
         return self.jobs[number % len(self.jobs)] if self.jobs else None
 
-    @rule(timeout=st.floats(5, 50), ttl=st.floats(10, 200), low=st.booleans())
-    def submit(self, timeout: float, ttl: float, low: bool) -> None:
-        new = job(str(len(self.jobs)), timeout=timeout, ttl=ttl, low=low)
+    @rule(timeout=st.floats(5, 50), ttl=st.floats(10, 200), low=st.booleans(), mine=st.booleans())
+    def submit(self, timeout: float, ttl: float, low: bool, mine: bool) -> None:
+        scope = "mine" if mine else None
+        new = job(str(len(self.jobs)), timeout=timeout, ttl=ttl, low=low, scope=scope)
         self.queue.submit(new)
         self.jobs.append(new)
 
@@ -99,6 +100,17 @@ class Histories(RuleBasedStateMachine):
         self.queue.expire()
         due = self.queue.next_due()
         assert due is None or due > self.clock.now
+
+    @rule(seconds=st.floats(0, 40))
+    def advance(self, seconds: float) -> None:
+        others = [each for each in self.jobs if each.scope is None]
+        before = [(each.state, each.due_at()) for each in others]
+        due = {each.id: each.due_at() - seconds for each in self.jobs if each.scope == "mine"}
+        self.queue.advance("mine", seconds)
+        assert [(each.state, each.due_at()) for each in others] == before
+        for each in self.jobs:
+            if each.id in due and due[each.id] <= self.clock.now:
+                assert each.state.is_terminal
 
     @invariant()
     def terminal_states_stay(self) -> None:

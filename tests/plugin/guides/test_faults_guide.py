@@ -17,10 +17,16 @@ from tests.support.pytest_runs.downstream import Project
 
 def test_its_tests_pass(project: Project, passes: Callable[..., None]) -> None:
     sources = files(FAULTS_GUIDE)
-    assert set(sources) == {"main.py", "test_main.py", "test_inside.py", "break_it.py"}
-    for name in ("main.py", "test_main.py", "test_inside.py"):
+    assert set(sources) == {
+        "main.py",
+        "test_main.py",
+        "test_time.py",
+        "test_inside.py",
+        "break_it.py",
+    }
+    for name in ("main.py", "test_main.py", "test_time.py", "test_inside.py"):
         project.write(name, sources[name])
-    passes(project.pytest(), passed=3)
+    passes(project.pytest(), passed=5)
 
 
 def test_its_script_breaks_a_running_emulator(variables: dict[str, str], tmp_path: Path) -> None:
