@@ -107,7 +107,8 @@ def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus
     """Read a job's status body (Runpod docs, operation-reference).
 
     Raises RunpodConnectionError for a body that is no job. ``error`` is a string on the wire;
-    anything else is shown as JSON. Neither shows ``key``, which the body may quote.
+    anything else is shown as JSON. A ``workerId`` of ``""``, which strict clients are given for a
+    job that no worker took, is none. Neither shows ``key``, which the body may quote.
     """
     status, job_id = document.get("status"), document.get("id")
     if not paths.is_id(job_id) or not isinstance(status, str) or status not in _STATES:
@@ -121,7 +122,7 @@ def job_status(document: Mapping[str, Any], key: str | None = None) -> JobStatus
         error=fault if fault is None else without(fault, key),
         delay_time=_milliseconds(document.get("delayTime")),
         execution_time=_milliseconds(document.get("executionTime")),
-        worker_id=worker if isinstance(worker, str) else None,
+        worker_id=worker if isinstance(worker, str) and worker else None,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.environment import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("*/README.md")])
+PAGES = sorted(DOCS.glob("**/*.md"))
 INDEX = DOCS / "index.md"
 
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -240,6 +240,8 @@ def test_a_submission_that_is_put_off_is_sent_again(
         ({"status": "TIMED_OUT", "executionTime": 60_000, "workerId": "w1"}, JobTimedOutError,
          "exceeded its limit .60 s of running.. Raise executionTimeoutMs"),
         ({"status": "TIMED_OUT"}, NoCapacityError, "no worker took job job1 in time"),
+        ({"status": "TIMED_OUT", "executionTime": 0, "workerId": ""}, NoCapacityError,
+         "no worker took job job1 in time"),
         ({"status": "CANCELLED"}, JobCancelledError, "job1 was cancelled"),
         ({"status": "FAILED", "error": "worker w1 was killed by SIGKILL"}, WorkerDiedError,
          "was killed by SIGKILL"),
