@@ -20,12 +20,6 @@ from tests.support.guides import PYTEST_GUIDE, files
 # By file and line, what is wrong there.
 Errors = Mapping[str, Mapping[int, str]]
 
-CALLS = {"functions.py": typed.FUNCTIONS, "resources.py": typed.RESOURCES}
-TESTS = {
-    "shop.py": typed.APP,
-    "test_right.py": typed.EVERYTHING.replace("from main ", "from shop "),
-    "test_wrong.py": typed.WRONG_STUB.replace("from main ", "from shop "),
-}
 PLUGINS = ["plain", "plugin"]
 
 
@@ -33,10 +27,10 @@ PLUGINS = ["plain", "plugin"]
 def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Errors]:
     """What mypy finds wrong, without and with pydantic's plugin."""
     folder = tmp_path_factory.mktemp("typing")
-    everything = {**CALLS, **TESTS, **files(PYTEST_GUIDE)}
+    everything = {**typed.CALLS, **typed.TESTS, **files(PYTEST_GUIDE)}
     return {
         "plain": checked(folder / "plain", everything),
-        "plugin": checked(folder / "plugin", CALLS, "plugins = pydantic.mypy"),
+        "plugin": checked(folder / "plugin", typed.CALLS, "plugins = pydantic.mypy"),
     }
 
 
@@ -64,22 +58,16 @@ def checked(folder: Path, sources: Mapping[str, str], setting: str = "") -> Erro
     return found
 
 
-def marked(source: str) -> set[int]:
-    """The lines of ``source`` that are said to be wrong."""
-    lines = enumerate(source.splitlines(), 1)
-    return {number for number, line in lines if line.endswith("# wrong")}
-
-
 @pytest.mark.parametrize("plugins", PLUGINS)
 def test_mypy_knows_arguments_and_results(errors: dict[str, Errors], plugins: str) -> None:
-    assert len(marked(typed.FUNCTIONS)) == 24
-    assert errors[plugins]["functions.py"].keys() == marked(typed.FUNCTIONS), errors[plugins]
+    assert len(typed.marked(typed.FUNCTIONS)) == 24
+    assert errors[plugins]["functions.py"].keys() == typed.marked(typed.FUNCTIONS), errors[plugins]
 
 
 @pytest.mark.parametrize("plugins", PLUGINS)
 def test_mypy_knows_the_constructors(errors: dict[str, Errors], plugins: str) -> None:
-    assert len(marked(typed.RESOURCES)) == 6
-    assert errors[plugins]["resources.py"].keys() == marked(typed.RESOURCES), errors[plugins]
+    assert len(typed.marked(typed.RESOURCES)) == 6
+    assert errors[plugins]["resources.py"].keys() == typed.marked(typed.RESOURCES), errors[plugins]
 
 
 def test_types_of_fixtures_are_exported_and_strict(errors: dict[str, Errors]) -> None:
@@ -89,7 +77,7 @@ def test_types_of_fixtures_are_exported_and_strict(errors: dict[str, Errors]) ->
 
 def test_a_stub_has_the_functions_type(errors: dict[str, Errors]) -> None:
     found = errors["plain"]["test_wrong.py"]
-    assert found.keys() == marked(typed.WRONG_STUB)
+    assert found.keys() == typed.marked(typed.WRONG_STUB)
     assert '"stub" of "Endpoints"' in next(iter(found.values()))
 
 

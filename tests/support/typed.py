@@ -215,3 +215,16 @@ def fake(x: int) -> bytes:
 def test_it(flash_endpoints: Endpoints) -> None:
     flash_endpoints.stub(double, fake)  # wrong
 """
+
+CALLS = {"functions.py": FUNCTIONS, "resources.py": RESOURCES}
+TESTS = {
+    "shop.py": APP,
+    "test_right.py": EVERYTHING.replace("from main ", "from shop "),
+    "test_wrong.py": WRONG_STUB.replace("from main ", "from shop "),
+}
+
+
+def marked(source: str) -> set[int]:
+    """The lines of ``source`` that are said to be wrong."""
+    lines = enumerate(source.splitlines(), 1)
+    return {number for number, line in lines if line.endswith("# wrong")}
