@@ -13,6 +13,7 @@ from pydantic import Field
 from typing_extensions import NotRequired, TypedDict
 
 from .data_centers import VolumeType
+from .strict import strict
 
 _Uri = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -75,6 +76,7 @@ class EndpointWorkers(TypedDict):
     idleTimeout: NotRequired[Annotated[int, Field(ge=1, le=3600)]]
 
 
+@strict
 class QueueDelayScaling(TypedDict):
     """A worker more when jobs wait for so many seconds."""
 
@@ -82,6 +84,7 @@ class QueueDelayScaling(TypedDict):
     queueDelay: Annotated[float, Field(ge=0.5)]
 
 
+@strict
 class RequestCountScaling(TypedDict):
     """A worker more for so many requests."""
 

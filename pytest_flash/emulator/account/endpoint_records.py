@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from ...clock import utc_now
+from ...wire import documents, requests
 from ...wire.cpus import GB_PER_VCPU
 from ...wire.documents import EndpointType, FlashBoot
 from ...wire.gpus import ACCEPTED_TYPES
 from ..server.http_errors import HttpError
 from .desired_workers import QueueDelay, RequestCount, Scaling
-from .endpoint_requests import (
-    CpuBody,
-    CreateEndpointBody,
-    CreateGpuBody,
-    RequestCountBody,
-    ScalingBody,
-    UpdateEndpointBody,
-    UpdateGpuBody,
-    WorkersBody,
-)
 from .ids import new_id
 
 Compute = Literal["gpu", "cpu"]
 
 DEFAULT_IDLE_TIMEOUT = 10
 _DEFAULT_TIMEOUT = 300_000
-_CONTAINER_FIELDS = ("image", "args", "disk", "env", "ports", "registry")
 
 
 @dataclass(frozen=True)
@@ -95,69 +85,61 @@ class EndpointRecord:
         return not (self.type == "QUEUE" and isinstance(self.scaling, RequestCount))
 
 
-def created(body: CreateEndpointBody) -> EndpointRecord:
+def created(body: requests.CreateEndpoint) -> EndpointRecord:
     """The endpoint that a create request asks for. Raises HttpError 400 or 404."""
-    if (body.gpu is None) == (body.cpu is None):
+    if ("gpu" in body) == ("cpu" in body):
         raise HttpError(400, "exactly one of gpu and cpu must be given")
-    _refuse_template(body.templateId)
-    sent = body.model_dump(include=set(_CONTAINER_FIELDS), exclude_unset=True)
+    _refuse_template(body.get("templateId"))
     record = EndpointRecord(
         id=new_id(),
-        name=body.name,
-        type=body.type,
-        container=_container(Container(image=body.image or ""), sent),
-        scaling=_scaling(body.scaling),
+        name=body["name"],
+        type=body["type"],
+        container=_container(Container(image=""), body),
+        scaling=_scaling(body["scaling"]),
         created_at=utc_now(),
-        gpu=None if body.gpu is None else _new_gpu(body.gpu),
-        cpu=_cpu(body.cpu or []),
+        gpu=_changed_gpu(Gpu(pools=()), body["gpu"]) if "gpu" in body else None,
+        cpu=_cpu(body.get("cpu", [])),
     )
-    return _checked(_common(record, body), body.workers)
+    return _checked(_common(record, body), body.get("workers"))
 
 
-def patched(record: EndpointRecord, body: UpdateEndpointBody) -> EndpointRecord:
+def patched(record: EndpointRecord, body: requests.UpdateEndpoint) -> EndpointRecord:
     """``record`` with what a patch names changed. Raises HttpError 400 or 404.
 
     A change of the container makes a new version (REST v2, "Update endpoint").
     """
-    family = {"gpu": body.gpu, "cpu": body.cpu}
-    for name, value in family.items():
-        if value is not None and name != record.compute:
+    for name in ("gpu", "cpu"):
+        if name in body and name != record.compute:
             raise HttpError(400, f"{name} cannot be set: this is a {record.compute} endpoint")
-    _refuse_template(body.templateId)
-    sent = body.model_dump(include=set(_CONTAINER_FIELDS), exclude_unset=True)
-    container = _container(record.container, sent)
+    _refuse_template(body.get("templateId"))
+    container = _container(record.container, body)
     changed = replace(
         record,
-        name=body.name or record.name,
+        name=body.get("name", record.name),
         container=container,
         version=record.version + (container != record.container),
-        scaling=record.scaling if body.scaling is None else _scaling(body.scaling),
-        gpu=_changed_gpu(record.gpu, body.gpu) if record.gpu and body.gpu else record.gpu,
-        cpu=record.cpu if body.cpu is None else _cpu(body.cpu),
+        scaling=_scaling(body["scaling"]) if "scaling" in body else record.scaling,
+        gpu=_changed_gpu(record.gpu, body["gpu"]) if record.gpu and "gpu" in body else record.gpu,
+        cpu=_cpu(body["cpu"]) if "cpu" in body else record.cpu,
     )
-    return _checked(_common(changed, body), body.workers)
+    return _checked(_common(changed, body), body.get("workers"))
 
 
-def _common(
-    record: EndpointRecord, body: CreateEndpointBody | UpdateEndpointBody
-) -> EndpointRecord:
-    changes: dict[str, Any] = {}
-    if body.workers is not None:
-        bounds = body.workers.model_dump(exclude_unset=True)
-        names = {"min": "workers_min", "max": "workers_max", "idleTimeout": "idle_timeout"}
-        changes |= {names[key]: value for key, value in bounds.items()}
-    if body.dataCenterIds is not None:
-        changes["data_centers"] = tuple(body.dataCenterIds)
-    if body.networkVolumes is not None:
-        changes["volumes"] = tuple(body.networkVolumes)
-    if body.timeout is not None:
-        changes["timeout"] = body.timeout
-    if body.flashboot is not None:
-        changes["flashboot"] = body.flashboot
-    return replace(record, **changes)
+def _common(record: EndpointRecord, body: requests.EndpointSettings) -> EndpointRecord:
+    workers = body.get("workers", {})
+    return replace(
+        record,
+        workers_min=workers.get("min", record.workers_min),
+        workers_max=workers.get("max", record.workers_max),
+        idle_timeout=workers.get("idleTimeout", record.idle_timeout),
+        data_centers=tuple(body.get("dataCenterIds", record.data_centers)),
+        volumes=tuple(body.get("networkVolumes", record.volumes)),
+        timeout=body.get("timeout", record.timeout),
+        flashboot=body.get("flashboot", record.flashboot),
+    )
 
 
-def _checked(record: EndpointRecord, workers: WorkersBody | None) -> EndpointRecord:
+def _checked(record: EndpointRecord, workers: requests.WorkerBounds | None) -> EndpointRecord:
     """``record``, when its fields agree with one another; raises HttpError 400 otherwise."""
     if record.type == "LOAD_BALANCER" and not isinstance(record.scaling, RequestCount):
         raise HttpError(400, "a LOAD_BALANCER endpoint scales on REQUEST_COUNT only")
@@ -169,7 +151,7 @@ def _checked(record: EndpointRecord, workers: WorkersBody | None) -> EndpointRec
     if record.timeout < 1:
         raise HttpError(400, f"timeout must be at least 1 ms, not {record.timeout}")
     if not record.has_idle_timeout:
-        if workers is not None and workers.idleTimeout is not None:
+        if workers is not None and "idleTimeout" in workers:
             raise HttpError(
                 400, "workers.idleTimeout does not apply to a QUEUE endpoint on REQUEST_COUNT"
             )
@@ -182,51 +164,52 @@ def _refuse_template(template_id: str | None) -> None:
         raise HttpError(404, f"template {template_id!r} not found: the emulator has no templates")
 
 
-def _container(container: Container, sent: Mapping[str, Any]) -> Container:
-    changes = dict(sent)
-    if "ports" in changes:
-        changes["ports"] = tuple(changes["ports"])
-    return replace(container, **changes)
+def _container(container: Container, body: requests.EndpointSettings) -> Container:
+    return Container(
+        image=body.get("image", container.image),
+        args=body.get("args", container.args),
+        disk=body.get("disk", container.disk),
+        env=body.get("env", container.env),
+        ports=tuple(body.get("ports", container.ports)),
+        registry=body.get("registry", container.registry),
+    )
 
 
-def _scaling(body: ScalingBody) -> Scaling:
-    if isinstance(body, RequestCountBody):
-        return RequestCount(body.requestCount)
-    return QueueDelay(body.queueDelay)
+def _scaling(body: documents.QueueDelayScaling | documents.RequestCountScaling) -> Scaling:
+    if body["type"] == "REQUEST_COUNT":
+        return RequestCount(body["requestCount"])
+    return QueueDelay(body["queueDelay"])
 
 
-def _cpu(bodies: list[CpuBody]) -> tuple[Cpu, ...]:
+def _cpu(bodies: Sequence[requests.Cpu]) -> tuple[Cpu, ...]:
     for body in bodies:
-        if body.id not in GB_PER_VCPU:
-            raise HttpError(400, f"unknown CPU flavor {body.id!r}; known: {_names(GB_PER_VCPU)}")
-        if body.vcpuCount & (body.vcpuCount - 1):
-            raise HttpError(400, f"vcpuCount must be a power of two, not {body.vcpuCount}")
-    return tuple(Cpu(body.id, body.vcpuCount) for body in bodies)
+        flavor, vcpus = body["id"], body["vcpuCount"]
+        if flavor not in GB_PER_VCPU:
+            raise HttpError(400, f"unknown CPU flavor {flavor!r}; known: {_names(GB_PER_VCPU)}")
+        if vcpus & (vcpus - 1):
+            raise HttpError(400, f"vcpuCount must be a power of two, not {vcpus}")
+    return tuple(Cpu(body["id"], body["vcpuCount"]) for body in bodies)
 
 
-def _new_gpu(body: CreateGpuBody) -> Gpu:
-    return _changed_gpu(Gpu(pools=()), body)
-
-
-def _changed_gpu(gpu: Gpu, body: UpdateGpuBody) -> Gpu:
-    changes: dict[str, Any] = {}
-    if body.pools is not None:
-        excluded = tuple(name.strip() for name in body.excludedTypes or ())
-        _check_selection(body.pools, excluded)
-        changes |= {"pools": tuple(body.pools), "excluded": excluded}
-    if body.count is not None:
-        changes["count"] = body.count
-    if body.allowedCudaVersions is not None:
-        changes["allowed_cuda"] = tuple(body.allowedCudaVersions)
-    if body.minCudaVersion is not None:
-        changes["min_cuda"] = body.minCudaVersion or None
-    changed = replace(gpu, **changes)
+def _changed_gpu(gpu: Gpu, body: requests.CreateGpu | requests.UpdateGpu) -> Gpu:
+    pools, excluded = gpu.pools, gpu.excluded
+    if "pools" in body:
+        pools = tuple(body["pools"])
+        excluded = tuple(name.strip() for name in body.get("excludedTypes", ()))
+        _check_selection(pools, excluded)
+    changed = Gpu(
+        pools=pools,
+        excluded=excluded,
+        count=body.get("count", gpu.count),
+        allowed_cuda=tuple(body.get("allowedCudaVersions", gpu.allowed_cuda)),
+        min_cuda=body.get("minCudaVersion", gpu.min_cuda) or None,
+    )
     if changed.allowed_cuda and changed.min_cuda:
         raise HttpError(400, "gpu.allowedCudaVersions and gpu.minCudaVersion exclude each other")
     return changed
 
 
-def _check_selection(pools: list[str], excluded: tuple[str, ...]) -> None:
+def _check_selection(pools: Sequence[str], excluded: tuple[str, ...]) -> None:
     for pool in pools:
         if pool not in ACCEPTED_TYPES:
             raise HttpError(400, f"unknown GPU pool {pool!r}; known: {_names(ACCEPTED_TYPES)}")

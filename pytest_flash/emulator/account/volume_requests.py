@@ -1,45 +1,24 @@
-"""The request bodies for network volumes, as the REST v2 schema states them."""
+"""Requests to create and to update network volumes, by the REST v2 schema."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import TypeAdapter
 
-from pydantic import Field, model_validator
+from ...wire.requests import CreateVolume, UpdateVolume
+from .request_bodies import parse, refused
 
-from ...wire.data_centers import VolumeType
-from .endpoint_requests import RequestSchema, parse
-
-_Name = Annotated[str, Field(min_length=1)]
-_Size = Annotated[int, Field(ge=10, le=4096)]
+_CREATE = TypeAdapter(CreateVolume)
+_UPDATE = TypeAdapter(UpdateVolume)
 
 
-class CreateVolumeBody(RequestSchema):
-    """Schema ``CreateNetworkVolumeRequest``; ``size`` in GB."""
-
-    name: _Name
-    size: _Size
-    dataCenter: Annotated[str, Field(min_length=1)]
-    type: VolumeType | None = None
-
-
-class UpdateVolumeBody(RequestSchema):
-    """Schema ``UpdateNetworkVolumeRequest``; ``size`` in GB."""
-
-    name: _Name | None = None
-    size: _Size | None = None
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> UpdateVolumeBody:
-        if not self.model_fields_set:
-            raise ValueError("at least one of name and size must be given")
-        return self
-
-
-def parse_create(body: bytes) -> CreateVolumeBody:
+def parse_create(body: bytes) -> CreateVolume:
     """Read a create request; raises HttpError 400 (no JSON) or 422 (against the schema)."""
-    return parse(CreateVolumeBody, body)
+    return parse(_CREATE, body)
 
 
-def parse_update(body: bytes) -> UpdateVolumeBody:
+def parse_update(body: bytes) -> UpdateVolume:
     """Read a patch; raises HttpError 400 (no JSON) or 422 (against the schema)."""
-    return parse(UpdateVolumeBody, body)
+    sent = parse(_UPDATE, body)
+    if not sent:
+        raise refused("$: at least one of name and size must be given")
+    return sent

@@ -16,7 +16,7 @@ from .ids import new_id
 if TYPE_CHECKING:
     from ...wire import documents
     from ...wire.data_centers import VolumeType
-    from .volume_requests import CreateVolumeBody, UpdateVolumeBody
+    from ...wire.requests import CreateVolume, UpdateVolume
 
 # REST v2 leaves the default to the data center and does not say which has which.
 _DEFAULT_TYPE: VolumeType = "STANDARD"
@@ -64,25 +64,29 @@ class EmulatedVolumes:
         except KeyError:
             raise HttpError(404, f"network volume {volume_id!r} not found") from None
 
-    def create(self, body: CreateVolumeBody) -> EmulatedVolume:
+    def create(self, body: CreateVolume) -> EmulatedVolume:
         """Make the volume that a create request asks for, and its folder."""
         volume = EmulatedVolume(
-            new_id(), body.name, body.size, body.dataCenter, body.type or _DEFAULT_TYPE
+            new_id(),
+            body["name"],
+            body["size"],
+            body["dataCenter"],
+            body.get("type", _DEFAULT_TYPE),
         )
         self._folder(volume.id).mkdir(mode=0o700, parents=True)
         self._volumes[volume.id] = volume
         return volume
 
-    def update(self, volume_id: str, body: UpdateVolumeBody) -> EmulatedVolume:
+    def update(self, volume_id: str, body: UpdateVolume) -> EmulatedVolume:
         """Change what a patch names. Raises HttpError 404, and 400 for a size below the present.
 
         REST v2, "Update a network volume": storage cannot be reduced.
         """
         volume = self.get(volume_id)
-        size = volume.size if body.size is None else body.size
+        size = body.get("size", volume.size)
         if size < volume.size:
             raise HttpError(400, f"size cannot be reduced, from {volume.size} GB to {size} GB")
-        volume = replace(volume, name=body.name or volume.name, size=size)
+        volume = replace(volume, name=body.get("name", volume.name), size=size)
         self._volumes[volume_id] = volume
         return volume
 

@@ -86,11 +86,11 @@ class GraphQl:
             record = self._endpoints.get(endpoint_input.text(sent, "id")).record
             body = endpoint_input.update_body(sent, record.type, self._account_key)
             update = parse_update(json.dumps(body).encode())
-            changed, named = patched(record, update), update.networkVolumes
+            changed, named = patched(record, update), update.get("networkVolumes")
         else:
             body = endpoint_input.create_body(sent, self._account_key)
             create = parse_create(json.dumps(body).encode())
-            changed, named = created(create), create.networkVolumes
+            changed, named = created(create), create.get("networkVolumes")
         cpus = endpoint_input.vcpus(sent)
         if cpus:
             changed = replace(changed, cpu=tuple(Cpu(*each) for each in cpus))

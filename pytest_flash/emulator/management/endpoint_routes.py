@@ -57,7 +57,7 @@ class Management:
 
         body = parse_create(await read_body(request, _BODY_LIMIT))
         record = created(body)
-        self._volumes.require(body.networkVolumes or ())
+        self._volumes.require(body.get("networkVolumes", ()))
         self._endpoints.add(record)
         return json_response(endpoint_document(record, self._origin), 201)
 
@@ -75,7 +75,7 @@ class Management:
         endpoint = self._endpoints.get(request.path_params["endpoint"])
         body = parse_update(content)
         record = patched(endpoint.record, body)
-        self._volumes.require(body.networkVolumes or ())
+        self._volumes.require(body.get("networkVolumes", ()))
         self._endpoints.update(record)
         return json_response(endpoint_document(record, self._origin))
 

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from ...wire import documents
-from ..account.endpoint_requests import CreateEndpointBody, RequestSchema, UpdateEndpointBody
-from ..account.volume_requests import CreateVolumeBody, UpdateVolumeBody
+from ...wire import documents, requests
 from ..processes.worker_logs import SOURCES
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ class Operation:
 
     answer: type | None = None
     status: int = 200
-    body: type[RequestSchema] | None = None
+    body: type | None = None
     query: Mapping[str, _Schema] | None = None
     headers: Mapping[str, _Schema] | None = None
     media: str = "application/json"
@@ -68,9 +66,9 @@ _ENDPOINT = "/v2/serverless/{endpoint}"
 _VOLUME = "/v2/network-volumes/{volume}"
 _OPERATIONS = {
     ("GET", "/v2/serverless"): Operation(documents.Endpoints),
-    ("POST", "/v2/serverless"): Operation(documents.Endpoint, 201, CreateEndpointBody),
+    ("POST", "/v2/serverless"): Operation(documents.Endpoint, 201, requests.CreateEndpoint),
     ("GET", _ENDPOINT): Operation(documents.Endpoint),
-    ("PATCH", _ENDPOINT): Operation(documents.Endpoint, body=UpdateEndpointBody),
+    ("PATCH", _ENDPOINT): Operation(documents.Endpoint, body=requests.UpdateEndpoint),
     ("DELETE", _ENDPOINT): Operation(status=204),
     ("GET", _ENDPOINT + "/workers"): Operation(documents.Workers),
     ("GET", _ENDPOINT + "/releases"): Operation(documents.Releases),
@@ -84,9 +82,9 @@ _OPERATIONS = {
         media="text/event-stream",
     ),
     ("GET", "/v2/network-volumes"): Operation(documents.NetworkVolumes),
-    ("POST", "/v2/network-volumes"): Operation(documents.NetworkVolume, 201, CreateVolumeBody),
+    ("POST", "/v2/network-volumes"): Operation(documents.NetworkVolume, 201, requests.CreateVolume),
     ("GET", _VOLUME): Operation(documents.NetworkVolume),
-    ("PATCH", _VOLUME): Operation(documents.NetworkVolume, body=UpdateVolumeBody),
+    ("PATCH", _VOLUME): Operation(documents.NetworkVolume, body=requests.UpdateVolume),
     ("DELETE", _VOLUME): Operation(status=204),
     ("GET", "/v2/catalog/gpus"): Operation(documents.GpuTypes, query=_GPU_QUERY),
     ("GET", "/v2/catalog/gpus/{id}"): Operation(documents.GpuType, query=_GPU_QUERY),
@@ -165,7 +163,7 @@ def _responses(operation: Operation, *, named: bool) -> dict[str, Any]:
     elif operation.status != 204:
         success["content"] = {operation.media: {"schema": {"type": "string"}}}
     refusals = [401, 429]
-    refusals += [404] if named or operation.body is CreateEndpointBody else []
+    refusals += [404] if named or operation.body is requests.CreateEndpoint else []
     refusals += [400, 422] if operation.body or operation.query else []
     problem = {"application/problem+json": {"schema": _reference(documents.Problem)}}
     return {

@@ -48,9 +48,9 @@ class VolumeManagement:
         from ..account.volume_requests import parse_create
 
         body = parse_create(await read_body(request, _BODY_LIMIT))
-        if body.dataCenter not in DATA_CENTERS:
+        if body["dataCenter"] not in DATA_CENTERS:
             known = ", ".join(sorted(DATA_CENTERS))
-            raise HttpError(400, f"unknown data center {body.dataCenter!r}; known: {known}")
+            raise HttpError(400, f"unknown data center {body['dataCenter']!r}; known: {known}")
         return json_response(self._volumes.create(body).document(), 201)
 
     async def get(self, request: Request) -> Response:

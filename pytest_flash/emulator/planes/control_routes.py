@@ -58,11 +58,12 @@ class ControlPlane:
         from ..faults.fault_requests import parse_fault  # pydantic
 
         body = parse_fault(await read_body(request, _BODY_LIMIT))
+        endpoint = body.get("endpoint")
         fault = self._faults.add(
-            body.effect,
-            scope=body.scope,
-            endpoint=None if body.endpoint is None else self._endpoint_id(body.endpoint),
-            count=body.count,
+            body["effect"],
+            scope=body.get("scope"),
+            endpoint=None if endpoint is None else self._endpoint_id(endpoint),
+            count=body.get("count"),
         )
         return json_response(_document(fault), 201)
 
