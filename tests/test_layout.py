@@ -44,7 +44,7 @@ ALLOWED = {
     "functions": "backoff errors events import_times process rate_limit resources runpod security "
     "session settings shadowed_modules target user_files",
     "provisioner": "errors events files functions.declaration network process resources runpod "
-    "security settings target",
+    "security settings target wire",
     "worker_packages": "emulator.startup functions.declaration functions.shipping provisioner "
     "settings target",
     "session": "errors events functions project provisioner resources runpod settings target "

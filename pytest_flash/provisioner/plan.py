@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..resources import ServerlessResource
 from ..resources.fields import bare_name
 from ..runpod import Endpoint
 from .request_and_drift import OWNER_VARIABLE, EndpointDrift, endpoint_patch
 from .state.records import CreatedEndpoint
+
+if TYPE_CHECKING:
+    from ..wire.requests import CreateEndpoint
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Wanted:
     """
 
     resource: ServerlessResource
-    request: Mapping[str, Any] = field(repr=False)
+    request: CreateEndpoint = field(repr=False)
     source_file: str
     former_owner: str = ""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ProvisioningError
 from ..resources import (
     POOL_TYPES,
+    CpuInstanceType,
     CpuLiveServerless,
     GpuGroup,
     GpuType,
@@ -19,6 +20,15 @@ from ..resources import (
 )
 from ..resources.environment import OWNER_VARIABLE, set_by_platform
 from ..resources.fields import LIVE_PREFIX, bare_name
+
+if TYPE_CHECKING:
+    from ..wire.documents import QueueDelayScaling, RequestCountScaling
+    from ..wire.requests import (
+        Cpu,
+        CreateEndpoint,
+        CreateGpu,
+        WorkerBounds,
+    )
 
 __all__ = [
     "OWNER_VARIABLE",
@@ -51,18 +61,16 @@ def endpoint_request(
     image: str,
     owner: str,
     volume_ids: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> CreateEndpoint:
     """The ``CreateEndpointRequest`` (REST v2 schema) that makes ``resource``'s endpoint.
 
     ``image`` is used unless the resource brings its own, ``owner`` goes into the workers'
     environment. ``volume_ids`` are the ids found for a network volume that is given by name;
     without them such a resource raises ProvisioningError.
     """
-    return {
+    request: CreateEndpoint = {
         "name": name,
         "type": resource.routing,
-        **_compute(resource),
-        **_container(resource, image, owner),
         "workers": _workers(resource),
         "scaling": _scaling(resource),
         "dataCenterIds": [str(place) for place in resource.data_centers],
@@ -70,21 +78,23 @@ def endpoint_request(
         "timeout": resource.executionTimeoutMs or _NO_TIMEOUT_MS,
         "flashboot": "FLASHBOOT" if resource.flashboot else "OFF",
     }
-
-
-def _compute(resource: ServerlessResource) -> dict[str, Any]:
+    _add_container(request, resource, image, owner)
     if isinstance(resource, LiveServerless):
-        return {"gpu": _gpu(resource)}
-    if isinstance(resource, CpuLiveServerless):
-        return {
-            "cpu": [{"id": each.flavor, "vcpuCount": each.vcpus} for each in resource.instanceIds]
-        }
-    raise TypeError(f"{type(resource).__name__} has no form in REST v2")
+        request["gpu"] = _gpu(resource)
+    elif isinstance(resource, CpuLiveServerless):
+        request["cpu"] = [_cpu(each) for each in resource.instanceIds]
+    else:
+        raise TypeError(f"{type(resource).__name__} has no form in REST v2")
+    return request
 
 
-def _gpu(resource: LiveServerless) -> dict[str, Any]:
+def _cpu(instance: CpuInstanceType) -> Cpu:
+    return {"id": instance.flavor, "vcpuCount": instance.vcpus}
+
+
+def _gpu(resource: LiveServerless) -> CreateGpu:
     pools, excluded = _pools(resource.gpus)
-    gpu: dict[str, Any] = {"pools": pools, "count": resource.gpuCount}
+    gpu: CreateGpu = {"pools": pools, "count": resource.gpuCount}
     if excluded:
         gpu["excludedTypes"] = excluded
     if resource.cuda_versions:
@@ -111,28 +121,28 @@ def _pools(gpus: Sequence[GpuGroup | GpuType]) -> tuple[list[str], list[str]]:
     return [str(pool) for pool in pools], excluded
 
 
-def _container(resource: ServerlessResource, image: str, owner: str) -> dict[str, Any]:
+def _add_container(
+    request: CreateEndpoint, resource: ServerlessResource, image: str, owner: str
+) -> None:
     template = resource.template
-    container: dict[str, Any] = {}
     if resource.templateId is not None:
         # Runpod fills in what the body leaves out from the template it names.
-        container["templateId"] = resource.templateId
+        request["templateId"] = resource.templateId
     else:
-        container["image"] = (template and template.imageName) or image
-        container["disk"] = resource.container_disk
+        request["image"] = (template and template.imageName) or image
+        request["disk"] = resource.container_disk
     if template is not None and template.dockerArgs:
-        container["args"] = template.dockerArgs
+        request["args"] = template.dockerArgs
     if template is not None and template.ports:
-        container["ports"] = list(template.ports)
+        request["ports"] = list(template.ports)
     if template is not None and template.containerRegistryAuthId:
-        container["registry"] = template.containerRegistryAuthId
+        request["registry"] = template.containerRegistryAuthId
     of_template = template.env if template is not None else {}
-    container["env"] = {**of_template, **resource.env, OWNER_VARIABLE: owner}
-    return container
+    request["env"] = {**of_template, **resource.env, OWNER_VARIABLE: owner}
 
 
-def _workers(resource: ServerlessResource) -> dict[str, int]:
-    workers = {"min": resource.workersMin, "max": resource.workersMax}
+def _workers(resource: ServerlessResource) -> WorkerBounds:
+    workers: WorkerBounds = {"min": resource.workersMin, "max": resource.workersMax}
     # REST v2 rejects it for queue endpoints that scale on request count.
     by_count = resource.scalerType is ServerlessScalerType.REQUEST_COUNT
     if resource.routing != "QUEUE" or not by_count:
@@ -140,10 +150,10 @@ def _workers(resource: ServerlessResource) -> dict[str, int]:
     return workers
 
 
-def _scaling(resource: ServerlessResource) -> dict[str, Any]:
-    by_count = resource.scalerType is ServerlessScalerType.REQUEST_COUNT
-    key = "requestCount" if by_count else "queueDelay"
-    return {"type": str(resource.scalerType), key: resource.scalerValue}
+def _scaling(resource: ServerlessResource) -> QueueDelayScaling | RequestCountScaling:
+    if resource.scalerType is ServerlessScalerType.REQUEST_COUNT:
+        return {"type": "REQUEST_COUNT", "requestCount": resource.scalerValue}
+    return {"type": "QUEUE_DELAY", "queueDelay": resource.scalerValue}
 
 
 def _volumes(resource: ServerlessResource, found: Sequence[str]) -> list[str]:

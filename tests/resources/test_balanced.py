@@ -21,7 +21,7 @@ Cpu: Any = CpuLiveLoadBalancer
 
 
 def request(resource: ServerlessResource) -> dict[str, Any]:
-    return endpoint_request(resource, name="live-x", image="img", owner="p/default")
+    return dict(endpoint_request(resource, name="live-x", image="img", owner="p/default"))
 
 
 @pytest.mark.parametrize("make", [Gpu, Cpu])

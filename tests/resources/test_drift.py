@@ -25,7 +25,9 @@ _TEMPLATE = {"image": "template/image:1", "disk": 33, "args": "-x", "ports": ["1
 
 
 def request(resource: ServerlessResource) -> dict[str, Any]:
-    return endpoint_request(resource, name=f"live-{resource.name}", image="img", owner="p/default")
+    return dict(
+        endpoint_request(resource, name=f"live-{resource.name}", image="img", owner="p/default")
+    )
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:

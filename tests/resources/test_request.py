@@ -28,13 +28,14 @@ ALL_POOLS = [pool.value for pool in POOL_TYPES]
 
 
 def request(resource: ServerlessResource, volume_ids: tuple[str, ...] = ()) -> dict[str, Any]:
-    return endpoint_request(
+    body = endpoint_request(
         resource,
         name="live-x",
         image="runpod/flash:py3.11-latest",
         owner="shop/default",
         volume_ids=volume_ids,
     )
+    return dict(body)
 
 
 @given(st.data())
