@@ -6,7 +6,6 @@ under test are two hosts more. Other hosts are reached as they have it.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Final
 
@@ -15,16 +14,21 @@ _Socket: Final = socket.socket
 _FAMILIES: Final = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
 
 
+def loopback_socket(host: str) -> socket.socket:
+    """A socket to be connected to ``host``, an address of loopback. Raises KeyError for others."""
+    return _Socket(_FAMILIES[host], socket.SOCK_STREAM, socket.IPPROTO_TCP)
+
+
 def to_loopback(host: str) -> socket.socket | None:
     """A socket to be connected to an address of loopback; None for any other host."""
-    family = _FAMILIES.get(host)
-    if family is None:
-        return None
-    return _Socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    return loopback_socket(host) if host in _FAMILIES else None
 
 
 async def connected(host: str, port: int) -> socket.socket | None:
     """As ``to_loopback``, connected, for the event loop of asyncio that runs. Raises OSError."""
+    # The process that controls workers of pytest-xdist needs the rest, and no event loop.
+    import asyncio
+
     made = to_loopback(host)
     if made is None:
         return None

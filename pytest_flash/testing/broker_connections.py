@@ -13,6 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 
 from ..clock import monotonic
+from ..http.unmocked_sockets import loopback_socket
 
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
@@ -107,7 +108,9 @@ def connect(port: int, key: bytes, timeout: float = 3 * _HANDSHAKE) -> Connectio
     deadline = monotonic() + timeout
     while True:
         try:
-            with socket.create_connection((_HOST, port), timeout=_HANDSHAKE) as made:
+            with loopback_socket(_HOST) as made:
+                made.settimeout(_HANDSHAKE)
+                made.connect((_HOST, port))
                 _introduce(made, key)
                 return Connection(made.detach())
         except (ConnectionRefusedError, StrangerError):

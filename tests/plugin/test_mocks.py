@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.pytest_runs.downstream import ANYIO, Project
@@ -168,3 +170,11 @@ def mocked(shared_project: Project) -> InnerRun:
 
 def test_mocks_see_what_the_app_sends_and_nothing_of_ours(mocked: InnerRun) -> None:
     mocked.check("test_mocked", passed=10)
+
+
+def test_so_it_is_in_a_worker_of_xdist_whose_first_call_meets_them(
+    mocked: InnerRun, shared_project: Project, passes: Callable[..., None]
+) -> None:
+    del mocked  # It wrote the project.
+    shared_project.python.need("xdist")
+    passes(shared_project.pytest(*ANYIO, "-n1", "-k", "sockets_that_are_replaced"), passed=1)
