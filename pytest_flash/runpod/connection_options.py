@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import platform
 import re
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 # in an error text that quotes the whole header.
 _KEY = re.compile(r"[!-~]+")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+# Read with the module: a test may fake the file system, or leave no file free, before a first call.
+_AGENT = f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}"
 _PROXIES = "see HTTPS_PROXY, HTTP_PROXY and ALL_PROXY in the environment"
 
 
@@ -45,7 +46,7 @@ def headers(
     return [
         (b"Accept", b"*/*"),
         (b"Accept-Encoding", encodings.encode()),
-        (b"User-Agent", _agent().encode()),
+        (b"User-Agent", _AGENT.encode()),
         (b"Authorization", f"Bearer {target.api_key}".encode()),
     ]
 
@@ -53,12 +54,6 @@ def headers(
 def scope_headers(target: Target) -> list[Header]:
     """The header of a request that is sent now: one in a scope, else none."""
     return [(name.encode(), text.encode()) for name, text in target.scope_headers().items()]
-
-
-@functools.cache
-def _agent() -> str:
-    # Reads the package's files, which a process without a free one cannot.
-    return f"pytest-flash/{version('pytest-flash')} Python/{platform.python_version()}"
 
 
 def open_client(target: Target, url: str) -> Client | ProxiedClient:

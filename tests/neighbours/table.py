@@ -9,7 +9,7 @@ import sys
 import tempfile
 import venv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.environment import ROOT, clean_environment
@@ -61,7 +61,7 @@ NEIGHBOURS = (
     Neighbour("pytest-timeout", "beside_unittest.py"),
 )
 # What the suite's app and its configuration need.
-_NEEDED = ("requests", "pytest-timeout", "pytest-asyncio")
+_NEEDED = ("requests", "pytest-timeout", "pytest-asyncio", "pytest-xdist")
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,13 @@ class Row:
 
 
 def run() -> int:
-    """Try all on this Python, the riskiest on the others that are found; 1 when one failed."""
-    rows = [*_rows(sys.executable, NEIGHBOURS)]
+    """Try all on this Python, the riskiest in a worker of pytest-xdist too, where the first call is
+    a test's own, and on the other Pythons that are found; 1 when one failed."""
+    risky = [each for each in NEIGHBOURS if each.risky]
+    apart = [replace(each, arguments=(*each.arguments, "-n1")) for each in risky]
+    rows = [*_rows(sys.executable, (*NEIGHBOURS, *apart))]
     for python in _pythons():
-        rows += _rows(python, [each for each in NEIGHBOURS if each.risky])
+        rows += _rows(python, risky)
     print(
         "", "| package | version | Python | outcome | |", "|---|---|---|---|---|", *rows, sep="\n"
     )
@@ -150,7 +153,8 @@ def _row(python: Path, neighbour: Neighbour, suite: Path) -> Row:
         print(output, flush=True)
     named = _run(python, f"import importlib.metadata as m; print(m.version({neighbour.package!r}))")
     number = _run(python, "import platform; print(platform.python_version())")
-    row = Row(neighbour.package, named, number, _last(output), status)
+    shown = " ".join((neighbour.package, *neighbour.arguments))
+    row = Row(shown, named, number, _last(output), status)
     print(row, flush=True)
     return row
 

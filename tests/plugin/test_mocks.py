@@ -178,3 +178,24 @@ def test_so_it_is_in_a_worker_of_xdist_whose_first_call_meets_them(
     del mocked  # It wrote the project.
     shared_project.python.need("xdist")
     passes(shared_project.pytest(*ANYIO, "-n1", "-k", "sockets_that_are_replaced"), passed=1)
+
+
+# As pyfakefs has it: of what is installed nothing is found.
+NOTHING_INSTALLED = """
+import importlib.metadata
+import main
+
+def test_a_first_call_where_nothing_is_installed(flash_endpoints, monkeypatch):
+    def nothing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+    monkeypatch.setattr(importlib.metadata.Distribution, "from_name", nothing)
+    assert main.double.blocking(3)["value"] == 6
+"""
+
+
+def test_the_first_call_of_a_worker_of_xdist_reads_nothing_of_what_is_installed(
+    project: Project, passes: Callable[..., None]
+) -> None:
+    project.python.need("xdist")
+    project.write("test_nothing.py", NOTHING_INSTALLED)
+    passes(project.pytest("-n1"), passed=1)
