@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from . import worker_runtime
 from .declared_packages import Declared
 from .effective_imports import effective_names, effects_of
 from .file_slices import FileSlice, SlicedFile
+from .loaded_source import LoadedSource
 from .module_lookups import with_parents
 from .pickling import pack_data
 from .prepared import NamedValue, Prepared
@@ -272,7 +273,7 @@ class Gathering:
             for module, taken in self._slices.items()
             for name, line in taken.values.items()
         )
-        loaded = [each.loaded for each in (*self._whole.values(), *sliced.values())]
+        loaded = self._made_from()
         absent = (
             self._project.by_part(taken.source, each.node).absent
             for taken in self._slices.values()
@@ -288,6 +289,15 @@ class Gathering:
             whole.absent.union(*absent),
             whole,
         )
+
+    def _made_from(self) -> Collection[LoadedSource]:
+        """What travels, and what is imported for its effect: once that is another, it may travel
+        too."""
+        found = dict(self._whole)
+        for module, taken in self._slices.items():
+            found |= effects_of(self._file(module), self._project).reached
+            found[module] = taken.source
+        return [each.loaded for each in found.values()]
 
     def _shipped_slice(self, module: str, taken: FileSlice, known: Mapping[str, str]) -> Shipped:
         return Shipped(

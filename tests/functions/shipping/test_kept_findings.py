@@ -108,10 +108,10 @@ def assert_as_found_anew(shipping: Shipping) -> None:
 @given(
     app=apps,
     parts=st.lists(bodies, min_size=len(NAMES), max_size=len(NAMES)),
-    edits=st.lists(st.one_of(apps, st.tuples(numbers, bodies)), max_size=3),
+    edits=st.lists(st.one_of(apps, st.tuples(numbers, bodies, st.booleans())), max_size=3),
 )
 def test_what_is_kept_for_all_functions_is_what_each_would_find_anew(
-    app: App, parts: list[dict[int, int]], edits: list[App | tuple[int, dict[int, int]]]
+    app: App, parts: list[dict[int, int]], edits: list[App | tuple[int, dict[int, int], bool]]
 ) -> None:
     with project(app, parts) as folder:
         importlib.import_module(APP)
@@ -121,13 +121,44 @@ def test_what_is_kept_for_all_functions_is_what_each_would_find_anew(
             if isinstance(edit, App):
                 app = edit
             else:
-                number, body = edit
+                number, body, alone = edit
                 name = f"{PARTS}.{NAMES[number]}"
                 (folder / PARTS / f"{NAMES[number]}.py").write_text(part_text(number, body))
                 if name in sys.modules:
                     importlib.reload(sys.modules[name])
+                if alone:
+                    assert_as_found_anew(shipping)
+                    continue
             # Its functions are new ones, of which nothing is ready: what is kept is put together.
             (folder / f"{APP}.py").write_text(app.text)
             del sys.modules[APP]
             importlib.import_module(APP)
             assert_as_found_anew(shipping)
+
+
+PLUGGED = """\
+import kept_parts.plug
+from kept_parts import registry
+from pytest_flash import CpuLiveServerless, remote
+
+@remote(CpuLiveServerless(name="kept"))
+async def work_0():
+    return registry.TABLE
+"""
+
+
+def test_a_module_that_now_has_an_effect_travels_once_it_is_reloaded() -> None:
+    """Before, it stayed here: nothing that travels was in it."""
+    with project(App(set(), []), [{}] * len(NAMES)) as folder:
+        (folder / PARTS / "registry.py").write_text("TABLE = {}\n")
+        (folder / PARTS / "plug.py").write_text("NOTHING = 1\n")
+        (folder / f"{APP}.py").write_text(PLUGGED)
+        importlib.import_module(APP)
+        shipping = Shipping()
+        (spec,) = functions()
+        assert f"{PARTS}.plug" not in shipping.prepare(spec).sources
+        plug = folder / PARTS / "plug.py"
+        plug.write_text("from . import registry\nregistry.TABLE['plug'] = 1\n")
+        importlib.reload(sys.modules[f"{PARTS}.plug"])
+        assert f"{PARTS}.plug" in shipping.prepare(spec).sources
+        assert_as_found_anew(shipping)
