@@ -52,9 +52,9 @@ ALLOWED = {
     "console": "errors events functions network process progress runpod security",
     "runner": "console emulator.client errors events files functions http process progress project "
     "provisioner runpod sdks session settings shadowed_modules target user_files",
-    "testing": "emulator.client emulator.startup errors events functions http process progress "
-    "project provisioner resources runner.app runner.serving runpod sdks session settings target "
-    "worker_packages",
+    "testing": "emulator.client emulator.startup errors events files functions http process "
+    "progress project provisioner resources runner.app runner.serving runpod sdks session settings "
+    "target worker_packages",
     "fixtures": "emulator.client errors runner.app runner.serving testing",
     "plugin": "fixtures import_times sdks shadowed_modules testing",
     "missing_names": "errors events testing",

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from ..clock import monotonic
 from ..errors import EmulatorError
+from ..files.scratch_folder import scratch_folder
 from ..network.loopback import in_url
 from ..process.garbage import collecting_seldom
 from .startup.announcement import Announcement
-from .startup.temporary_folder import scratch_folder
 
 if TYPE_CHECKING:
     import uvicorn
@@ -58,7 +58,7 @@ def run(
     with (
         collecting_seldom(),
         contextlib.closing(_listening(config, listener)) as bound,
-        scratch_folder() as folder,
+        scratch_folder("flash-emulator-") as folder,
     ):
         loop = _new_loop()
         try:

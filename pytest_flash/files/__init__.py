@@ -1,1 +1,1 @@
-"""Files of unknown origin, read without waiting and up to a limit."""
+"""Files of unknown origin, read without waiting and up to a limit; temporary folders."""

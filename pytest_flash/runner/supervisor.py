@@ -10,10 +10,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..console.token import ConsoleAccess
 from ..events import EventSink, Notice, PortTaken
+from ..files.scratch_folder import scratch_folder
 from ..process.orphans import Adopted
 from ..project import find_project, named_by_folder
 from ..provisioner.owner import choose_namespace, undeploy_command
@@ -131,7 +131,7 @@ async def _supervise(
         )
         target = await stack.enter_async_context(opening)
         # Of no use to anybody once the emulator has ended.
-        guest_state = Path(stack.enter_context(TemporaryDirectory(prefix="flash-guests-")))
+        guest_state = stack.enter_context(scratch_folder("flash-guests-"))
         url = url_of(listener, where.host)
         assignment = replace(assignment, url=url, guest_state=guest_state)
         if live and not options.provision.dry_run:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ..emulator.startup.announcement import Announcement
+from ..files.scratch_folder import scratch_folder
 from ..sdks.emulator_host import EmulatorHost
 from ..settings import API_KEY, GUEST_KEY, MANAGEMENT_URL, QUEUE_URL
 from .xdist import is_worker, local_platform, platform_of
@@ -22,10 +22,11 @@ _RESERVED_BY = "PYTEST_FLASH_RESERVED_BY"
 def host_of(config: pytest.Config) -> EmulatorHost:
     """Where the run's emulator is, or will be once a fixture needs it. Raises FlashError."""
     address = _address(config)
-    state = TemporaryDirectory(prefix="flash-guests-")
-    config.add_cleanup(state.cleanup)
+    stack = contextlib.ExitStack()
+    state = stack.enter_context(scratch_folder("flash-guests-"))
+    config.add_cleanup(stack.close)
     urls = address.management_url, address.queue_url
-    return EmulatorHost.of(*urls, address.api_key, Path(state.name))
+    return EmulatorHost.of(*urls, address.api_key, state)
 
 
 def _address(config: pytest.Config) -> Announcement:

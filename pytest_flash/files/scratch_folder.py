@@ -1,4 +1,4 @@
-"""The folder that one emulator's workers live in, and those that killed emulators left behind."""
+"""Temporary folders that go with their process: those that killed ones left, with the next."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...files.opening import open_regular
+from .opening import open_regular
 
-_PREFIX = "flash-emulator-"
 _LOCK = "lock"
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A new folder for as long as the context lasts. Removes what dead emulators left, too.
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """A new folder for as long as the context lasts, whose name begins with ``prefix``. Removes
+    what dead processes left under such names, too.
 
     Its lock is held while it is in use; the system lets go of it when this process dies.
     """
     parent = Path(tempfile.gettempdir())
-    _sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    _sweep(parent, prefix)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     # Locked before it gets its name: without that name no sweep touches the folder.
     unnamed = folder / "new"
     lock = os.open(unnamed, os.O_CREAT | os.O_RDWR, 0o600)
@@ -44,8 +44,8 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
-def _sweep(parent: Path) -> None:
-    for folder in parent.glob(f"{_PREFIX}*"):
+def _sweep(parent: Path, prefix: str) -> None:
+    for folder in parent.glob(f"{prefix}*"):
         try:
             if not _is_ours(folder):
                 continue
