@@ -16,6 +16,7 @@ from .start_screen import start_screen
 _RUNS_ON = {
     "live": "Runpod, which costs money",
     "emulator": "the embedded Runpod: worker processes on this machine, no cost",
+    "in_process": "the app's own process, for debuggers: no workers, no cost",
 }
 _STATE_COLORS = {"COMPLETED": "green", "CANCELLED": "yellow", "TIMED_OUT": "yellow"}
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class TargetChosen:
-    """Where remote functions will run, why, and how to choose otherwise."""
+    """Where remote functions will run, why, and how to choose otherwise.
+
+    ``kind`` is ``live``, ``emulator``, or ``in_process`` where they run beside the app.
+    """
 
     kind: str
     url: str

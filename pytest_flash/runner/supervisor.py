@@ -45,9 +45,7 @@ _DEBUGGED = (
     "a debugger is attached: libraries are imported anew for each generation, and old code has no "
     "time limit. Where breakpoints are not hit, set subProcess to true in launch.json"
 )
-_IN_PROCESS = (
-    "remote functions run in the app's process, for debuggers: time limits and faults do not apply"
-)
+_IN_PROCESS = "time limits and faults do not apply to functions that run in the app's process"
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
@@ -128,6 +126,7 @@ async def _supervise(
             signals.stopped,
             event_hub,
             granted=granted,
+            in_process=options.in_process,
         )
         target = await stack.enter_async_context(opening)
         # Of no use to anybody once the emulator has ended.

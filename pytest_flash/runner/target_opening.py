@@ -15,6 +15,8 @@ from ..settings import Environment
 from ..target import Target, TargetChoice, TargetKind, embedded, open_live
 from .console.event_hub import EventHub
 
+_REMEDY = "leave out --in-process to run them on workers"
+
 
 @contextlib.asynccontextmanager
 async def opened(
@@ -25,8 +27,12 @@ async def opened(
     event_hub: EventHub,
     *,
     granted: bool,
+    in_process: bool,
 ) -> AsyncIterator[asyncio.Future[Target]]:
     """The target, as soon as there is one; what runs for it ends with the context.
+
+    With ``in_process`` remote functions run beside the app, and the embedded Runpod is there for
+    processes that the app starts.
 
     Raises SettingsError when Runpod may not be used. An emulator that does not start, or ends
     by itself, makes ``stopped`` fail.
@@ -35,9 +41,11 @@ async def opened(
 
     def chosen(opened: Target) -> None:
         event_hub.hide(opened.api_key)
-        event_hub.tell(
-            TargetChosen(opened.kind.value, opened.management_url, choice.reason, choice.remedy)
-        )
+        url = opened.management_url
+        if in_process:
+            event_hub.tell(TargetChosen("in_process", url, "--in-process", _REMEDY))
+        else:
+            event_hub.tell(TargetChosen(opened.kind.value, url, choice.reason, choice.remedy))
         target.set_result(opened)
 
     if choice.kind is TargetKind.LIVE:

@@ -30,5 +30,10 @@ def test_remote_functions_run_in_the_apps_process(tmp_path: Path) -> None:
             run.wait_for("serving generation 2")
             second = client.get("/pid").json()
             assert client.post("/ratio", json=[1]).json() == second != first
+        assert (
+            "target the app's own process, for debuggers: no workers, no cost (--in-process)"
+            in run.output
+        )
         assert "time limits and faults do not apply" in run.output
+        assert "the embedded Runpod" not in run.output
         assert "ratio #1 on gpu (in this process): completed" in run.output

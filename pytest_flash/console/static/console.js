@@ -38,7 +38,8 @@ function showOverview(state) {
   document.title = state.app ? `${state.app} · flash` : "flash";
   byId("url").textContent = state.url ?? "";
   byId("url").href = state.url ?? "";
-  chip("target", state.target && (live ? "Runpod, billed" : "embedded Runpod"), live);
+  const places = { live: "Runpod, billed", emulator: "embedded Runpod", in_process: "this process" };
+  chip("target", state.target && places[state.target.kind], live);
   byId("target").title = state.target?.reason ?? "";
   const files = state.reloading?.length ? `reloading: ${state.reloading.join(", ")}` : null;
   chip("generation", files ?? (state.generation === null ? null : `generation ${state.generation}`));
