@@ -37,3 +37,4 @@ def start_screen(event: Serving, board: Board) -> Iterator[str]:
     yield f"{label('docs')} {event.url}/docs"
     if event.console is not None:
         yield f"{label('console')} {event.console}"
+    yield f"{label('')} Press Ctrl-C to stop"

@@ -58,6 +58,7 @@ def test_the_start_screen_says_what_runs_where() -> None:
         "   reload on: a save brings up the new code",
         "      app main:app at http://localhost:8888",
         "     docs http://localhost:8888/docs",
+        "          Press Ctrl-C to stop",
     ]
 
 
@@ -66,7 +67,10 @@ def test_the_start_screen_says_what_else_there_is() -> None:
         replace(SERVING, reload=False, console="http://localhost:8888/__flash__?token=t")
     )
     assert "   reload off" in lines
-    assert lines[-1] == "  console http://localhost:8888/__flash__?token=t"
+    assert lines[-2:] == [
+        "  console http://localhost:8888/__flash__?token=t",
+        "          Press Ctrl-C to stop",
+    ]
     assert " endpoint none: the app has no remote functions" in printed(
         replace(SERVING, endpoints=())
     )
